@@ -3,8 +3,10 @@
 //!
 //! - [`policy`]: which target gets a request, and what happens after a failed attempt. Start here.
 //! - [`codec`]: one wire protocol, on the provider's side and on the caller's.
+//! - [`json`]: reading a request's body field by field, for codecs.
 
 pub mod codec;
+pub mod json;
 pub mod policy;
 
 #[doc(hidden)]

@@ -11,13 +11,15 @@ struct Settings {
     /// Milliseconds to wait before a target is tried a second time; doubles with each further round, and a random half
     /// of it is left out so that callers do not come back in step.
     backoff_ms: u64,
+    /// Milliseconds that a request may wait for a target whose provider asked for patience, when no other is left.
+    wait_ms: u64,
     /// Ask another target even when the fault is the caller's own.
     retry_callers_own: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { attempts: 3, backoff_ms: 200, retry_callers_own: false }
+        Settings { attempts: 3, backoff_ms: 200, wait_ms: 10_000, retry_callers_own: false }
     }
 }
 
@@ -52,7 +54,10 @@ impl Policy for Failover {
             return attempt(target, if history.is_empty() { "first that is ready" } else { "next that is ready" });
         }
         // None is known to be ready: one that is out of favour is still better than no answer.
-        if let Some(target) = untried().min_by_key(|&target| situation.targets[target].ready_in_ms) {
+        let soonest = |target: &usize| (situation.targets[*target].retry_after_ms, situation.targets[*target].ready_in_ms);
+        if let Some(target) = untried().min_by_key(soonest)
+            && situation.targets[target].retry_after_ms == 0
+        {
             return attempt(target, "none is ready: the one that is soonest");
         }
         self.again(situation, &tried)
@@ -60,26 +65,32 @@ impl Policy for Failover {
 }
 
 impl Failover {
-    /// Every target was tried: go round again, where waiting can help and time is left.
+    /// No target is left but those that were tried or that asked for patience: wait, where that can help.
     fn again(&self, situation: &Situation, tried: &dyn Fn(usize) -> usize) -> Decision {
         let hopeless = |target: usize| {
             situation.history.iter().any(|attempt| attempt.target as usize == target && !passes(attempt.fault))
         };
         let candidates = (0..situation.targets.len()).filter(|&target| !hopeless(target));
-        let Some(target) = candidates.min_by_key(|&target| (tried(target), situation.targets[target].ready_in_ms)) else {
+        let Some(target) = candidates.min_by_key(|&target| (tried(target), situation.targets[target].retry_after_ms)) else {
             return give_up("no target is left that another attempt could help");
         };
-        let round = u32::try_from(tried(target)).unwrap_or(u32::MAX).saturating_sub(1).min(6);
-        let backoff_ms = self.settings.backoff_ms << round;
-        let after_ms = (backoff_ms - situation.random % (backoff_ms / 2 + 1)).max(situation.targets[target].ready_in_ms);
-        if after_ms >= situation.remaining_ms {
-            return give_up("the deadline comes before the next attempt may start");
+        let after_ms = self.backoff_ms(tried(target), situation.random).max(situation.targets[target].retry_after_ms);
+        if after_ms > self.settings.wait_ms.max(self.settings.backoff_ms) || after_ms >= situation.remaining_ms {
+            return give_up("the next attempt may not start soon enough");
         }
-        let mut decision = attempt(target, "all were tried: again, after a wait");
+        let mut decision = attempt(target, "no other is left: this one, after a wait");
         if let Action::Attempt(attempt) = &mut decision.action {
             attempt.after_ms = after_ms;
         }
         decision
+    }
+}
+
+impl Failover {
+    fn backoff_ms(&self, tried: usize, random: u64) -> u64 {
+        let Some(rounds) = tried.checked_sub(1) else { return 0 };
+        let backoff_ms = self.settings.backoff_ms.saturating_mul(1 << rounds.min(6));
+        backoff_ms - random % (backoff_ms / 2 + 1)
     }
 }
 

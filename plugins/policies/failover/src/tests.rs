@@ -4,6 +4,7 @@ fn ready() -> TargetState {
     TargetState {
         circuit: Circuit::Closed,
         ready_in_ms: 0,
+        retry_after_ms: 0,
         samples: 0,
         success_rate: 1.0,
         first_token_ms: None,
@@ -57,6 +58,14 @@ fn the_first_ready_target_gets_the_request() {
 #[test]
 fn when_none_is_ready_the_soonest_is_tried() {
     assert_eq!(decide(vec![out_for(900), out_for(300)], vec![]), Some((1, 0)));
+}
+
+#[test]
+fn a_provider_that_asked_for_patience_gets_it_within_bounds() {
+    let patient = |retry_after_ms| TargetState { ready_in_ms: retry_after_ms, retry_after_ms, ..ready() };
+    assert_eq!(decide(vec![patient(900), out_for(5_000)], vec![]), Some((1, 0)));
+    assert_eq!(decide(vec![patient(900), patient(700)], vec![]), Some((1, 700)));
+    assert_eq!(decide(vec![patient(90_000)], vec![]), None);
 }
 
 #[test]

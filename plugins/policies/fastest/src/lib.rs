@@ -77,6 +77,7 @@ mod tests {
         TargetState {
             circuit: Circuit::Closed,
             ready_in_ms,
+            retry_after_ms: 0,
             samples: 20,
             success_rate,
             first_token_ms: Some(first_token_ms),

@@ -1,0 +1,40 @@
+//! Every default, with its unit and its reason.
+
+use std::time::Duration;
+
+use crate::health::BreakerSettings;
+
+use super::resolved::Timeouts;
+
+/// Not 8080, 4000 or 3000, which others use.
+pub const LISTEN: &str = "127.0.0.1:4400";
+pub const ADMIN: &str = "127.0.0.1:4401";
+pub const POLICY: &str = "failover";
+
+pub const TIMEOUTS: Timeouts = Timeouts {
+    // A TCP handshake that takes longer will not get better.
+    connect: Duration::from_secs(3),
+    // Long prompts on busy days take tens of seconds to their first token.
+    first_token: Duration::from_secs(60),
+    // Providers send pings every few seconds; two minutes of silence are a dead stream.
+    idle: Duration::from_secs(120),
+    // A reply that is not streamed is silent until it is complete, and long ones take minutes.
+    reply: Duration::from_secs(600),
+    // The longest reasoning runs.
+    total: Duration::from_secs(3600),
+};
+
+pub const BREAKER: BreakerSettings = BreakerSettings {
+    // One fault is chance, and each costs its request only a failover.
+    faults: 5,
+    out: Duration::from_secs(5),
+    // Callers should come back soon after the provider does.
+    out_max: Duration::from_secs(60),
+};
+
+/// How long streams may run on after a signal to stop.
+pub const DRAIN: Duration = Duration::from_secs(120);
+
+/// The models that stand in when no configuration names any.
+pub const ANTHROPIC_MODEL: &str = "claude-sonnet-4-5";
+pub const OPENAI_MODEL: &str = "gpt-5";

@@ -1,0 +1,225 @@
+//! From what is written to what is used: cross checks, defaults, `${…}`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use super::error::{ConfigError, File, similar};
+use super::resolved::{Config, Model, Pattern, PluginFile, Provider, Secret, Server, Target, Timeouts, Tls};
+use super::written::{self, Written};
+use super::{Environment, defaults};
+use crate::health::BreakerSettings;
+use pointsman_bundle::BUNDLED;
+
+pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
+    let resolver = Resolver { file, environment };
+    let plugins = resolver.plugins(written.plugins)?;
+    let names: Vec<&str> = BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
+    let providers = resolver.providers(written.providers, &names)?;
+    let models = resolver.models(written.models, &providers, &names)?;
+    let (span, breaker) = (|span: Option<written::Span>, default| span.map_or(default, |span| span.0), written.breaker);
+    let timeouts = Timeouts {
+        connect: span(written.timeouts.connect, defaults::TIMEOUTS.connect),
+        first_token: span(written.timeouts.first_token, defaults::TIMEOUTS.first_token),
+        idle: span(written.timeouts.idle, defaults::TIMEOUTS.idle),
+        reply: span(written.timeouts.reply, defaults::TIMEOUTS.reply),
+        total: span(written.timeouts.total, defaults::TIMEOUTS.total),
+    };
+    let breaker = BreakerSettings {
+        faults: breaker.faults.unwrap_or(defaults::BREAKER.faults).max(1),
+        out: span(breaker.out, defaults::BREAKER.out),
+        out_max: span(breaker.out_max, defaults::BREAKER.out_max),
+    };
+    let server = resolver.server(written.server)?;
+    Ok(Config { server, timeouts, breaker, plugins, providers, models })
+}
+
+pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {
+    let file = File { path: "defaults".as_ref(), text: "" };
+    Resolver { file: &file, environment }.server(written::Server::default())
+}
+
+/// A base URL without a slash at the end, or what is wrong with it.
+pub fn base_url(url: &str) -> Result<String, String> {
+    let parsed: hyper::Uri = url.parse().map_err(|error| format!("`{url}` is not a URL: {error}"))?;
+    let well = matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.host().is_some_and(|host| !host.is_empty());
+    if !well || parsed.query().is_some() || url.contains('@') {
+        return Err(format!("`{url}` must be like https://host/path: no user, no query"));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+struct Resolver<'a> {
+    file: &'a File<'a>,
+    environment: Environment<'a>,
+}
+
+impl Resolver<'_> {
+    fn error(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> ConfigError {
+        self.file.at(Some(span), message, hint)
+    }
+
+    /// A text in which `${NAME}` stands for a variable of the environment.
+    fn expand(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
+        let mut expanded = String::new();
+        let mut rest = text.get_ref().as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, behind)) = after.split_once('}') else {
+                return Err(self.error(text.span(), "`${` has no closing `}`", None));
+            };
+            let value = (self.environment)(name).ok_or_else(|| {
+                let hint = format!("set {name}, or take out what needs it");
+                self.error(text.span(), format!("the environment has no `{name}`"), Some(hint))
+            })?;
+            expanded.push_str(before);
+            expanded.push_str(value.trim());
+            rest = behind;
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
+
+    fn secret(&self, text: &Spanned<String>) -> Result<Secret, ConfigError> {
+        let value = self.expand(text)?;
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.error(text.span(), "a key must be printable ASCII without spaces, and not empty", None));
+        }
+        Ok(Secret::new(value))
+    }
+
+    fn address(&self, text: Option<&Spanned<String>>, default: &str) -> Result<(SocketAddr, Range<usize>), ConfigError> {
+        let span = text.map_or(0..0, Spanned::span);
+        let value = text.map_or_else(|| Ok(default.to_owned()), |text| self.expand(text))?;
+        let address = value.parse().map_err(|_| {
+            self.error(span.clone(), format!("`{value}` is not an address"), Some("write it like 127.0.0.1:4400".to_owned()))
+        })?;
+        Ok((address, span))
+    }
+
+    fn server(&self, written: written::Server) -> Result<Server, ConfigError> {
+        let (listen, listen_at) = self.address(written.listen.as_ref(), defaults::LISTEN)?;
+        let (admin, _) = self.address(written.admin.as_ref(), defaults::ADMIN)?;
+        let admin_token = match &written.admin_token {
+            Some(token) => Some(self.secret(token)?),
+            None => (self.environment)("POINTSMAN_ADMIN_TOKEN").map(Secret::new),
+        };
+        let caller_keys: Vec<Secret> =
+            written.caller_keys.iter().flatten().map(|key| self.secret(key)).collect::<Result<_, _>>()?;
+        if !listen.ip().is_loopback() && caller_keys.is_empty() && !written.open {
+            let hint = "give `caller_keys`, or say `open = true` if something else keeps strangers out".to_owned();
+            let message = format!("everyone who reaches {listen} could spend your providers' keys");
+            return Err(self.error(listen_at, message, Some(hint)));
+        }
+        let tls = written.tls.map(|tls| Tls {
+            certificate: self.relative(tls.certificate.get_ref()),
+            key: self.relative(tls.key.get_ref()),
+        });
+        let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
+        Ok(Server { listen, admin, admin_token, caller_keys, tls, drain })
+    }
+
+    /// Paths are relative to the file that names them.
+    fn relative(&self, path: &str) -> PathBuf {
+        self.file.path.parent().unwrap_or(self.file.path).join(path)
+    }
+
+    fn plugins(&self, written: BTreeMap<String, written::PluginFile>) -> Result<BTreeMap<String, PluginFile>, ConfigError> {
+        let mut plugins = BTreeMap::new();
+        for (name, plugin) in written {
+            let file = self.relative(plugin.file.get_ref());
+            if !file.is_file() {
+                return Err(self.error(plugin.file.span(), format!("there is no file {}", file.display()), None));
+            }
+            let sha256 = plugin.sha256.map(|digest| match digest.get_ref().len() {
+                64 if digest.get_ref().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                    Ok(digest.get_ref().to_ascii_lowercase())
+                }
+                _ => Err(self.error(digest.span(), "a sha256 digest has 64 hexadecimal digits", None)),
+            });
+            plugins.insert(name, PluginFile { file, sha256: sha256.transpose()? });
+        }
+        Ok(plugins)
+    }
+
+    fn known(&self, name: &Spanned<String>, known: &[&str], what: &str) -> Result<String, ConfigError> {
+        if known.contains(&name.get_ref().as_str()) {
+            return Ok(name.get_ref().clone());
+        }
+        let hint = match similar(name.get_ref(), known.iter().copied()) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        Err(self.error(name.span(), format!("there is no {what} `{}`", name.get_ref()), Some(hint)))
+    }
+
+    fn providers(
+        &self,
+        written: BTreeMap<String, written::Provider>,
+        plugins: &[&str],
+    ) -> Result<BTreeMap<String, Provider>, ConfigError> {
+        let mut providers = BTreeMap::new();
+        for (name, provider) in written {
+            let adapter = self.known(&provider.adapter, plugins, "plugin")?;
+            let base_url = match &provider.base_url {
+                None => None,
+                Some(url) => {
+                    let checked = base_url(&self.expand(url)?).map_err(|text| self.error(url.span(), text, None))?;
+                    Some(checked)
+                }
+            };
+            let key = provider.key.as_ref().map(|key| self.secret(key)).transpose()?;
+            providers.insert(name, Provider { adapter, base_url, key, settings: self.json(provider.settings)? });
+        }
+        Ok(providers)
+    }
+
+    fn json(&self, table: toml::Table) -> Result<String, ConfigError> {
+        serde_json::to_string(&table).map_err(|error| self.file.at(None, format!("settings: {error}"), None))
+    }
+
+    fn models(
+        &self,
+        written: BTreeMap<Spanned<String>, written::Model>,
+        providers: &BTreeMap<String, Provider>,
+        plugins: &[&str],
+    ) -> Result<Vec<Model>, ConfigError> {
+        let mut models = Vec::new();
+        for (name, model) in written {
+            let policy = match &model.policy {
+                Some(policy) => self.known(policy, plugins, "plugin")?,
+                None => defaults::POLICY.to_owned(),
+            };
+            if model.targets.is_empty() {
+                let hint = Some("name at least one: targets = [\"provider/model\"]".to_owned());
+                return Err(self.error(name.span(), format!("the model `{}` has no targets", name.get_ref()), hint));
+            }
+            let targets = model.targets.into_iter().map(|target| self.target(target, providers));
+            let targets = targets.collect::<Result<Vec<_>, _>>()?;
+            let (pattern, settings) = (Pattern::new(name.get_ref()), self.json(model.settings)?);
+            models.push(Model { pattern, policy, settings, targets });
+        }
+        if models.is_empty() {
+            let hint = "for example\n\n    [models.\"*\"]\n    targets = [\"provider/*\"]".to_owned();
+            return Err(self.file.at(None, "it names no models, so there is nothing to answer", Some(hint)));
+        }
+        Ok(models)
+    }
+
+    fn target(&self, target: Spanned<written::Target>, providers: &BTreeMap<String, Provider>) -> Result<Target, ConfigError> {
+        let span = target.span();
+        let (name, weight) = match target.into_inner() {
+            written::Target::Name(name) => (name, 1),
+            written::Target::Table(table) => (table.target, table.weight.unwrap_or(1)),
+        };
+        let Some((provider, model)) = name.split_once('/').filter(|(_, model)| !model.is_empty()) else {
+            let hint = Some("`*` as the model stands for the name that the caller used".to_owned());
+            return Err(self.error(span, format!("`{name}` must be like `provider/model`"), hint));
+        };
+        let known: Vec<&str> = providers.keys().map(String::as_str).collect();
+        let provider = self.known(&Spanned::new(span, provider.to_owned()), &known, "provider")?;
+        Ok(Target { provider, model: (model != "*").then(|| model.to_owned()), weight })
+    }
+}

@@ -1,0 +1,132 @@
+//! A configuration that was checked: what the rest of the gateway uses.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::health::BreakerSettings;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub server: Server,
+    pub timeouts: Timeouts,
+    pub breaker: BreakerSettings,
+    pub plugins: BTreeMap<String, PluginFile>,
+    pub providers: BTreeMap<String, Provider>,
+    pub models: Vec<Model>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub admin_token: Option<Secret>,
+    /// Empty: anyone may call.
+    pub caller_keys: Vec<Secret>,
+    pub tls: Option<Tls>,
+    pub drain: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_token: Duration,
+    pub idle: Duration,
+    pub reply: Duration,
+    pub total: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFile {
+    pub file: PathBuf,
+    pub sha256: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    pub adapter: String,
+    /// Without a slash at the end. Absent: the adapter's default.
+    pub base_url: Option<String>,
+    pub key: Option<Secret>,
+    /// JSON.
+    pub settings: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    pub pattern: Pattern,
+    pub policy: String,
+    /// JSON.
+    pub settings: String,
+    pub targets: Vec<Target>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub provider: String,
+    /// Absent: the name that the caller used.
+    pub model: Option<String>,
+    pub weight: u32,
+}
+
+/// Which model names a route is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    Exactly(String),
+    Beginning(String),
+}
+
+impl Pattern {
+    pub fn new(text: &str) -> Pattern {
+        match text.strip_suffix('*') {
+            Some(beginning) => Pattern::Beginning(beginning.to_owned()),
+            None => Pattern::Exactly(text.to_owned()),
+        }
+    }
+
+    /// How well it fits: the best of several is the longest. Absent when it does not.
+    pub fn fits(&self, model: &str) -> Option<usize> {
+        match self {
+            Pattern::Exactly(name) => (name == model).then_some(usize::MAX),
+            Pattern::Beginning(beginning) => model.starts_with(beginning.as_str()).then_some(beginning.len()),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pattern::Exactly(name) => formatter.write_str(name),
+            Pattern::Beginning(beginning) => write!(formatter, "{beginning}*"),
+        }
+    }
+}
+
+/// A key or a token. It can be sent where it belongs, and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Secret(value.into())
+    }
+
+    /// The value itself, for the place that sends or compares it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(secret)")
+    }
+}

@@ -1,0 +1,151 @@
+//! The TOML, as it is written.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    #[serde(default)]
+    pub server: Server,
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    #[serde(default)]
+    pub breaker: Breaker,
+    #[serde(default)]
+    pub plugins: BTreeMap<String, PluginFile>,
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
+    #[serde(default)]
+    pub models: BTreeMap<Spanned<String>, Model>,
+}
+
+/// `[server]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where callers connect.
+    pub listen: Option<Spanned<String>>,
+    /// Where the `pointsman plugin …` commands connect. Off without a token.
+    pub admin: Option<Spanned<String>>,
+    pub admin_token: Option<Spanned<String>>,
+    /// What callers must show, as `Authorization: Bearer …` or `x-api-key`. Anyone may call when it is absent.
+    pub caller_keys: Option<Vec<Spanned<String>>>,
+    /// Listening off loopback without `caller_keys` needs this, because everyone who reaches the port spends your keys.
+    #[serde(default)]
+    pub open: bool,
+    pub tls: Option<Tls>,
+    /// How long streams may run on after a signal to stop.
+    pub drain: Option<Span>,
+}
+
+/// `[server.tls]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM files.
+    pub certificate: Spanned<String>,
+    pub key: Spanned<String>,
+}
+
+/// `[timeouts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    pub connect: Option<Span>,
+    /// From the start of an attempt to the first content of a streamed reply.
+    pub first_token: Option<Span>,
+    /// Between two pieces of a streamed reply.
+    pub idle: Option<Span>,
+    /// From the start of an attempt to the end of a reply that is not streamed.
+    pub reply: Option<Span>,
+    /// From the request's arrival to the reply's end, over all attempts.
+    pub total: Option<Span>,
+}
+
+/// `[breaker]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    pub faults: Option<u32>,
+    pub out: Option<Span>,
+    pub out_max: Option<Span>,
+}
+
+/// `[plugins.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginFile {
+    /// Relative to the configuration file.
+    pub file: Spanned<String>,
+    pub sha256: Option<Spanned<String>>,
+}
+
+/// `[providers.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The plugin that speaks the provider's protocol.
+    pub adapter: Spanned<String>,
+    /// The adapter's default when absent.
+    pub base_url: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    #[serde(default)]
+    pub settings: toml::Table,
+}
+
+/// `[models.NAME]`: a name, or the beginning of names and a `*`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    pub policy: Option<Spanned<String>>,
+    #[serde(default)]
+    pub settings: toml::Table,
+    pub targets: Vec<Spanned<Target>>,
+}
+
+/// `"provider/model"`, or a table when there is more to say.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a target is \"provider/model\" or { target = \"provider/model\", weight = 1 }")]
+pub enum Target {
+    Name(String),
+    Table(TargetTable),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTable {
+    pub target: String,
+    pub weight: Option<u32>,
+}
+
+/// A length of time, such as `"500ms"`, `"3s"`, `"2m"` or `"1h"`.
+#[derive(Clone, Copy, Debug)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        span(&text).map(Span).ok_or_else(|| {
+            D::Error::invalid_value(Unexpected::Str(&text), &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\"")
+        })
+    }
+}
+
+fn span(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).filter(|millis| *millis > 0).map(Duration::from_millis)
+}

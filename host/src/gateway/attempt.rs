@@ -1,0 +1,294 @@
+//! One attempt: ask a target, and hold its reply back until the first content. A status of 200 proves nothing: overloaded
+//! providers open a stream, send its opening frames, and then an error. Held back, that is a failure like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use super::commit::{Facts, HeldBack, Uncommitted};
+use super::decide::Step;
+use super::exchange::Exchange;
+use super::outgoing::{Outgoing, adapter_failed, matches};
+use super::refusal::fault;
+use super::relay::{Relay, Writer};
+use super::reply::{Batch, Reply};
+use super::table::{Provider, Target};
+use crate::health::Running;
+use crate::plugin::bindings::chat::{self, Usage};
+use crate::plugin::bindings::faults::{Fault, FaultKind};
+use crate::plugin::bindings::provider::{Frame, Framing, Header, ReplyHead};
+
+/// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
+const REPLY_BYTES_MAX: usize = 64 << 20;
+const HELD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an error reply that are read.
+const ERROR_BYTES_MAX: usize = 256 << 10;
+
+/// An attempt that failed before the caller saw anything of it.
+pub struct Failed {
+    pub target: usize,
+    /// Since the request arrived.
+    pub started_at: Duration,
+    pub elapsed: Duration,
+    pub fault: Fault,
+    /// The provider's own reply, when the caller speaks its protocol.
+    pub raw: Option<RawReply>,
+}
+
+/// An error reply as it came.
+pub struct RawReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Ask the step's target. The caller must not have seen anything yet.
+///
+/// # Errors
+/// The attempt failed; the target's health knows already.
+pub async fn run(exchange: &Exchange, step: &Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
+    let target = &exchange.route.targets[step.target];
+    let started = Instant::now();
+    let health = exchange.gateway.healths.of(&target.provider.name, target.model(&exchange.asked.model));
+    let running = health.begin(started, exchange.table.config.breaker);
+    let until = (started + step.first_token).min(exchange.deadline);
+    let asked = timeout_at(until, ask(exchange, step, target)).await.unwrap_or_else(|_| {
+        let what = if exchange.asked.stream { "no content" } else { "no complete reply" };
+        let text = format!("{what} within {} ms", until.saturating_duration_since(started).as_millis());
+        Err(Bad::from(fault(FaultKind::TimedOut, text)))
+    });
+    let now = Instant::now();
+    match asked {
+        Ok(good) => {
+            running.first_token(now);
+            Ok(good.held_back(running))
+        }
+        Err(bad) => {
+            let retry_after = bad.fault.retry_after_ms.map(Duration::from_millis);
+            running.fail(bad.fault.kind, retry_after, now);
+            Err(Box::new(Failed {
+                target: step.target,
+                started_at: started.saturating_duration_since(exchange.arrived),
+                elapsed: now.saturating_duration_since(started),
+                fault: bad.fault,
+                raw: bad.raw,
+            }))
+        }
+    }
+}
+
+struct Bad {
+    fault: Fault,
+    raw: Option<RawReply>,
+}
+
+impl From<Fault> for Bad {
+    fn from(fault: Fault) -> Bad {
+        Bad { fault, raw: None }
+    }
+}
+
+/// A reply with content, not yet bound to the health of its target.
+struct Good {
+    status: StatusCode,
+    headers: HeaderMap,
+    content_type: HeaderValue,
+    first: Bytes,
+    rest: Option<(Reply, Writer, Duration, Instant)>,
+    facts: Facts,
+}
+
+impl Good {
+    fn held_back(self, running: Running) -> HeldBack {
+        let Good { status, headers, content_type, first, rest, facts } = self;
+        let rest = match rest {
+            Some((reply, writer, idle, deadline)) => Some(Box::new(Relay::new(reply, writer, idle, deadline, running))),
+            None => {
+                running.succeed();
+                None
+            }
+        };
+        HeldBack { status, headers, content_type, first, rest, facts }
+    }
+}
+
+async fn ask(exchange: &Exchange, step: &Step, target: &Target) -> Result<Good, Bad> {
+    let outgoing = Outgoing::build(exchange, target).await?;
+    let sent = exchange.gateway.upstream.send(outgoing.request).await;
+    let response = sent.map_err(|text| fault(FaultKind::Connection, text))?;
+    let provider = &target.provider;
+    let same = outgoing.translating.is_none();
+    if !response.status().is_success() {
+        return Err(refused(exchange, provider, response, same).await);
+    }
+    check_head(&response, outgoing.framing)?;
+    let model = target.model(&exchange.asked.model);
+    let facts = Facts { target: format!("{}/{model}", provider.name), dropped: outgoing.dropped, usage: None };
+    let writer = match outgoing.translating {
+        None => Writer::same(exchange, &provider.description.reply_model, model),
+        Some(memory) => Writer::translating(exchange, memory),
+    };
+    let returned = returned(response.headers(), provider, same);
+    let mut good = Good {
+        status: if same { response.status() } else { StatusCode::OK },
+        content_type: content_type(response.headers(), same, outgoing.framing),
+        headers: returned,
+        first: Bytes::new(),
+        rest: None,
+        facts,
+    };
+    match outgoing.framing {
+        Framing::Sse => {
+            let reply = Reply::new(response.into_body(), Arc::clone(provider), exchange.endpoint.operation.clone());
+            hold_back(exchange, step, reply, writer, &mut good).await?;
+        }
+        Framing::WholeBody => whole(exchange, provider, response, writer, &mut good).await?,
+    }
+    Ok(good)
+}
+
+/// Hold a stream back until its first content.
+async fn hold_back(
+    exchange: &Exchange,
+    step: &Step,
+    mut reply: Reply,
+    mut writer: Writer,
+    good: &mut Good,
+) -> Result<(), Fault> {
+    let mut held = Batch::default();
+    let mut held_bytes = 0;
+    let finished = loop {
+        let mut batch = reply.next().await;
+        if let Some(fault) = batch.fault() {
+            return Err(fault.clone());
+        }
+        held_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
+        let (content, finished) = (batch.has_content(), batch.finished());
+        held.frames.append(&mut batch.frames);
+        held.events.append(&mut batch.events);
+        if content || held_bytes > HELD_BYTES_MAX {
+            break finished;
+        }
+    };
+    good.facts.usage = usage(&held.events);
+    good.first = writer.write(held, finished).await?;
+    if finished {
+        reply.finish();
+    } else {
+        good.rest = Some((reply, writer, step.idle, exchange.deadline));
+    }
+    Ok(())
+}
+
+async fn whole(
+    exchange: &Exchange,
+    provider: &Provider,
+    response: Response<Incoming>,
+    mut writer: Writer,
+    good: &mut Good,
+) -> Result<(), Fault> {
+    let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| fault(FaultKind::Truncated, format!("the reply broke off: {error}")))?.to_bytes();
+    let codec = provider.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
+    let frame = Frame { event: None, data: body.to_vec() };
+    let decoded = codec.decode(&exchange.endpoint.operation, false, &[], &[frame], true).await;
+    let events = decoded.map_err(|fault| adapter_failed(provider, &fault))?.events;
+    let batch = Batch { events, ..Batch::default() };
+    if let Some(fault) = batch.fault() {
+        return Err(fault.clone());
+    }
+    if !batch.finished() {
+        return Err(fault(FaultKind::Truncated, "the reply is not complete"));
+    }
+    good.facts.usage = usage(&batch.events);
+    good.first = writer.write_whole(body, batch).await?;
+    Ok(())
+}
+
+/// The last usage that was told.
+pub fn usage(events: &[chat::Event]) -> Option<Usage> {
+    events.iter().rev().find_map(|event| match event {
+        chat::Event::Usage(usage) => Some(*usage),
+        _ => None,
+    })
+}
+
+/// A reply whose status is no success: what does it mean?
+async fn refused(exchange: &Exchange, provider: &Provider, response: Response<Incoming>, same: bool) -> Bad {
+    let (head, body) = response.into_parts();
+    // A body that breaks off or has no end still leaves the status.
+    let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let headers = head.headers.iter().filter_map(|(name, value)| {
+        Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
+    });
+    let reply_head = ReplyHead { status: head.status.as_u16(), headers: headers.collect() };
+    let classified = match provider.codec() {
+        Some(codec) => codec.classify(&exchange.endpoint.operation, &reply_head, &body).await,
+        None => return Bad::from(fault(FaultKind::AdapterFailed, "the plugin is not an adapter")),
+    };
+    let mut fault = classified.unwrap_or_else(|fault| adapter_failed(provider, &fault));
+    fault.status = head.status.as_u16();
+    fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after_date(exchange, &head.headers));
+    let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, provider), body });
+    Bad { fault, raw }
+}
+
+/// `Retry-After` as a date: an adapter has no clock, so this form is the host's.
+fn retry_after_date(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
+    let date = httpdate::parse_http_date(headers.get(RETRY_AFTER)?.to_str().ok()?).ok()?;
+    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(date.saturating_sub(exchange.gateway.clock.unix()).as_millis()).ok()
+}
+
+fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fault> {
+    let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let encoding = text(CONTENT_ENCODING);
+    if !encoding.is_empty() && encoding != "identity" {
+        let message = format!("the reply came as `{encoding}`, which was not asked for");
+        return Err(fault(FaultKind::MalformedReply, message));
+    }
+    let (wanted, unwanted) = match framing {
+        Framing::Sse => ("text/event-stream", ["application/json", "text/html"]),
+        Framing::WholeBody => ("application/json", ["text/event-stream", "text/html"]),
+    };
+    let given = text(CONTENT_TYPE);
+    if unwanted.iter().any(|unwanted| given.starts_with(unwanted)) {
+        return Err(fault(FaultKind::MalformedReply, format!("the reply is `{given}`, not `{wanted}`")));
+    }
+    Ok(())
+}
+
+/// The provider's headers that its callers know.
+fn returned(headers: &HeaderMap, provider: &Provider, same: bool) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for (name, value) in headers {
+        if same && matches(name.as_str(), &provider.description.returned_headers) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn returned_with_type(headers: &HeaderMap, provider: &Provider) -> HeaderMap {
+    let mut kept = returned(headers, provider, true);
+    if let Some(content_type) = headers.get(CONTENT_TYPE) {
+        kept.insert(CONTENT_TYPE, content_type.clone());
+    }
+    kept
+}
+
+fn content_type(headers: &HeaderMap, same: bool, framing: Framing) -> HeaderValue {
+    let theirs = headers.get(CONTENT_TYPE).filter(|_| same).cloned();
+    theirs.unwrap_or_else(|| {
+        HeaderValue::from_static(match framing {
+            Framing::Sse => "text/event-stream; charset=utf-8",
+            Framing::WholeBody => "application/json",
+        })
+    })
+}

@@ -1,0 +1,64 @@
+//! The line that no failover crosses: the caller's first byte.
+//!
+//! An attempt can only be made with an [`Uncommitted`] in hand, and committing takes it away. So bytes of two attempts can
+//! never mix in one reply: there is no way to write the code that would do it.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::Body;
+use super::record::Record;
+use super::relay::Relay;
+
+/// The caller has seen nothing yet. There is one for each request; it cannot be copied or made anew.
+#[derive(Debug)]
+pub struct Uncommitted(());
+
+impl Uncommitted {
+    pub(super) fn begin() -> Self {
+        Uncommitted(())
+    }
+}
+
+/// An attempt that succeeded as far as one can know: its first content is here, and the caller has seen none of it.
+pub struct HeldBack {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) content_type: HeaderValue,
+    /// All that was held back, as the caller will read it.
+    pub(super) first: Bytes,
+    /// Of a streamed reply, what is still to come.
+    pub(super) rest: Option<Box<Relay>>,
+    pub(super) facts: Facts,
+}
+
+/// What the record wants to know of the attempt that answered.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub target: String,
+    pub dropped: Vec<String>,
+    pub usage: Option<crate::plugin::bindings::chat::Usage>,
+}
+
+impl HeldBack {
+    /// Give the caller this reply. No attempt can follow.
+    pub fn commit(self, _: Uncommitted, mut record: Record) -> Response<Body> {
+        record.answered(&self.facts);
+        let stamp = record.headers();
+        let body = match self.rest {
+            None => {
+                record.done();
+                Full::new(self.first).map_err(|never| match never {}).boxed_unsync()
+            }
+            Some(relay) => relay.body(self.first, record),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response.headers_mut().insert(CONTENT_TYPE, self.content_type);
+        response.headers_mut().extend(stamp);
+        response
+    }
+}

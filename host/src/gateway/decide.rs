@@ -1,0 +1,150 @@
+//! What next? The policy's answer, checked as if a stranger had given it; where it has none, the configured order.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Failed;
+use super::exchange::Exchange;
+use crate::health::{Blame, blame};
+use crate::plugin::PluginFault;
+use crate::plugin::bindings::policy::{Action, Attempt, AttemptReport, Decision, RequestFacts, Situation, TargetState};
+
+/// Attempts for one request that the host allows, whatever the policy wants.
+const ATTEMPTS_MAX: usize = 5;
+/// Attempts by the configured order, which is used when the policy misbehaves.
+const STATIC_ATTEMPTS: usize = 3;
+/// Bytes of a decision's reason that are kept.
+const REASON_BYTES_MAX: usize = 200;
+
+/// What comes next for a request.
+pub enum Next {
+    Attempt(Step),
+    /// The reason is for the logs.
+    GiveUp(String),
+}
+
+/// An attempt that will be made.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Position in the route's targets: in range.
+    pub target: usize,
+    pub after: Duration,
+    /// To the first content of a streamed reply, to the end of another.
+    pub first_token: Duration,
+    pub idle: Duration,
+    pub reason: String,
+}
+
+/// Ask the policy; when it misbehaves, go by the configured order.
+pub async fn next(exchange: &Exchange, history: &[Failed]) -> Next {
+    if history.len() >= ATTEMPTS_MAX {
+        return Next::GiveUp(format!("{ATTEMPTS_MAX} attempts were made"));
+    }
+    let situation = situation(exchange, history);
+    let policy = &exchange.route.policy;
+    let decided = match policy.decide(&situation).await {
+        Ok(decision) => check(decision, exchange, &situation).inspect_err(|fault| policy.plugin.tally.note_fault(fault)),
+        Err(fault) => Err(fault),
+    };
+    decided.unwrap_or_else(|_| in_order(exchange, history, &situation))
+}
+
+fn situation(exchange: &Exchange, history: &[Failed]) -> Situation {
+    let now = Instant::now();
+    let (targets, body_bytes) = (&exchange.route.targets, exchange.body.len() as u64);
+    let healths = &exchange.gateway.healths;
+    Situation {
+        request: RequestFacts {
+            operation: exchange.endpoint.operation.clone(),
+            protocol: exchange.endpoint.protocol.clone(),
+            stream: exchange.asked.stream,
+            body_bytes,
+            input_tokens_estimate: body_bytes / 4,
+            attributes: Vec::new(),
+        },
+        targets: targets
+            .iter()
+            .map(|target| healths.of(&target.provider.name, target.model(&exchange.asked.model)).view(now))
+            .collect(),
+        history: history.iter().map(report).collect(),
+        elapsed_ms: millis(now.saturating_duration_since(exchange.arrived)),
+        remaining_ms: millis(exchange.deadline.saturating_duration_since(now)),
+        attempts_left: u32::try_from(ATTEMPTS_MAX - history.len()).unwrap_or(0),
+        now_unix_ms: millis(exchange.gateway.clock.unix()),
+        random: exchange.random,
+        sequence: exchange.sequence,
+    }
+}
+
+fn report(failed: &Failed) -> AttemptReport {
+    AttemptReport {
+        target: u32::try_from(failed.target).unwrap_or(u32::MAX),
+        started_at_ms: millis(failed.started_at),
+        elapsed_ms: millis(failed.elapsed),
+        fault: failed.fault.kind,
+        status: failed.fault.status,
+        retry_after_ms: failed.fault.retry_after_ms,
+    }
+}
+
+fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Result<Next, PluginFault> {
+    let mut reason = decision.reason;
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    let attempt = match decision.action {
+        Action::GiveUp if situation.history.is_empty() && situation.targets.iter().all(|target| target.ready_in_ms == 0) => {
+            return Err(PluginFault::Nonsense("it gave up before any attempt, though every target is ready".to_owned()));
+        }
+        Action::GiveUp => return Ok(Next::GiveUp(reason)),
+        Action::Attempt(attempt) => attempt,
+    };
+    let Some(state) = situation.targets.get(attempt.target as usize) else {
+        let text = format!("it chose target {} of {}", attempt.target, situation.targets.len());
+        return Err(PluginFault::Nonsense(text));
+    };
+    Ok(step(&attempt, state, exchange, situation, reason))
+}
+
+/// The host's own order: the first target that is ready and was not tried.
+fn in_order(exchange: &Exchange, history: &[Failed], situation: &Situation) -> Next {
+    if history.len() >= STATIC_ATTEMPTS {
+        return Next::GiveUp(format!("{STATIC_ATTEMPTS} attempts were made in the configured order"));
+    }
+    let callers_own = |failed: &Failed| blame(failed.fault.kind) == Blame::Caller && failed.fault.status != 0;
+    if history.last().is_some_and(callers_own) {
+        return Next::GiveUp("the fault is the caller's own".to_owned());
+    }
+    let untried = (0..situation.targets.len()).filter(|target| history.iter().all(|failed| failed.target != *target));
+    let Some(target) = untried.min_by_key(|&target| (situation.targets[target].ready_in_ms, target)) else {
+        return Next::GiveUp("every target was tried, in the configured order".to_owned());
+    };
+    let attempt = Attempt {
+        target: u32::try_from(target).unwrap_or(u32::MAX),
+        after_ms: 0,
+        first_token_timeout_ms: None,
+        idle_timeout_ms: None,
+    };
+    let reason = "the configured order, because the policy misbehaved".to_owned();
+    step(&attempt, &situation.targets[target], exchange, situation, reason)
+}
+
+fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: &Situation, reason: String) -> Next {
+    let after_ms = attempt.after_ms.max(state.retry_after_ms);
+    if after_ms >= situation.remaining_ms {
+        return Next::GiveUp(format!("the deadline comes before the next attempt may start ({reason})"));
+    }
+    let timeouts = &exchange.table.config.timeouts;
+    let configured = if exchange.asked.stream { timeouts.first_token } else { timeouts.reply };
+    let at_least_1_ms = |millis: Option<u64>| millis.map(|millis| Duration::from_millis(millis.max(1)));
+    Next::Attempt(Step {
+        target: attempt.target as usize,
+        after: Duration::from_millis(after_ms),
+        first_token: at_least_1_ms(attempt.first_token_timeout_ms).unwrap_or(configured),
+        idle: at_least_1_ms(attempt.idle_timeout_ms).unwrap_or(timeouts.idle),
+        reason,
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,68 @@
+//! The heart: one request from its first byte in to its last byte out. Read `exchange.rs` first.
+
+mod attempt;
+mod commit;
+mod control;
+mod decide;
+mod exchange;
+mod outgoing;
+mod record;
+mod refusal;
+mod relay;
+mod rename;
+mod reply;
+mod scan;
+mod table;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::health::Healths;
+use crate::upstream;
+
+pub use control::SlotView;
+pub use exchange::answer;
+pub use table::{Route, Table};
+
+/// The body of a reply to a caller.
+pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// Everything that requests share. What can change while it runs is in one place, the table: a request takes it once and
+/// keeps it to its end, so that it never sees two configurations or two versions of a plugin.
+pub struct Gateway {
+    table: ArcSwap<Table>,
+    /// Held while a new table is made, so that two changes do not undo each other.
+    changing: tokio::sync::Mutex<()>,
+    clock: Clock,
+    healths: Arc<Healths>,
+    upstream: upstream::Client,
+}
+
+impl Gateway {
+    /// Load the plugins, open the policies, build the first table.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or a plugin.
+    pub async fn new(config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        let upstream = upstream::Client::new(config.timeouts.connect)?;
+        let slots = table::load_slots(&config, &Default::default()).await?;
+        let table = Table::build(Arc::new(config), slots, None).await?;
+        Ok(Arc::new(Gateway {
+            table: ArcSwap::from_pointee(table),
+            changing: tokio::sync::Mutex::new(()),
+            clock,
+            healths: Arc::new(Healths::default()),
+            upstream,
+        }))
+    }
+
+    /// What is in force now.
+    pub fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+}

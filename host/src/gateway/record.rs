@@ -1,0 +1,178 @@
+//! What is remembered of one request: the headers that tell its caller, and the one line in the log at its end.
+
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use super::commit::Facts;
+use super::decide::Step;
+use super::exchange::{Asked, Exchange};
+use super::table::{Endpoint, Route};
+use crate::clock::Clock;
+use crate::plugin::bindings::chat::Usage;
+use crate::plugin::bindings::faults::Fault;
+
+/// See the module. Dropped without an end, the caller has left.
+pub struct Record {
+    line: Option<Line>,
+}
+
+struct Line {
+    id: String,
+    protocol: String,
+    arrived: Instant,
+    model: String,
+    stream: bool,
+    policy: String,
+    attempts: u32,
+    target: String,
+    reason: String,
+    dropped: Vec<String>,
+    first_token: Option<Duration>,
+    usage: Option<Usage>,
+    outcome: Outcome,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    CallerLeft,
+    Done,
+    Failed(String),
+    Refused(String),
+}
+
+impl Record {
+    pub fn begin(clock: &Clock, endpoint: &Endpoint) -> Record {
+        let line = Line {
+            id: format!("pm_{:016x}", clock.random()),
+            protocol: endpoint.protocol.clone(),
+            arrived: Instant::now(),
+            model: String::new(),
+            stream: false,
+            policy: String::new(),
+            attempts: 0,
+            target: String::new(),
+            reason: String::new(),
+            dropped: Vec::new(),
+            first_token: None,
+            usage: None,
+            outcome: Outcome::CallerLeft,
+        };
+        Record { line: Some(line) }
+    }
+
+    /// The record itself; what stays behind is empty.
+    pub fn take(&mut self) -> Record {
+        Record { line: self.line.take() }
+    }
+
+    fn note(&mut self, change: impl FnOnce(&mut Line)) {
+        if let Some(line) = &mut self.line {
+            change(line);
+        }
+    }
+
+    pub fn asked(&mut self, asked: &Asked) {
+        self.note(|line| {
+            line.model.clone_from(&asked.model);
+            line.stream = asked.stream;
+        });
+    }
+
+    pub fn route(&mut self, route: &Route) {
+        let plugin = &route.policy.plugin;
+        self.note(|line| line.policy = format!("{}@{}", plugin.name, plugin.digest12()));
+    }
+
+    pub fn attempt(&mut self, exchange: &Exchange, step: &Step) {
+        let target = &exchange.route.targets[step.target];
+        self.note(|line| {
+            line.attempts += 1;
+            line.target = format!("{}/{}", target.provider.name, target.model(&exchange.asked.model));
+            line.reason.clone_from(&step.reason);
+        });
+    }
+
+    pub fn answered(&mut self, facts: &Facts) {
+        self.note(|line| {
+            line.target.clone_from(&facts.target);
+            line.dropped.clone_from(&facts.dropped);
+            line.first_token = Some(line.arrived.elapsed());
+            line.usage = facts.usage;
+        });
+    }
+
+    pub fn usage(&mut self, usage: Option<Usage>) {
+        self.note(|line| line.usage = usage.or(line.usage));
+    }
+
+    pub fn done(&mut self) {
+        self.note(|line| line.outcome = Outcome::Done);
+    }
+
+    pub fn failed(&mut self, fault: &Fault) {
+        self.note(|line| line.outcome = Outcome::Failed(told(fault)));
+    }
+
+    pub fn refused(&mut self, fault: &Fault) {
+        self.note(|line| line.outcome = Outcome::Refused(told(fault)));
+    }
+
+    /// What the caller is told of the way that its request took.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let Some(line) = &self.line else { return headers };
+        let mut tell = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::try_from(value)
+                && !value.is_empty()
+            {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        tell("x-pointsman-request-id", &line.id);
+        tell("x-pointsman-target", &line.target);
+        tell("x-pointsman-attempts", &line.attempts.to_string());
+        tell("x-pointsman-policy", &line.policy);
+        tell("x-pointsman-dropped", &line.dropped.join(", "));
+        headers
+    }
+}
+
+/// Kind and status. The message can quote the caller's prompt, and stays out of the log.
+fn told(fault: &Fault) -> String {
+    match fault.status {
+        0 => format!("{:?}", fault.kind),
+        status => format!("{:?} ({status})", fault.kind),
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let Some(line) = &self.line else { return };
+        let (outcome, why) = match &line.outcome {
+            Outcome::CallerLeft => ("caller-left", ""),
+            Outcome::Done => ("done", ""),
+            Outcome::Failed(why) => ("failed", why.as_str()),
+            Outcome::Refused(why) => ("refused", why.as_str()),
+        };
+        let usage = line.usage.unwrap_or(Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 });
+        tracing::info!(
+            id = %line.id,
+            protocol = %line.protocol,
+            model = %line.model,
+            stream = line.stream,
+            target = %line.target,
+            attempts = line.attempts,
+            policy = %line.policy,
+            reason = %line.reason,
+            outcome,
+            why,
+            first_token_ms = line.first_token.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+            total_ms = u64::try_from(line.arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
+            input_tokens = usage.input,
+            output_tokens = usage.output,
+            "request"
+        );
+    }
+}

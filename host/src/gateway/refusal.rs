@@ -1,0 +1,128 @@
+//! No answer: what the caller is told instead, in its own protocol.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use super::Body;
+use super::attempt::{Failed, RawReply};
+use super::exchange::Exchange;
+use super::table::{Endpoint, Table};
+use crate::health::{Blame, blame};
+use crate::plugin::bindings::faults::{Fault, FaultKind};
+
+/// Obeyed by the official SDKs: they would otherwise multiply our attempts by theirs.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// A fault without a reply behind it.
+pub fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
+    Fault { kind, status: 0, message: message.into(), provider_code: None, field: None, retry_after_ms: None }
+}
+
+/// Why a request got no answer.
+pub struct Refusal {
+    pub fault: Fault,
+    raw: Option<RawReply>,
+    /// Attempts were made, and more of them will not help at once.
+    exhausted: bool,
+}
+
+impl Refusal {
+    pub fn of(kind: FaultKind, field: Option<&str>, message: impl Into<String>) -> Refusal {
+        let fault = Fault { field: field.map(str::to_owned), ..fault(kind, message) };
+        Refusal { fault, raw: None, exhausted: false }
+    }
+
+    pub fn no_route(model: &str, table: &Table) -> Refusal {
+        let known: Vec<String> = table.routes.iter().map(|route| format!("`{}`", route.pattern)).collect();
+        let text = format!("no model `{model}` is configured; there are: {}", known.join(", "));
+        Refusal::of(FaultKind::ModelNotFound, Some("model"), text)
+    }
+
+    /// The policy makes no further attempt.
+    pub fn gave_up(exchange: &Exchange, mut history: Vec<Failed>, reason: &str) -> Refusal {
+        let name = |failed: &Failed| {
+            let target = &exchange.route.targets[failed.target];
+            format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
+        };
+        let Some(last) = history.last() else {
+            let retry_after_ms = soonest(exchange);
+            let text = format!("no target was asked: {reason}");
+            let fault = Fault { retry_after_ms, ..fault(FaultKind::Unavailable, text) };
+            return Refusal { fault, raw: None, exhausted: true };
+        };
+        let callers_own = blame(last.fault.kind) == Blame::Caller && last.fault.kind != FaultKind::Unsupported;
+        if callers_own || history.len() == 1 {
+            let story = format!("{}: {}", name(last), last.fault.message);
+            let Some(Failed { fault, raw, .. }) = history.pop() else {
+                return Refusal::of(FaultKind::Unavailable, None, story);
+            };
+            return Refusal { fault: Fault { message: story, ..fault }, raw, exhausted: !callers_own };
+        }
+        let story: Vec<String> =
+            history.iter().map(|failed| format!("{}: {}", name(failed), failed.fault.message)).collect();
+        let message = format!("all {} attempts failed: {}", history.len(), story.join("; "));
+        // A fault that passes says more to the caller than a key of ours that was refused somewhere else.
+        let telling = history.iter().find(|failed| blame(failed.fault.kind) == Blame::Target).unwrap_or(&history[0]);
+        let retry_after_ms = soonest(exchange).or(telling.fault.retry_after_ms);
+        let fault = Fault { message, retry_after_ms, ..telling.fault.clone() };
+        Refusal { fault, raw: None, exhausted: true }
+    }
+
+    /// The reply. If the caller's protocol's plugin fails, a plain error.
+    pub async fn respond(self, endpoint: &Endpoint) -> Response<Body> {
+        let Refusal { fault, raw, exhausted } = self;
+        let (status, mut headers, body) = match raw {
+            Some(raw) => (raw.status, raw.headers, raw.body),
+            None => refused(endpoint, &fault).await,
+        };
+        if let Some(millis) = fault.retry_after_ms
+            && !headers.contains_key(RETRY_AFTER)
+        {
+            headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000).max(1)));
+        }
+        if exhausted {
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+async fn refused(endpoint: &Endpoint, fault: &Fault) -> (StatusCode, HeaderMap, Bytes) {
+    let reply = match endpoint.codec() {
+        Some(codec) => codec.refuse(&endpoint.operation, fault).await.ok(),
+        None => None,
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let status = reply.as_ref().and_then(|reply| StatusCode::from_u16(reply.status).ok());
+    let (Some(reply), Some(status)) = (reply, status.filter(|status| status.as_u16() >= 400)) else {
+        return (StatusCode::BAD_GATEWAY, headers, plain("unavailable", &fault.message));
+    };
+    for header in &reply.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&header.name), HeaderValue::try_from(&header.value)) {
+            headers.insert(name, value);
+        }
+    }
+    (status, headers, reply.body.into())
+}
+
+/// An error that belongs to no protocol: unknown paths, refused keys, a client plugin that fails.
+pub fn plain(kind: &str, message: &str) -> Bytes {
+    // Both families' clients find `error.message` in it.
+    serde_json::json!({ "type": "error", "error": { "type": kind, "message": message, "code": kind } }).to_string().into()
+}
+
+/// Milliseconds until some target is ready again.
+fn soonest(exchange: &Exchange) -> Option<u64> {
+    let now = tokio::time::Instant::now();
+    let healths = &exchange.gateway.healths;
+    let ready_in_ms = exchange.route.targets.iter().map(|target| {
+        healths.of(&target.provider.name, target.model(&exchange.asked.model)).view(now).ready_in_ms
+    });
+    ready_in_ms.min().filter(|millis| *millis > 0)
+}

@@ -1,0 +1,192 @@
+//! After the commit: frames come in and go out, until the reply ends. A reply that dies ends in an error event of the
+//! caller's own protocol, never as if it were complete.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use tokio::time::{Instant, timeout_at};
+
+use super::Body;
+use super::attempt::usage;
+use super::exchange::Exchange;
+use super::record::Record;
+use super::refusal::fault;
+use super::rename::Rename;
+use super::reply::{Batch, Reply};
+use super::table::Endpoint;
+use crate::health::Running;
+use crate::plugin::PluginFault;
+use crate::plugin::bindings::chat;
+use crate::plugin::bindings::faults::{Fault, FaultKind};
+
+/// The rest of a reply whose beginning the caller is about to see. Dropping it cancels the call upstream.
+pub struct Relay {
+    reply: Reply,
+    writer: Writer,
+    idle: Duration,
+    deadline: Instant,
+    running: Running,
+}
+
+impl Relay {
+    pub fn new(reply: Reply, writer: Writer, idle: Duration, deadline: Instant, running: Running) -> Relay {
+        Relay { reply, writer, idle, deadline, running }
+    }
+
+    /// The whole body: what was held back, and then the rest as it comes.
+    pub fn body(self: Box<Self>, first: Bytes, record: Record) -> Body {
+        let rest = stream::unfold(Some((self, record)), |state| async move {
+            let (relay, record) = state?;
+            relay.step(record).await
+        });
+        let first = stream::once(std::future::ready(Ok(Frame::data(first))));
+        StreamBody::new(stream::StreamExt::chain(first, rest)).boxed_unsync()
+    }
+
+    async fn step(mut self: Box<Self>, mut record: Record) -> Option<(Result<Frame<Bytes>, io::Error>, State)> {
+        loop {
+            let until = (Instant::now() + self.idle).min(self.deadline);
+            let batch = timeout_at(until, self.reply.next()).await.unwrap_or_else(|_| {
+                Batch::failed(fault(FaultKind::TimedOut, "the provider fell silent in the middle of its reply"))
+            });
+            record.usage(usage(&batch.events));
+            let (failed, finished) = (failure(&batch), batch.finished());
+            let written = self.writer.write(batch, finished || failed.is_some()).await;
+            let bytes = match written {
+                Ok(bytes) => bytes,
+                Err(fault) => {
+                    // Without its protocol's plugin the caller cannot be told: a broken connection at least is no success.
+                    record.failed(&fault);
+                    return Some((Err(io::Error::other(fault.message)), None));
+                }
+            };
+            if let Some(fault) = failed {
+                self.running.fail(fault.kind, None, Instant::now());
+                record.failed(&fault);
+                return Some((Ok(Frame::data(bytes)), None));
+            }
+            if finished {
+                self.running.succeed();
+                self.reply.finish();
+                record.done();
+                return Some((Ok(Frame::data(bytes)), None));
+            }
+            if !bytes.is_empty() {
+                return Some((Ok(Frame::data(bytes)), Some((self, record))));
+            }
+        }
+    }
+}
+
+type State = Option<(Box<Relay>, Record)>;
+
+fn failure(batch: &Batch) -> Option<Fault> {
+    batch.events.iter().find_map(|event| match event {
+        chat::Event::Failed(fault) => Some(fault.clone()),
+        _ => None,
+    })
+}
+
+/// From a provider's frames and events to the caller's bytes.
+pub struct Writer {
+    endpoint: Arc<Endpoint>,
+    stream: bool,
+    how: How,
+}
+
+enum How {
+    /// Both sides speak the same protocol: bytes go through.
+    Same(Option<Rename>),
+    Translate { memory: Vec<u8>, model: String, created_unix_s: u64 },
+}
+
+impl Writer {
+    pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str) -> Writer {
+        let how = How::Same(Rename::new(reply_model, &exchange.asked.model, sent));
+        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how }
+    }
+
+    pub fn translating(exchange: &Exchange, memory: Vec<u8>) -> Writer {
+        let created_unix_s = exchange.gateway.clock.unix().as_secs();
+        let how = How::Translate { memory, model: exchange.asked.model.clone(), created_unix_s };
+        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how }
+    }
+
+    /// A reply that is not streamed.
+    pub async fn write_whole(&mut self, body: Bytes, batch: Batch) -> Result<Bytes, Fault> {
+        match &self.how {
+            How::Same(None) => Ok(body),
+            How::Same(Some(rename)) => Ok(rename.json(&body)),
+            How::Translate { .. } => self.translate(batch.events, true).await,
+        }
+    }
+
+    /// A batch of a stream. A failure in it becomes the caller's protocol's own error event.
+    pub async fn write(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
+        let How::Same(rename) = &self.how else { return self.translate(batch.events, last).await };
+        if let Some(fault) = failure(&batch) {
+            let their_own = !batch.frames.is_empty()
+                && !matches!(fault.kind, FaultKind::MalformedReply | FaultKind::AdapterFailed | FaultKind::Truncated);
+            if !their_own {
+                return self.error_event(fault).await;
+            }
+        }
+        Ok(raw(&batch.frames, rename.as_ref()))
+    }
+
+    async fn error_event(&self, fault: Fault) -> Result<Bytes, Fault> {
+        let codec = self.endpoint.codec().ok_or_else(|| self.broken(&PluginFault::Nonsense("no codec".to_owned())))?;
+        let events = [chat::Event::Failed(fault)];
+        let written = codec.write(&self.endpoint.operation, self.stream, &[], &events, true).await;
+        Ok(written.map_err(|fault| self.broken(&fault))?.bytes.into())
+    }
+
+    async fn translate(&mut self, mut events: Vec<chat::Event>, last: bool) -> Result<Bytes, Fault> {
+        let How::Translate { memory, model, created_unix_s } = &mut self.how else { return Ok(Bytes::new()) };
+        if events.is_empty() && !last {
+            return Ok(Bytes::new());
+        }
+        for event in &mut events {
+            if let chat::Event::Started(started) = event {
+                started.model.clone_from(model);
+                if started.created_unix_s == 0 {
+                    started.created_unix_s = *created_unix_s;
+                }
+            }
+        }
+        let memory = std::mem::take(memory);
+        let Some(codec) = self.endpoint.codec() else {
+            return Err(self.broken(&PluginFault::Nonsense("no codec".to_owned())));
+        };
+        let written = codec.write(&self.endpoint.operation, self.stream, &memory, &events, last).await;
+        let written = written.map_err(|fault| self.broken(&fault))?;
+        if let How::Translate { memory, .. } = &mut self.how {
+            *memory = written.memory;
+        }
+        Ok(written.bytes.into())
+    }
+
+    fn broken(&self, fault_: &PluginFault) -> Fault {
+        fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
+    }
+}
+
+fn raw(frames: &[crate::upstream::sse::Event], rename: Option<&Rename>) -> Bytes {
+    let bytes = |frame: &crate::upstream::sse::Event| match rename {
+        Some(rename) => rename.event(frame),
+        None => frame.raw.clone(),
+    };
+    if let [one] = frames {
+        return bytes(one);
+    }
+    let mut joined = BytesMut::with_capacity(frames.iter().map(|frame| frame.raw.len()).sum());
+    for frame in frames {
+        joined.extend_from_slice(&bytes(frame));
+    }
+    joined.freeze()
+}

@@ -1,0 +1,211 @@
+//! A provider's streamed reply: bytes to frames to events, in batches of what arrived together.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::outgoing::adapter_failed;
+use super::refusal::fault;
+use super::table::Provider;
+use crate::plugin::bindings::chat;
+use crate::plugin::bindings::faults::{Fault, FaultKind};
+use crate::plugin::bindings::provider::Frame;
+use crate::upstream::sse::{Event, Framer};
+
+/// Bytes that are put into one batch when more are waiting.
+const BATCH_BYTES_MAX: usize = 256 << 10;
+/// How long the rest of a finished reply is waited for, so that its connection can be used again.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub struct Reply {
+    incoming: Incoming,
+    framer: Framer,
+    provider: Arc<Provider>,
+    operation: String,
+    memory: Vec<u8>,
+    queue: VecDeque<Event>,
+    /// No more bytes will come, and why.
+    ended: Option<Ended>,
+}
+
+enum Ended {
+    Cleanly,
+    Broken(String),
+}
+
+/// What arrived together.
+#[derive(Default)]
+pub struct Batch {
+    /// As they stood on the wire.
+    pub frames: Vec<Event>,
+    pub events: Vec<chat::Event>,
+    /// A failure is known to follow at once. It comes as an event of its own in the next batch.
+    pub failing: Option<Fault>,
+}
+
+impl Batch {
+    pub fn failed(fault: Fault) -> Batch {
+        Batch { events: vec![chat::Event::Failed(fault)], ..Batch::default() }
+    }
+
+    /// The failure in it, or at its heels.
+    pub fn fault(&self) -> Option<&Fault> {
+        let failed = self.events.iter().find_map(|event| match event {
+            chat::Event::Failed(fault) => Some(fault),
+            _ => None,
+        });
+        failed.or(self.failing.as_ref())
+    }
+
+    pub fn finished(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, chat::Event::Finished(_)))
+    }
+
+    /// Does it hold anything that a caller would miss?
+    pub fn has_content(&self) -> bool {
+        self.events.iter().any(|event| match event {
+            chat::Event::TextDelta(delta) | chat::Event::ReasoningDelta(delta) => !delta.text.is_empty(),
+            chat::Event::RedactedReasoning(_) | chat::Event::ToolCallStarted(_) | chat::Event::Finished(_) => true,
+            _ => false,
+        })
+    }
+}
+
+impl Reply {
+    pub fn new(incoming: Incoming, provider: Arc<Provider>, operation: String) -> Reply {
+        let (framer, memory, queue) = (Framer::default(), Vec::new(), VecDeque::new());
+        Reply { incoming, framer, provider, operation, memory, queue, ended: None }
+    }
+
+    /// The next batch; after one that is finished or failed there is none. Failures are events: a broken connection and a
+    /// misbehaving adapter too.
+    pub async fn next(&mut self) -> Batch {
+        loop {
+            if !self.queue.is_empty() {
+                let frames: Vec<Event> = self.queue.drain(..).collect();
+                return self.decode(frames).await;
+            }
+            if let Some(ended) = &self.ended {
+                let why = match ended {
+                    Ended::Cleanly => None,
+                    Ended::Broken(text) => Some(text.clone()),
+                };
+                return self.end(why).await;
+            }
+            self.receive().await;
+        }
+    }
+
+    /// Wait for bytes, and take what else has arrived already.
+    async fn receive(&mut self) {
+        let mut received = 0;
+        let mut next = self.incoming.frame().await;
+        loop {
+            match next {
+                None => self.ended = Some(Ended::Cleanly),
+                Some(Err(error)) => self.ended = Some(Ended::Broken(error.to_string())),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        received += data.len();
+                        self.framer.push(data);
+                    }
+                }
+            }
+            if self.ended.is_some() || received >= BATCH_BYTES_MAX {
+                break;
+            }
+            match self.incoming.frame().now_or_never() {
+                Some(more) => next = more,
+                None => break,
+            }
+        }
+        loop {
+            match self.framer.next() {
+                Ok(Some(event)) => self.queue.push_back(event),
+                Ok(None) => break,
+                Err(text) => {
+                    self.ended = Some(Ended::Broken(text));
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn decode(&mut self, frames: Vec<Event>) -> Batch {
+        let before = self.memory.clone();
+        let batch = self.decode_all(frames, false).await;
+        if batch.frames.len() < 2 || batch.fault().is_none() {
+            return batch;
+        }
+        // Something in this batch is a failure. What stands before it is the caller's, so find the frame: decoding is a
+        // pure function, and can be done again.
+        self.memory = before;
+        let mut good = Batch::default();
+        let mut frames = VecDeque::from(batch.frames);
+        while let Some(frame) = frames.pop_front() {
+            let before = self.memory.clone();
+            let mut one = self.decode_all(vec![frame], false).await;
+            if let Some(fault) = one.fault() {
+                if good.frames.is_empty() {
+                    self.queue = frames;
+                    return one;
+                }
+                good.failing = Some(fault.clone());
+                self.memory = before;
+                frames.extend(std::mem::take(&mut self.queue));
+                self.queue = one.frames.drain(..).chain(frames).collect();
+                return good;
+            }
+            good.frames.append(&mut one.frames);
+            good.events.append(&mut one.events);
+        }
+        good
+    }
+
+    async fn end(&mut self, why: Option<String>) -> Batch {
+        let mut batch = self.decode_all(Vec::new(), true).await;
+        if let (Some(why), Some(chat::Event::Failed(fault))) = (why, batch.events.last_mut()) {
+            fault.message = format!("{} ({why})", fault.message);
+        }
+        if batch.fault().is_none() && !batch.finished() {
+            return Batch::failed(fault(FaultKind::Truncated, "the reply ended before it was complete"));
+        }
+        batch
+    }
+
+    async fn decode_all(&mut self, frames: Vec<Event>, ended: bool) -> Batch {
+        let given: Vec<Frame> = frames
+            .iter()
+            .filter(|event| event.data.is_some())
+            .map(|event| Frame { event: event.name.clone(), data: event.data.as_deref().unwrap_or_default().to_vec() })
+            .collect();
+        if given.is_empty() && !ended {
+            return Batch { frames, ..Batch::default() };
+        }
+        let Some(codec) = self.provider.codec() else {
+            return Batch::failed(fault(FaultKind::AdapterFailed, "the plugin is not an adapter"));
+        };
+        match codec.decode(&self.operation, true, &self.memory, &given, ended).await {
+            Ok(decoded) => {
+                self.memory = decoded.memory;
+                Batch { frames, events: decoded.events, failing: None }
+            }
+            Err(fault) => Batch::failed(adapter_failed(&self.provider, &fault)),
+        }
+    }
+
+    /// The reply is complete: read what is left, so that its connection can serve another request.
+    pub fn finish(self) {
+        if self.ended.is_some() {
+            return;
+        }
+        let mut incoming = self.incoming;
+        tokio::spawn(timeout(DRAIN, async move { while let Some(Ok(_)) = incoming.frame().await {} }));
+    }
+}

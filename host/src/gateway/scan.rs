@@ -1,0 +1,212 @@
+//! Finding a field at the top of a JSON object without building a tree of it: bodies have hundreds of kilobytes, and all
+//! that routing needs is the model's name and whether to stream.
+//!
+//! For every text that is JSON, this agrees with a JSON parser; what is not JSON is left for the provider to refuse.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+/// Objects and arrays inside each other. serde_json's own limit.
+const DEPTH_MAX: u32 = 128;
+
+/// Where the values of these top fields stand, in the order of `names`.
+///
+/// # Errors
+/// Says what is not JSON and where, or which of the fields stands there twice: two readers could take different ones.
+pub fn fields<const N: usize>(json: &[u8], names: [&str; N]) -> Result<[Option<Range<usize>>; N], String> {
+    let mut found = [const { None }; N];
+    let mut scan = Scan { json, at: 0 };
+    scan.expect(b'{', "the body must be a JSON object")?;
+    if scan.peek() == Some(b'}') {
+        scan.at += 1;
+    } else {
+        loop {
+            let key = scan.string()?;
+            scan.expect(b':', "a colon must follow a field's name")?;
+            let value = scan.value()?;
+            if let Some(position) = names.iter().position(|name| is(&json[key.clone()], name)) {
+                if found[position].is_some() {
+                    return Err(format!("the field `{}` stands there twice", names[position]));
+                }
+                found[position] = Some(value);
+            }
+            match scan.next() {
+                Some(b',') => {}
+                Some(b'}') => break,
+                _ => return Err(scan.error("a comma or a closing brace must follow a value")),
+            }
+        }
+    }
+    if scan.peek().is_some() {
+        return Err(scan.error("nothing may follow the JSON object"));
+    }
+    Ok(found)
+}
+
+/// Where the value at `path` (one or two fields, joined by a dot) stands.
+pub fn value_at(json: &[u8], path: &str) -> Option<Range<usize>> {
+    let (outer, inner) = match path.split_once('.') {
+        Some((outer, inner)) => (outer, Some(inner)),
+        None => (path, None),
+    };
+    let [value] = fields(json, [outer]).ok()?;
+    let value = value?;
+    let Some(inner) = inner else { return Some(value) };
+    let [within] = fields(&json[value.clone()], [inner]).ok()?;
+    within.map(|within| value.start + within.start..value.start + within.end)
+}
+
+/// A JSON string's text.
+pub fn text(json: &[u8]) -> Option<String> {
+    serde_json::from_slice(json).ok()
+}
+
+fn is(quoted: &[u8], name: &str) -> bool {
+    let inner = &quoted[1..quoted.len() - 1];
+    // An escape can spell any name.
+    if inner.contains(&b'\\') { text(quoted).as_deref() == Some(name) } else { inner == name.as_bytes() }
+}
+
+struct Scan<'a> {
+    json: &'a [u8],
+    at: usize,
+}
+
+impl Scan<'_> {
+    fn peek(&mut self) -> Option<u8> {
+        while matches!(self.json.get(self.at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+        self.json.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek();
+        self.at += 1;
+        byte
+    }
+
+    fn error(&self, text: &str) -> String {
+        format!("{text}, at byte {}", self.at.min(self.json.len()))
+    }
+
+    fn expect(&mut self, byte: u8, text: &str) -> Result<(), String> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            return Ok(());
+        }
+        Err(self.error(text))
+    }
+
+    /// Where a string stands, its quotes included.
+    fn string(&mut self) -> Result<Range<usize>, String> {
+        self.expect(b'"', "a field's name must be a string")?;
+        let from = self.at - 1;
+        self.string_rest()?;
+        Ok(from..self.at)
+    }
+
+    /// Past the closing quote of a string whose opening quote was read.
+    fn string_rest(&mut self) -> Result<(), String> {
+        loop {
+            let rest = self.json.get(self.at..).unwrap_or_default();
+            let Some(offset) = memchr2(b'"', b'\\', rest) else {
+                return Err(self.error("a string has no end"));
+            };
+            self.at += offset + 1;
+            if rest[offset] == b'"' {
+                return Ok(());
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Where a value of any kind stands.
+    fn value(&mut self) -> Result<Range<usize>, String> {
+        let first = self.peek();
+        let from = self.at;
+        match first {
+            Some(b'"') => drop(self.string()?),
+            Some(b'{' | b'[') => self.nested()?,
+            Some(byte) if byte == b'-' || byte.is_ascii_alphanumeric() => {
+                while matches!(self.json.get(self.at), Some(byte) if byte.is_ascii_alphanumeric() || b"+-.".contains(byte)) {
+                    self.at += 1;
+                }
+            }
+            _ => return Err(self.error("a value is missing")),
+        }
+        Ok(from..self.at)
+    }
+
+    /// Past an object or array. One bit for each open bracket says which kind it is.
+    fn nested(&mut self) -> Result<(), String> {
+        let (mut depth, mut kinds) = (0_u32, 0_u128);
+        loop {
+            let Some(&byte) = self.json.get(self.at) else {
+                return Err(self.error("an object or array has no end"));
+            };
+            self.at += 1;
+            match byte {
+                b'"' => self.string_rest()?,
+                b'{' | b'[' => {
+                    if depth == DEPTH_MAX {
+                        return Err(self.error("the JSON is nested too deeply"));
+                    }
+                    depth += 1;
+                    kinds = kinds << 1 | u128::from(byte == b'{');
+                }
+                b'}' | b']' => {
+                    if (kinds & 1 == 1) != (byte == b'}') {
+                        return Err(self.error("a bracket is closed by another kind"));
+                    }
+                    depth -= 1;
+                    kinds >>= 1;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(json: &str) -> Result<Option<String>, String> {
+        let [model] = fields(json.as_bytes(), ["model"])?;
+        Ok(model.map(|model| json[model].to_owned()))
+    }
+
+    #[test]
+    fn only_the_top_field_counts() {
+        let found = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(model(r#"{"a":{"model":"no"},"b":["model","x"],"model":"yes"}"#), found("\"yes\""));
+        assert_eq!(model(" {\n \"model\" : \"a\\\"b\\\\\" , \"x\": -1.5e+3 } \n"), found(r#""a\"b\\""#));
+        assert_eq!(model(r#"{"mod\u0065l":"escaped"}"#), found("\"escaped\""));
+        assert_eq!(model("{}"), Ok(None));
+        assert_eq!(value_at(br#"{"type":"x","message":{"id":1,"model":"m"}}"#, "message.model"), Some(38..41));
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        for (json, place) in [
+            ("", "at byte 0"),
+            ("[]", "at byte 0"),
+            (r#"{"model""#, "at byte 8"),
+            (r#"{"model":}"#, "at byte 9"),
+            (r#"{"a":[1,2}}"#, "at byte 10"),
+            (r#"{"a":"x}"#, "no end"),
+            (r#"{"a":1} x"#, "at byte 8"),
+            (r#"{"model":"a","model":"b"}"#, "twice"),
+            (r#"{"a":1,}"#, "at byte 7"),
+        ] {
+            let error = model(json).expect_err(json);
+            assert!(error.contains(place), "{json}: {error}");
+        }
+        assert!(model(&format!("{{\"a\":{}{}}}", "[".repeat(129), "]".repeat(129))).is_err());
+    }
+}

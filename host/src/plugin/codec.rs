@@ -1,0 +1,200 @@
+//! A provider adapter, a client adapter, or both: calls into a component of one of those worlds.
+
+use std::sync::Arc;
+
+use anyhow::{anyhow, ensure};
+use wasmtime::component::InstancePre;
+
+use super::bindings::chat::{Event, Json, Request};
+use super::bindings::client_protocol as client;
+use super::bindings::faults::Fault;
+use super::bindings::provider;
+use super::engine::{self, Guest};
+use super::fault::PluginFault;
+use super::instance::{Instance, Pool};
+use super::tally::Tally;
+
+/// One version of an adapter.
+pub struct Codec {
+    pre: InstancePre<Guest>,
+    provider: Option<provider::GuestIndices>,
+    client: Option<client::GuestIndices>,
+    pool: Pool<Exports>,
+    tally: Arc<Tally>,
+    /// What the provider side says of itself.
+    pub provider_description: Option<provider::Description>,
+    /// What the client side says of itself.
+    pub client_description: Option<client::Description>,
+}
+
+struct Exports {
+    provider: Option<provider::Guest>,
+    client: Option<client::Guest>,
+}
+
+impl Codec {
+    pub(super) async fn open(
+        pre: &InstancePre<Guest>,
+        provider: bool,
+        client: bool,
+        tally: Arc<Tally>,
+    ) -> anyhow::Result<Codec> {
+        let misfit = |error: wasmtime::Error| anyhow!("it does not fit this contract (0.1.0): {error:#}");
+        let mut codec = Codec {
+            pre: pre.clone(),
+            provider: provider.then(|| provider::GuestIndices::new(pre)).transpose().map_err(misfit)?,
+            client: client.then(|| client::GuestIndices::new(pre)).transpose().map_err(misfit)?,
+            pool: Pool::new(),
+            tally,
+            provider_description: None,
+            client_description: None,
+        };
+        let mut instance = codec.instantiate().await.map_err(|error| anyhow!("starting it failed: {error}"))?;
+        let described = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
+        if let Some(guest) = &instance.exports.provider {
+            let description = guest.call_describe(&mut instance.store).await;
+            let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
+            check_paths(&description.reply_model)?;
+            codec.provider_description = Some(description);
+        }
+        if let Some(guest) = &instance.exports.client {
+            let description = guest.call_describe(&mut instance.store).await;
+            let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
+            ensure!(!description.endpoints.is_empty(), "its client protocol has no endpoint");
+            codec.client_description = Some(description);
+        }
+        codec.pool.give(instance);
+        Ok(codec)
+    }
+
+    async fn instantiate(&self) -> Result<Instance<Exports>, PluginFault> {
+        let mut store = engine::store(engine::CODEC).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
+        engine::arm(&mut store, 0);
+        let exports = match self.pre.instantiate_async(&mut store).await {
+            Ok(instance) => {
+                let provider = self.provider.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();
+                let client = self.client.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();
+                provider.and_then(|provider| Ok(Exports { provider, client: client? }))
+            }
+            Err(error) => Err(error),
+        };
+        match exports {
+            Ok(exports) => Ok(Instance { store, exports }),
+            Err(error) => Err(PluginFault::of(&error, &store)),
+        }
+    }
+
+    async fn take(&self, body_bytes: usize) -> Result<Instance<Exports>, PluginFault> {
+        if let Some(instance) = self.pool.take(body_bytes) {
+            return Ok(instance);
+        }
+        let mut instance = self.tally.note(self.instantiate().await)?;
+        engine::arm(&mut instance.store, body_bytes);
+        Ok(instance)
+    }
+
+    pub async fn encode(
+        &self,
+        settings: &Json,
+        operation: &str,
+        request: &Request,
+        body_bytes: usize,
+    ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
+        let mut instance = self.take(body_bytes).await?;
+        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
+        let result = guest.call_encode(&mut instance.store, settings, operation, request).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+
+    pub async fn forward(
+        &self,
+        settings: &Json,
+        operation: &str,
+        model: &str,
+        stream: bool,
+    ) -> Result<Result<provider::Call, Fault>, PluginFault> {
+        let mut instance = self.take(0).await?;
+        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
+        let result = guest.call_forward(&mut instance.store, settings, operation, model, stream).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+
+    pub async fn classify(
+        &self,
+        operation: &str,
+        head: &provider::ReplyHead,
+        body: &[u8],
+    ) -> Result<Fault, PluginFault> {
+        let mut instance = self.take(body.len()).await?;
+        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
+        let result = guest.call_classify(&mut instance.store, operation, head, body).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+
+    pub async fn decode(
+        &self,
+        operation: &str,
+        stream: bool,
+        memory: &[u8],
+        frames: &[provider::Frame],
+        ended: bool,
+    ) -> Result<provider::Decoded, PluginFault> {
+        let body_bytes = frames.iter().map(|frame| frame.data.len()).sum();
+        let mut instance = self.take(body_bytes).await?;
+        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
+        let result = guest.call_decode(&mut instance.store, operation, stream, memory, frames, ended).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+
+    pub async fn read(
+        &self,
+        operation: &str,
+        headers: &[client::Header],
+        body: &[u8],
+    ) -> Result<Result<client::Reading, Fault>, PluginFault> {
+        let mut instance = self.take(body.len()).await?;
+        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
+        let result = guest.call_read(&mut instance.store, operation, headers, body).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+
+    pub async fn write(
+        &self,
+        operation: &str,
+        stream: bool,
+        memory: &[u8],
+        events: &[Event],
+        ended: bool,
+    ) -> Result<client::Written, PluginFault> {
+        let mut instance = self.take(memory.len()).await?;
+        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
+        let result = guest.call_write(&mut instance.store, operation, stream, memory, events, ended).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+
+    pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
+        let mut instance = self.take(0).await?;
+        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
+        let result = guest.call_refuse(&mut instance.store, operation, fault).await;
+        self.tally.note(self.pool.finish(instance, result))
+    }
+}
+
+fn no_provider() -> PluginFault {
+    PluginFault::Nonsense("it has no provider side".to_owned())
+}
+
+fn no_client() -> PluginFault {
+    PluginFault::Nonsense("it has no client side".to_owned())
+}
+
+fn check_paths(paths: &[String]) -> anyhow::Result<()> {
+    for path in paths {
+        let fields = path.split('.').count();
+        ensure!(
+            fields <= 2 && path.split('.').all(|field| !field.is_empty()),
+            "its `reply-model` holds `{path}`, but a path has one or two fields, such as `message.model`"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! The one wasmtime engine of the process, and what bounds a call into a plugin.
+//!
+//! Time is counted in ticks that the guest itself has run through, not by a clock: a call that waits for a core, because
+//! the machine is overloaded, is charged nothing for waiting, so an innocent plugin is not cut. At every tick the call
+//! also yields, so that a runaway shares its thread until it is cut.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
+
+/// How long one tick is.
+const TICK: Duration = Duration::from_millis(1);
+/// Native stack of a call, of which the guest may use half.
+const STACK_BYTES: usize = 1024 * 1024;
+
+/// What one plugin may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Ticks of about a millisecond that a call may run.
+    pub ticks: u32,
+    /// Linear memory.
+    pub memory_bytes: usize,
+    /// What a call may hand back, as the host counts it while copying.
+    pub output_bytes: usize,
+}
+
+/// A decision is numbers and a short sentence.
+pub const POLICY: Limits = Limits { ticks: 10, memory_bytes: 16 << 20, output_bytes: 256 << 10 };
+/// A codec sees whole bodies: see `config::limits`.
+pub const CODEC: Limits = Limits { ticks: 10, memory_bytes: 64 << 20, output_bytes: 128 << 20 };
+/// A body of this size earns a call one more tick: translating 150 kB takes about half a millisecond.
+const BYTES_PER_TICK: usize = 64 << 10;
+
+/// The engine, made at the first call.
+///
+/// # Errors
+/// When this machine cannot run WebAssembly as we need it (no executable memory, an unknown processor).
+pub fn engine() -> anyhow::Result<&'static Engine> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+    engine.as_ref().map_err(|error| anyhow!("starting the WebAssembly engine: {error}"))
+}
+
+fn start() -> anyhow::Result<Engine> {
+    let mut config = Config::new();
+    config.wasm_component_model(true).epoch_interruption(true);
+    config.async_stack_size(STACK_BYTES).max_wasm_stack(STACK_BYTES / 2);
+    let engine = Engine::new(&config).map_err(explained)?;
+    let ticking = engine.weak();
+    std::thread::Builder::new()
+        .name("plugin-ticks".to_owned())
+        .spawn(move || {
+            while let Some(engine) = ticking.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })
+        .context("starting the thread that counts plugin time")?;
+    Ok(engine)
+}
+
+/// What the host keeps beside an instance: its limits, and how far it has used them.
+#[derive(Debug)]
+pub struct Guest {
+    limits: Limits,
+    ticks_left: u32,
+    memory_bytes: usize,
+    /// Which limit ended the call, when one did: wasmtime's error text would have to be searched otherwise.
+    pub exceeded: Option<Exceeded>,
+}
+
+/// A limit that a plugin ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exceeded {
+    Time,
+    Memory,
+}
+
+/// An empty store with these limits.
+///
+/// # Errors
+/// See [`engine`].
+pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
+    let guest = Guest { limits, ticks_left: limits.ticks, memory_bytes: 0, exceeded: None };
+    let mut store = Store::new(engine()?, guest);
+    store.limiter(|guest| guest);
+    store.epoch_deadline_callback(|mut context| {
+        let guest = context.data_mut();
+        let Some(left) = guest.ticks_left.checked_sub(1) else {
+            guest.exceeded = Some(Exceeded::Time);
+            return Ok(UpdateDeadline::Interrupt);
+        };
+        guest.ticks_left = left;
+        Ok(UpdateDeadline::Yield(1))
+    });
+    Ok(store)
+}
+
+/// Give a store its full limits again, before a call that works on `body_bytes`.
+pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
+    let limits = store.data().limits;
+    let more = u32::try_from(body_bytes / BYTES_PER_TICK).unwrap_or(u32::MAX);
+    store.data_mut().ticks_left = limits.ticks.saturating_add(more);
+    store.set_epoch_deadline(1);
+    store.set_hostcall_fuel(limits.output_bytes);
+}
+
+impl Guest {
+    /// Linear memory in use, in bytes. It never shrinks while the instance lives.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limits.memory_bytes {
+            self.exceeded = Some(Exceeded::Memory);
+            // An error rather than a refusal: a guest that is told "no" would go on without its memory.
+            return Err(wasmtime::Error::msg(format!("more than {} bytes of memory", self.limits.memory_bytes)));
+        }
+        self.memory_bytes = desired;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        const ELEMENTS: usize = 20_000;
+        Ok(desired <= ELEMENTS)
+    }
+}
+
+/// The whole chain of a wasmtime error, as our own kind of error.
+pub fn explained(error: wasmtime::Error) -> anyhow::Error {
+    anyhow!("{error:#}")
+}

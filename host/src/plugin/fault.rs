@@ -1,0 +1,51 @@
+//! What can go wrong in a call into a plugin. Never the caller's problem: the request goes on without that call.
+
+use std::fmt;
+
+use wasmtime::Store;
+
+use super::engine::{Exceeded, Guest};
+
+/// Why a plugin's answer cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginFault {
+    /// It ran longer than its limit.
+    Time,
+    /// It wanted more memory than its limit.
+    Memory,
+    /// It trapped, or handed back more than its limit; the text says what wasmtime saw.
+    Trap(String),
+    /// It answered, but with something no correct plugin says.
+    Nonsense(String),
+}
+
+impl PluginFault {
+    /// A short, fixed word for counters.
+    pub fn label(&self) -> &'static str {
+        match self {
+            PluginFault::Time => "time",
+            PluginFault::Memory => "memory",
+            PluginFault::Trap(_) => "trap",
+            PluginFault::Nonsense(_) => "nonsense",
+        }
+    }
+
+    pub(super) fn of(error: &wasmtime::Error, store: &Store<Guest>) -> PluginFault {
+        match store.data().exceeded {
+            Some(Exceeded::Time) => PluginFault::Time,
+            Some(Exceeded::Memory) => PluginFault::Memory,
+            None => PluginFault::Trap(error.root_cause().to_string()),
+        }
+    }
+}
+
+impl fmt::Display for PluginFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PluginFault::Time => formatter.write_str("it ran longer than a call may"),
+            PluginFault::Memory => formatter.write_str("it wanted more memory than a plugin may have"),
+            PluginFault::Trap(text) => write!(formatter, "it trapped: {text}"),
+            PluginFault::Nonsense(text) => write!(formatter, "its answer makes no sense: {text}"),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! From bytes to a plugin that may serve: every check that a component passes before a request depends on it.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use pointsman_bundle::{BUNDLED, Bundled};
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::codec::Codec;
+use super::engine::{Guest, engine, explained};
+use super::tally::Tally;
+
+/// A component larger than this is refused. Interpreted languages bring up to 20 MB.
+pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
+const POLICY_EXPORT: &str = "pointsman:plugin/policy@0.1.0";
+const PROVIDER_EXPORT: &str = "pointsman:plugin/provider@0.1.0";
+const CLIENT_EXPORT: &str = "pointsman:plugin/client-protocol@0.1.0";
+
+/// What a plugin is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Exports `policy`.
+    Policy,
+    /// Exports `provider`, `client-protocol`, or both.
+    Adapter { provider: bool, client: bool },
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Kind::Policy => "routing-policy",
+            Kind::Adapter { provider: true, client: true } => "codec",
+            Kind::Adapter { provider: true, client: false } => "provider-adapter",
+            Kind::Adapter { .. } => "client-adapter",
+        })
+    }
+}
+
+/// One version of one plugin: compiled, checked, ready to be instantiated.
+pub struct Plugin {
+    /// The name of its slot, such as `failover`.
+    pub name: String,
+    /// SHA-256 of the component, in hexadecimal.
+    pub sha256: String,
+    pub kind: Kind,
+    /// Size of the component.
+    pub bytes: usize,
+    /// Names of the type-only interfaces that it imports. Functions are never among them.
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+    /// What it says of itself and how to call it; absent for a policy, which is opened for each route.
+    pub codec: Option<Codec>,
+    pub(super) pre: InstancePre<Guest>,
+    pub tally: Arc<Tally>,
+}
+
+impl Plugin {
+    /// Compile and check a component. Takes a tenth of a second to seconds: not for the request path.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes, in words for the plugin's author.
+    pub async fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
+        ensure!(!bytes.is_empty(), "the file is empty");
+        ensure!(
+            bytes.len() <= COMPONENT_BYTES_MAX,
+            "the file has {} bytes, but a plugin may have {COMPONENT_BYTES_MAX}",
+            bytes.len()
+        );
+        let owned = bytes.to_vec();
+        let compiled = tokio::task::spawn_blocking(move || compile(&owned)).await.context("compiling was cut short")??;
+        Self::check(name, hex(&Sha256::digest(bytes)), bytes.len(), &compiled).await
+    }
+
+    async fn check(name: &str, sha256: String, bytes: usize, component: &Component) -> anyhow::Result<Arc<Plugin>> {
+        let engine = engine()?;
+        let component_type = component.component_type();
+        let mut imports = Vec::new();
+        for (import, item) in component_type.imports(engine) {
+            require_only_types(import, &item.ty)?;
+            imports.push(import.to_owned());
+        }
+        let exports: Vec<String> = component_type.exports(engine).map(|(export, _)| export.to_owned()).collect();
+        let kind = kind(&exports)?;
+        let pre = Linker::new(engine).instantiate_pre(component).map_err(explained)?;
+        let tally = Arc::new(Tally::new(name, &sha256));
+        let mut plugin = Plugin {
+            name: name.to_owned(),
+            sha256,
+            kind,
+            bytes,
+            imports,
+            exports,
+            codec: None,
+            pre,
+            tally,
+        };
+        if let Kind::Adapter { provider, client } = kind {
+            plugin.codec = Some(Codec::open(&plugin.pre, provider, client, plugin.tally.clone()).await?);
+        } else {
+            super::policy::probe(&plugin.pre).await?;
+        }
+        Ok(Arc::new(plugin))
+    }
+
+    /// The first twelve digits of the digest: enough to tell versions apart.
+    pub fn digest12(&self) -> &str {
+        self.sha256.get(..12).unwrap_or(&self.sha256)
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.name, self.digest12())
+    }
+}
+
+/// A built-in plugin, compiled once in a process.
+///
+/// # Errors
+/// When there is none of that name, or the engine does not start.
+pub async fn bundled(name: &str) -> anyhow::Result<Arc<Plugin>> {
+    static COMPILED: [OnceLock<Component>; BUNDLED.len()] = [const { OnceLock::new() }; BUNDLED.len()];
+    let position = BUNDLED.iter().position(|bundled| bundled.name == name);
+    let position = position.ok_or_else(|| anyhow!("there is no built-in plugin `{name}`"))?;
+    let (Bundled { sha256, bytes, .. }, slot) = (&BUNDLED[position], &COMPILED[position]);
+    let component = match slot.get() {
+        Some(component) => component.clone(),
+        None => {
+            let made = tokio::task::spawn_blocking(|| compile(bytes)).await.context("compiling was cut short")??;
+            slot.get_or_init(|| made).clone()
+        }
+    };
+    Plugin::check(name, (*sha256).to_owned(), bytes.len(), &component).await
+}
+
+fn compile(bytes: &[u8]) -> anyhow::Result<Component> {
+    const CORE_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
+    ensure!(bytes.starts_with(b"\0asm"), "this is not WebAssembly: it does not begin with `\\0asm`");
+    ensure!(
+        !bytes.starts_with(&CORE_MODULE),
+        "this is a core WebAssembly module, not a component: build it with the linker `wasm-component-ld` (examples/ \
+         shows how)"
+    );
+    Component::new(engine()?, bytes).map_err(explained).context("the component is damaged or not valid")
+}
+
+/// A plugin is a pure function. An import of a function would be a clock, a network or a file.
+fn require_only_types(import: &str, item: &ComponentItem) -> anyhow::Result<()> {
+    let functions: Vec<String> = match item {
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine()?)
+            .filter(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)))
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+        ComponentItem::Type(_) => Vec::new(),
+        _ => vec![import.to_owned()],
+    };
+    ensure!(
+        functions.is_empty(),
+        "it imports `{import}` ({}), but a plugin may import no function: it gets no clock, network or files. Build it \
+         for wasm32-unknown-unknown, or with its WASI imports stubbed",
+        functions.join(", ")
+    );
+    Ok(())
+}
+
+fn kind(exports: &[String]) -> anyhow::Result<Kind> {
+    let has = |name: &str| exports.iter().any(|export| export == name);
+    let (provider, client) = (has(PROVIDER_EXPORT), has(CLIENT_EXPORT));
+    if has(POLICY_EXPORT) {
+        ensure!(!provider && !client, "it exports a policy and an adapter: make two plugins of it");
+        return Ok(Kind::Policy);
+    }
+    if provider || client {
+        return Ok(Kind::Adapter { provider, client });
+    }
+    let expected = [POLICY_EXPORT, PROVIDER_EXPORT, CLIENT_EXPORT].join("`, `");
+    if exports.is_empty() {
+        bail!("it exports nothing: a plugin exports one of `{expected}`");
+    }
+    bail!("it exports `{}`, but a plugin exports one of `{expected}`", exports.join("`, `"))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,17 @@
+//! WebAssembly: how plugins are loaded, called and bounded. Everything else in the host sees a [`Plugin`], and calls it
+//! through [`Policy`] or [`Codec`].
+
+pub mod bindings;
+mod codec;
+pub mod engine;
+mod fault;
+mod instance;
+mod load;
+mod policy;
+mod tally;
+
+pub use codec::Codec;
+pub use fault::PluginFault;
+pub use load::{Kind, Plugin, bundled, hex};
+pub use tally::Tally;
+pub use policy::{Policy, RouteTarget};

@@ -1,0 +1,93 @@
+//! A routing policy, opened for one route.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use wasmtime::component::{InstancePre, ResourceAny};
+
+use super::bindings::policy as wit;
+use super::engine::{self, Guest};
+use super::fault::PluginFault;
+use super::instance::{Instance, Pool};
+use super::load::Plugin;
+
+/// What a policy is told of a target when it is opened.
+pub use super::bindings::policy::Target as RouteTarget;
+
+/// One version of a policy, opened with one route's settings and targets.
+pub struct Policy {
+    pub plugin: Arc<Plugin>,
+    settings: String,
+    targets: Vec<RouteTarget>,
+    pool: Pool<Opened>,
+}
+
+struct Opened {
+    guest: wit::Guest,
+    router: ResourceAny,
+}
+
+impl Policy {
+    /// # Errors
+    /// What the policy says about its settings, or how it failed.
+    pub async fn open(plugin: Arc<Plugin>, settings: String, targets: Vec<RouteTarget>) -> anyhow::Result<Policy> {
+        let policy = Policy { plugin, settings, targets, pool: Pool::new() };
+        let instance = policy.instantiate().await?;
+        policy.pool.give(instance);
+        Ok(policy)
+    }
+
+    async fn instantiate(&self) -> anyhow::Result<Instance<Opened>> {
+        let mut store = engine::store(engine::POLICY)?;
+        engine::arm(&mut store, 0);
+        let guest = instantiate(&self.plugin.pre, &mut store).await?;
+        let opened = guest.router().call_open(&mut store, &self.settings, &self.targets).await;
+        match opened {
+            Ok(Ok(router)) => Ok(Instance { store, exports: Opened { guest, router } }),
+            Ok(Err(text)) => Err(anyhow!("{text}")),
+            Err(error) => Err(anyhow!("opening it failed: {}", PluginFault::of(&error, &store))),
+        }
+    }
+
+    /// Which target, when.
+    ///
+    /// # Errors
+    /// When the plugin misbehaves; the fault is counted already.
+    pub async fn decide(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
+        self.plugin.tally.note(self.call(situation).await)
+    }
+
+    async fn call(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
+        let mut instance = match self.pool.take(0) {
+            Some(instance) => instance,
+            None => {
+                let mut instance = self.instantiate().await.map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
+                engine::arm(&mut instance.store, 0);
+                instance
+            }
+        };
+        let Opened { guest, router } = &instance.exports;
+        let result = guest.router().call_decide(&mut instance.store, *router, situation).await;
+        self.pool.finish(instance, result)
+    }
+}
+
+/// Instantiate once and throw the instance away: records that do not fit the contract show only then.
+pub(super) async fn probe(pre: &InstancePre<Guest>) -> anyhow::Result<()> {
+    let mut store = engine::store(engine::POLICY)?;
+    engine::arm(&mut store, 0);
+    instantiate(pre, &mut store).await.map(drop)
+}
+
+async fn instantiate(pre: &InstancePre<Guest>, store: &mut wasmtime::Store<Guest>) -> anyhow::Result<wit::Guest> {
+    let misfit = |error: wasmtime::Error| anyhow!("it does not fit this contract (0.1.0): {error:#}");
+    let indices = wit::GuestIndices::new(pre).map_err(misfit)?;
+    let instance = match pre.instantiate_async(&mut *store).await {
+        Ok(instance) => instance,
+        Err(error) if store.data().exceeded.is_some() => {
+            return Err(anyhow!("starting it failed: {}", PluginFault::of(&error, store)));
+        }
+        Err(error) => return Err(misfit(error)),
+    };
+    indices.load(store, &instance).map_err(misfit)
+}

@@ -1,0 +1,171 @@
+//! Server-sent events: bytes in, whole events out. An event that is cut off is never handed on, and no UTF-8 character is
+//! split, because nothing is looked at before its line is whole.
+//!
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use memchr::memchr2;
+
+/// An event larger than this is refused: the provider has gone mad.
+pub const EVENT_BYTES_MAX: usize = 8 << 20;
+
+/// One event, as it stood on the wire and as it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// All its bytes, the blank line included.
+    pub raw: Bytes,
+    pub name: Option<String>,
+    /// Its `data` lines, joined by line feeds. Absent for a comment, or an event without data.
+    pub data: Option<Bytes>,
+    /// Where `data` begins in `raw`, when it is one line there.
+    pub data_at: Option<usize>,
+}
+
+/// Cuts a stream of bytes into events.
+#[derive(Debug, Default)]
+pub struct Framer {
+    buffer: BytesMut,
+    /// Up to here the buffer holds whole lines of the event that is being read.
+    scanned: usize,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    from: usize,
+    to: usize,
+}
+
+impl Framer {
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Is nothing of an unfinished event left?
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// The next whole event.
+    ///
+    /// # Errors
+    /// When an event is larger than [`EVENT_BYTES_MAX`].
+    pub fn next(&mut self) -> Result<Option<Event>, String> {
+        while let Some((end, next)) = self.line_end() {
+            let line = Line { from: self.scanned, to: end };
+            self.scanned = next;
+            if line.from < line.to {
+                self.lines.push(line);
+            } else if self.lines.is_empty() {
+                // A blank line between two events belongs to neither.
+                self.buffer.advance(next);
+                self.scanned = 0;
+            } else {
+                return Ok(Some(self.finish()));
+            }
+        }
+        if self.buffer.len() > EVENT_BYTES_MAX {
+            return Err(format!("one event of the stream has more than {EVENT_BYTES_MAX} bytes"));
+        }
+        Ok(None)
+    }
+
+    /// Where the line at `scanned` ends, and where the next one begins. A carriage return at the very end may be half of
+    /// a line ending, so it waits for what follows.
+    fn line_end(&self) -> Option<(usize, usize)> {
+        let rest = self.buffer.get(self.scanned..)?;
+        let end = self.scanned + memchr2(b'\n', b'\r', rest)?;
+        match (self.buffer[end], self.buffer.get(end + 1)) {
+            (b'\n', _) => Some((end, end + 1)),
+            (_, Some(b'\n')) => Some((end, end + 2)),
+            (_, Some(_)) => Some((end, end + 1)),
+            (_, None) => None,
+        }
+    }
+
+    fn finish(&mut self) -> Event {
+        let raw = self.buffer.split_to(self.scanned).freeze();
+        self.scanned = 0;
+        let mut event = Event { raw: raw.clone(), name: None, data: None, data_at: None };
+        let mut data_lines = 0;
+        for line in std::mem::take(&mut self.lines) {
+            let Some((field, at)) = field(&raw, &line) else { continue };
+            let value = raw.slice(at..line.to);
+            match field {
+                b"event" => event.name = Some(String::from_utf8_lossy(&value).into_owned()),
+                b"data" => {
+                    data_lines += 1;
+                    event.data_at = (data_lines == 1).then_some(at);
+                    event.data = Some(match event.data.take() {
+                        None => value,
+                        Some(before) => [&before[..], b"\n", &value[..]].concat().into(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        event
+    }
+}
+
+/// The line's field name, and where its value begins. A line that begins with a colon is a comment.
+fn field<'a>(raw: &'a [u8], line: &Line) -> Option<(&'a [u8], usize)> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let from = if raw[line.from..line.to].starts_with(BYTE_ORDER_MARK) { line.from + 3 } else { line.from };
+    let text = &raw[from..line.to];
+    let Some(colon) = memchr::memchr(b':', text) else { return Some((text, line.to)) };
+    if colon == 0 {
+        return None;
+    }
+    let space = usize::from(text.get(colon + 1) == Some(&b' '));
+    Some((&text[..colon], from + colon + 1 + space))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(stream: &[u8], chunk: usize) -> Vec<Event> {
+        let mut framer = Framer::default();
+        let mut events = Vec::new();
+        for bytes in stream.chunks(chunk) {
+            framer.push(bytes);
+            while let Some(event) = framer.next().expect("small events") {
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    const MIXED: &[u8] = "\u{feff}event: a\ndata: {\"x\":\"é\"}\n\n: comment\r\n\r\ndata:one\r\ndata: two\r\n\r\n\n\ndata\rid: 7\r\rdata: cut"
+        .as_bytes();
+
+    #[test]
+    fn line_endings_comments_and_several_data_lines() {
+        let events = events(MIXED, MIXED.len());
+        let read: Vec<_> = events
+            .iter()
+            .map(|event| (event.name.as_deref(), event.data.as_deref().map(String::from_utf8_lossy)))
+            .collect();
+        let data = |text: &'static str| Some(text.into());
+        assert_eq!(read, [(Some("a"), data("{\"x\":\"é\"}")), (None, None), (None, data("one\ntwo")), (None, data(""))]);
+        assert_eq!(&events[0].raw[events[0].data_at.expect("one line")..][..7], b"{\"x\":\"\xc3");
+        assert_eq!(events[2].data_at, None);
+    }
+
+    #[test]
+    fn where_the_bytes_are_split_changes_nothing() {
+        let whole = events(MIXED, MIXED.len());
+        for chunk in 1..MIXED.len() {
+            assert_eq!(events(MIXED, chunk), whole, "in chunks of {chunk} bytes");
+        }
+    }
+
+    #[test]
+    fn an_event_without_an_end_is_refused_when_it_grows_too_large() {
+        let mut framer = Framer::default();
+        framer.push(b"data: ");
+        framer.push(&vec![b'x'; EVENT_BYTES_MAX]);
+        assert!(framer.next().is_err());
+    }
+}
