@@ -1,7 +1,17 @@
 //! Pointsman: an HTTP gateway that keeps callers answered when an AI provider fails.
+//!
+//! The modules, in the order in which a request meets them: [`server`] (bytes in), [`gateway`] (the line it takes),
+//! [`plugin`] (WebAssembly: who decides, who translates), [`upstream`] (bytes out), [`health`] (what is remembered of
+//! targets). Beside them: [`config`] and [`watch`], [`clock`], [`cli`] (one file a verb), and [`fake`] (providers that break
+//! on purpose, for the demo, the tests and trying things out).
+
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod fake;
 pub mod gateway;
 pub mod health;
 pub mod plugin;
+pub mod server;
 pub mod upstream;
+pub mod watch;

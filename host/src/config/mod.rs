@@ -11,6 +11,7 @@ mod written;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use defaults::ADMIN as ADMIN_ADDRESS;
 pub use resolved::*;
 
 /// Where values in `${…}` come from.

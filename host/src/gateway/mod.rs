@@ -25,9 +25,9 @@ use crate::config::Config;
 use crate::health::Healths;
 use crate::upstream;
 
-pub use control::SlotView;
+pub use control::{SlotView, VersionView};
 pub use exchange::answer;
-pub use table::{Route, Table};
+pub use table::{Route, Table, Target};
 
 /// The body of a reply to a caller.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;

@@ -46,7 +46,7 @@ pub fn remember<M: Serialize>(memory: &M) -> Vec<u8> {
 /// Exports a type that implements [`Provider`] and [`ClientProtocol`] as a component of the `codec` world.
 #[macro_export]
 macro_rules! codec {
-    ($codec:ty) => {
+    ($codec:ident) => {
         #[allow(unsafe_code, reason = "generated: the canonical ABI passes pointers")]
         // Natively (unit tests) there is nobody to export to, and linkers refuse such symbol names.
         #[cfg(target_arch = "wasm32")]

@@ -1,0 +1,113 @@
+//! The command line: one file a verb. Data goes to standard output, words to standard error. Exit code 0 is success, 1 is
+//! "no" (a check or a demo that failed), 2 is a wrong command line or configuration.
+
+mod check;
+mod demo;
+mod fake;
+mod plugin;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Keeps your product answering when an AI provider fails.
+///
+/// Point your OpenAI or Anthropic client at http://127.0.0.1:4400 instead of the provider; change nothing else. When a
+/// provider is slow, overloaded or down, another answers. What to do when one fails is a WebAssembly plugin, which can be
+/// swapped while requests run.
+#[derive(Debug, Parser)]
+#[command(name = "pointsman", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the gateway.
+    ///
+    /// Without a configuration file, every provider whose key is in the environment is used, each the backup of the other:
+    ///
+    ///     ANTHROPIC_API_KEY=… OPENAI_API_KEY=… pointsman serve
+    #[command(verbatim_doc_comment)]
+    Serve(ConfigArgument),
+    /// Check a configuration and print its routes; nothing listens.
+    ///
+    ///     pointsman check --config pointsman.toml
+    #[command(verbatim_doc_comment)]
+    Check(ConfigArgument),
+    /// Inspect plugins, and load, swap and roll back those of the running gateway.
+    #[command(subcommand)]
+    Plugin(plugin::Verb),
+    /// See it work, without keys: two fake providers, an outage, and a policy swapped in the middle of it.
+    Demo(demo::Arguments),
+    /// Serve a fake provider, to try a configuration without keys.
+    ///
+    ///     pointsman fake anthropic-messages --listen 127.0.0.1:5001
+    ///     curl 127.0.0.1:5001/fake/behave -d 529
+    #[command(verbatim_doc_comment)]
+    Fake(fake::Arguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgument {
+    /// The configuration file. Default: `pointsman.toml` in the working directory, if there is one.
+    #[arg(long, short, env = "POINTSMAN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// A refusal whose text is already written for the person: printed without `error:` chains below it.
+#[derive(Debug)]
+struct Usage(anyhow::Error);
+
+/// Parse, run, print what went wrong.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log(&arguments.verb);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // A plugin that yields every tick would otherwise keep timers and sockets waiting for 61 of its turns.
+        .event_interval(8)
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments.verb)),
+        Err(error) => Err(Usage(anyhow::anyhow!("starting the runtime: {error}"))),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(Usage(error)) => {
+            eprintln!("error: {}", chain(&error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(verb: Verb) -> Result<ExitCode, Usage> {
+    match verb {
+        Verb::Serve(argument) => serve::run(argument.config.as_deref()).await.map_err(Usage),
+        Verb::Check(argument) => check::run(argument.config.as_deref()).await.map_err(Usage),
+        Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
+        Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
+        Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
+    }
+}
+
+/// Each level adds one fact; they are printed below each other.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  caused by: ")
+}
+
+/// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo has the screen to itself.
+fn log(verb: &Verb) {
+    let default = match verb {
+        Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
+        Verb::Check(_) | Verb::Plugin(_) => LevelFilter::WARN,
+        Verb::Demo(_) => LevelFilter::OFF,
+    };
+    let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
+}

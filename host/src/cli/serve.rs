@@ -1,0 +1,78 @@
+//! `pointsman serve`
+
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{self, Source};
+use crate::gateway::Gateway;
+use crate::server::{Port, TOKEN_HELP};
+use crate::watch as files;
+
+pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let source = Source::find(asked);
+    let config = source.load(&config::process_environment)?;
+    let server = config.server.clone();
+    // Taken ports are found before seconds go into compiling.
+    let data = Port::bind(server.listen, server.tls.as_ref()).await?;
+    let admin = match &server.admin_token {
+        Some(token) => Some((Port::bind(server.admin, None).await?, token.clone())),
+        None => None,
+    };
+    let gateway = Gateway::new(config, Clock::system()).await?;
+    announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(files::watch(gateway.clone(), source));
+    let admin = admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
+    let data = tokio::spawn(data.serve(gateway, told(stopped), server.drain));
+    signal().await?;
+    tracing::info!(drain_s = server.drain.as_secs(), "stopping: no new requests; running replies are finished. A second signal ends at once");
+    stop.send_replace(true);
+    tokio::select! {
+        _ = data => {}
+        _ = signal() => return Ok(ExitCode::from(1)),
+    }
+    if let Some(admin) = admin {
+        admin.abort();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port>) -> anyhow::Result<()> {
+    let table = gateway.table();
+    let scheme = if table.config.server.tls.is_some() { "https" } else { "http" };
+    match source {
+        Source::File(path) => tracing::info!(file = %path.display(), "configuration"),
+        Source::Automatic => tracing::info!("no configuration file: using the keys in the environment"),
+    }
+    for route in &table.routes {
+        let targets: Vec<String> = route.targets.iter().map(super::check::target).collect();
+        tracing::info!(model = %route.pattern, policy = ?route.policy.plugin, targets = %targets.join(" > "), "route");
+    }
+    tracing::info!("callers: {scheme}://{}", data.address()?);
+    match admin {
+        Some(port) => tracing::info!("operators: http://{}", port.address()?),
+        None => tracing::info!("operators: off, because there is no admin token ({TOKEN_HELP})"),
+    }
+    Ok(())
+}
+
+fn told(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> {
+    async move {
+        // An error means that the sender is gone, which is a reason to stop as well.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// SIGINT or SIGTERM.
+async fn signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! How a fake behaves, and the short words for it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// See the fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behaviour {
+    pub fault: Fault,
+    /// Before the first content.
+    pub first_token: Duration,
+    /// Before each further piece of content.
+    pub between_tokens: Duration,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Behaviour { fault: Fault::None, first_token: Duration::ZERO, between_tokens: Duration::ZERO }
+    }
+}
+
+/// What goes wrong. Chunks are pieces of content in a streamed reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// An error with this status, in the provider's own words for it.
+    Status { status: u16, retry_after_s: Option<u64> },
+    StatusBody { status: u16, content_type: String, body: String },
+    /// The request is read and nothing comes back.
+    HangBeforeHeaders,
+    /// 200, the opening frames, silence.
+    HangBeforeContent,
+    HangAfter { chunks: usize },
+    /// The connection is closed instead of an answer.
+    ResetBeforeHeaders,
+    /// 200, the opening frames, the provider's own error event.
+    ErrorBeforeContent,
+    ErrorAfter { chunks: usize },
+    /// The connection breaks.
+    CutAfter { chunks: usize },
+    /// The body ends as if all were well, but without the protocol's last frame.
+    EndAfter { chunks: usize },
+    /// 200 and the right content type, but not the protocol.
+    Garbage,
+    Html,
+}
+
+const WORDS: &str = "ok, a status such as 529, 429:7 (with Retry-After: 7), slow:3s, slow:300ms, hang, hang-before-content, \
+                     hang-after:3, reset, error-before-content, error-after:3, cut-after:3, end-after:3, garbage, html";
+
+impl FromStr for Behaviour {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("`{text}` is not a behaviour; there are: {WORDS}");
+        let (word, rest) = text.trim().split_once(':').map_or((text.trim(), None), |(word, rest)| (word, Some(rest)));
+        let number = || rest.and_then(|rest| rest.parse().ok()).ok_or_else(unknown);
+        let fault = match word {
+            "ok" => Fault::None,
+            "hang" => Fault::HangBeforeHeaders,
+            "hang-before-content" => Fault::HangBeforeContent,
+            "hang-after" => Fault::HangAfter { chunks: number()? },
+            "reset" => Fault::ResetBeforeHeaders,
+            "error-before-content" => Fault::ErrorBeforeContent,
+            "error-after" => Fault::ErrorAfter { chunks: number()? },
+            "cut-after" => Fault::CutAfter { chunks: number()? },
+            "end-after" => Fault::EndAfter { chunks: number()? },
+            "garbage" => Fault::Garbage,
+            "html" => Fault::Html,
+            "slow" => {
+                let first_token = rest.and_then(duration).ok_or_else(unknown)?;
+                return Ok(Behaviour { first_token, ..Behaviour::default() });
+            }
+            status => {
+                let status = status.parse().ok().filter(|status| (400..=599).contains(status)).ok_or_else(unknown)?;
+                let retry_after_s = rest.map(|rest| rest.parse().map_err(|_| unknown())).transpose()?;
+                Fault::Status { status, retry_after_s }
+            }
+        };
+        Ok(Behaviour { fault, ..Behaviour::default() })
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    if let Some(millis) = text.strip_suffix("ms") {
+        return millis.parse().ok().map(Duration::from_millis);
+    }
+    text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        let fault = |text: &str| text.parse::<Behaviour>().map(|behaviour| behaviour.fault);
+        assert_eq!(fault("529"), Ok(Fault::Status { status: 529, retry_after_s: None }));
+        assert_eq!(fault("429:7"), Ok(Fault::Status { status: 429, retry_after_s: Some(7) }));
+        assert_eq!(fault("cut-after:3"), Ok(Fault::CutAfter { chunks: 3 }));
+        assert_eq!("slow:300ms".parse::<Behaviour>().map(|slow| slow.first_token), Ok(Duration::from_millis(300)));
+        for wrong in ["", "200", "slow", "slow:3", "cut-after", "529:x", "hang-on"] {
+            assert!(fault(wrong).is_err_and(|text| text.contains("there are: ok")), "{wrong}");
+        }
+    }
+}

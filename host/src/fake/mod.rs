@@ -1,0 +1,131 @@
+//! Providers that need no key and break on purpose. They speak the real protocols, refuse what the real ones refuse, and
+//! serve the demo, the tests, and people who want to try a configuration (`pointsman fake`).
+
+mod answer;
+mod anthropic;
+mod anthropic_rules;
+mod behaviour;
+mod openai;
+mod openai_rules;
+mod reply;
+mod schema;
+mod server;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use self::server::State;
+
+pub use self::behaviour::{Behaviour, Fault};
+pub use self::server::Seen;
+
+/// What a fake speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    OpenAiChat,
+    AnthropicMessages,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Protocol::OpenAiChat => "openai-chat",
+            Protocol::AnthropicMessages => "anthropic-messages",
+        })
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "openai-chat" => Ok(Protocol::OpenAiChat),
+            "anthropic-messages" => Ok(Protocol::AnthropicMessages),
+            _ => Err(format!("`{text}` is not a protocol: there are openai-chat and anthropic-messages")),
+        }
+    }
+}
+
+/// A fake that is running. Dropping it stops it and cuts its connections.
+pub struct Fake {
+    protocol: Protocol,
+    address: SocketAddr,
+    state: Arc<State>,
+    serving: JoinHandle<()>,
+}
+
+impl Fake {
+    /// On a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub async fn start(protocol: Protocol) -> anyhow::Result<Fake> {
+        Self::start_on(protocol, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// # Errors
+    /// When the address is taken.
+    pub async fn start_on(protocol: Protocol, address: SocketAddr) -> anyhow::Result<Fake> {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        let address = listener.local_addr().context("asking for the port")?;
+        let state = Arc::new(State::new(protocol));
+        let serving = tokio::spawn(server::serve(listener, Arc::clone(&state)));
+        Ok(Fake { protocol, address, state, serving })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a configuration gives as `base_url`.
+    pub fn base_url(&self) -> String {
+        match self.protocol {
+            Protocol::AnthropicMessages => format!("http://{}", self.address),
+            Protocol::OpenAiChat => format!("http://{}/v1", self.address),
+        }
+    }
+
+    /// From the next request on, for every model that has no behaviour of its own.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.state.behave(None, behaviour);
+    }
+
+    /// From the next request on, for one model.
+    pub fn behave_for(&self, model: &str, behaviour: Behaviour) {
+        self.state.behave(Some(model), behaviour);
+    }
+
+    /// The requests received, oldest first.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen()
+    }
+
+    /// Replies whose connection the client closed before they were complete.
+    pub fn cancelled(&self) -> usize {
+        self.state.cancelled()
+    }
+
+    /// Requests that are being answered now.
+    pub fn open(&self) -> usize {
+        self.state.open()
+    }
+
+    /// Run until the process ends.
+    pub async fn closed(mut self) {
+        // An error means that the task was aborted, which only dropping does.
+        let _ = (&mut self.serving).await;
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}

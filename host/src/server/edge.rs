@@ -1,0 +1,93 @@
+//! The port that callers use: who may pass, and where requests go.
+
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Secret;
+use crate::gateway::{self, Body, Gateway, Table};
+
+/// Answer whatever arrives.
+pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Body> {
+    let table = gateway.table();
+    let path = request.uri().path();
+    // Clients probe with `HEAD /`, load balancers ask for health: neither has a key.
+    match (request.method(), path) {
+        (&Method::GET | &Method::HEAD, "/" | "/livez" | "/readyz" | "/health") => {
+            return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
+        }
+        _ => {}
+    }
+    if !table.config.server.caller_keys.is_empty() && !may_pass(request.headers(), &table.config.server.caller_keys) {
+        let message = "this gateway needs a key: send it as `Authorization: Bearer …` or `x-api-key`";
+        return error(StatusCode::UNAUTHORIZED, "authentication_error", message);
+    }
+    if let Some(endpoint) = table.endpoint(request.method(), path) {
+        let endpoint = Arc::clone(endpoint);
+        return gateway::answer(gateway, table, endpoint, request).await;
+    }
+    match (request.method(), path) {
+        (&Method::GET, "/v1/models") => json(StatusCode::OK, &models(&table)),
+        _ => unknown(&table, request.method(), path),
+    }
+}
+
+fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
+    let there: Vec<String> =
+        table.endpoints.iter().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).collect();
+    let status = match table.endpoints.iter().any(|endpoint| endpoint.path == path) {
+        true => StatusCode::METHOD_NOT_ALLOWED,
+        false => StatusCode::NOT_FOUND,
+    };
+    let path: String = path.chars().take(100).collect();
+    error(status, "not_found_error", &format!("nothing answers {method} {path}; there are: {}", there.join(", ")))
+}
+
+/// The configured names, in a shape that both families' clients read. Patterns are not names.
+fn models(table: &Table) -> serde_json::Value {
+    let names = table.routes.iter().map(|route| route.pattern.to_string()).filter(|name| !name.ends_with('*'));
+    let data: Vec<_> = names
+        .map(|name| {
+            serde_json::json!({
+                "id": name, "object": "model", "created": 0, "owned_by": "pointsman",
+                "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z",
+            })
+        })
+        .collect();
+    let end = |model: Option<&serde_json::Value>| model.map_or(serde_json::Value::Null, |model| model["id"].clone());
+    serde_json::json!({
+        "object": "list", "has_more": false, "first_id": end(data.first()), "last_id": end(data.last()), "data": data,
+    })
+}
+
+fn may_pass(headers: &HeaderMap, keys: &[Secret]) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let shown = text("x-api-key").or_else(|| bearer(headers));
+    shown.is_some_and(|shown| keys.iter().fold(false, |passes, key| passes | same(shown, key)))
+}
+
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Compared by digest: how long it takes says nothing about the secret.
+pub fn same(shown: &str, secret: &Secret) -> bool {
+    Sha256::digest(shown) == Sha256::digest(secret.reveal())
+}
+
+pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let body = Full::new(value.to_string().into()).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub fn error(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
+    json(status, &serde_json::json!({ "type": "error", "error": { "type": kind, "message": message, "code": kind } }))
+}

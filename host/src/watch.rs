@@ -1,0 +1,57 @@
+//! The configuration file, and the plugin files that it names, watched: what is saved takes effect, what is wrong changes
+//! nothing.
+//!
+//! Watched by looking, twice a second: that works on every file system, through links that are flipped (Kubernetes) and
+//! for files that are gone for a moment (editors).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{self, Config, Source};
+use crate::gateway::Gateway;
+
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// Apply each change of the configuration, for ever.
+pub async fn watch(gateway: Arc<Gateway>, source: Source) {
+    let Source::File(path) = source else { return };
+    let mut seen = fingerprint(&path, &gateway.table().config).await;
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let now = fingerprint(&path, &gateway.table().config).await;
+        // Half of a file looks like a broken one: wait until it stays as it is.
+        if now == seen {
+            continue;
+        }
+        tokio::time::sleep(PERIOD / 5).await;
+        if fingerprint(&path, &gateway.table().config).await != now {
+            continue;
+        }
+        match reload(&gateway, &path).await {
+            Ok(()) => tracing::info!(file = %path.display(), "the changed configuration is in force"),
+            Err(error) => tracing::error!("the changed configuration is not in force, the old one stays:\n{error:#}"),
+        }
+        seen = fingerprint(&path, &gateway.table().config).await;
+    }
+}
+
+async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()> {
+    let config = Source::File(path.to_owned()).load(&config::process_environment)?;
+    let before = &gateway.table().config.server;
+    let same_ports = (before.listen, before.admin, &before.tls) == (config.server.listen, config.server.admin, &config.server.tls);
+    if !same_ports {
+        tracing::warn!("`listen`, `admin` and `tls` of [server] take effect at the next start");
+    }
+    gateway.apply(config).await
+}
+
+/// The file's text, and size and time of each plugin file.
+async fn fingerprint(path: &PathBuf, config: &Config) -> (Option<String>, Vec<Option<(u64, std::time::SystemTime)>>) {
+    let mut plugins = Vec::new();
+    for plugin in config.plugins.values() {
+        let metadata = tokio::fs::metadata(&plugin.file).await.ok();
+        plugins.push(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))));
+    }
+    (tokio::fs::read_to_string(path).await.ok(), plugins)
+}

@@ -1,0 +1,111 @@
+//! A caller's Messages request, in the contract's words. It comes here only when the target speaks another protocol.
+
+mod content;
+mod messages;
+mod thinking;
+mod tools;
+
+use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Request};
+use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::json::{self, Fields};
+use serde_json::Value;
+
+/// The request, and whether the caller asked to see the model think.
+pub fn request(body: &[u8]) -> Result<(Request, bool), Fault> {
+    let mut top = Fields::parse(body)?;
+    refuse_untranslatable(&mut top)?;
+    let model = top.string("model")?;
+    let max_tokens = at_least_one(top.u32("max_tokens")?, &top)?;
+    let mut read = Vec::from_iter(messages::system(&mut top)?);
+    read.extend(messages::messages(&mut top)?);
+    let mut extras = Vec::new();
+    let mut config = top.object("output_config")?;
+    let thinking = thinking::read(&mut top, config.as_mut(), &mut extras)?;
+    let (tool_choice, parallel_tool_calls) = tools::choice(&mut top)?;
+    let request = Request {
+        model,
+        messages: read,
+        tools: tools::tools(&mut top)?,
+        tool_choice,
+        parallel_tool_calls,
+        output: output_format(&mut top, config, &mut extras)?,
+        max_output_tokens: Some(max_tokens),
+        temperature: share(&mut top, "temperature")?,
+        top_p: share(&mut top, "top_p")?,
+        stop: stop_sequences(&mut top)?,
+        seed: None,
+        reasoning_effort: thinking.effort,
+        reasoning_budget_tokens: thinking.budget_tokens,
+        stream: top.bool("stream")?.unwrap_or(false),
+        user: user(&mut top, &mut extras)?,
+        extras: Vec::new(),
+    };
+    extras.extend(top.rest());
+    Ok((Request { extras, ..request }, thinking.wanted))
+}
+
+/// Fields whose loss would give the caller something else than it asked for.
+fn refuse_untranslatable(top: &mut Fields) -> Result<(), Fault> {
+    for name in ["mcp_servers", "container"] {
+        let value = top.take(name);
+        if value.is_some_and(|value| value != Value::Array(Vec::new())) {
+            let message = format!("`{name}` is known to Anthropic alone, and this request goes elsewhere");
+            return Err(fault_at(FaultKind::Unsupported, name, message));
+        }
+    }
+    if top.optional_string("inference_geo")?.is_some_and(|place| place != "global") {
+        let message = "a promise about where the model runs cannot be kept elsewhere";
+        return Err(fault_at(FaultKind::Unsupported, "inference_geo", message));
+    }
+    Ok(())
+}
+
+fn at_least_one(max_tokens: Option<u32>, top: &Fields) -> Result<u32, Fault> {
+    match max_tokens {
+        Some(0) => Err(json::wrong(top.at("max_tokens"), "at least 1")),
+        Some(tokens) => Ok(tokens),
+        None => Err(fault_at(FaultKind::InvalidRequest, "max_tokens", "max_tokens is required")),
+    }
+}
+
+fn share(top: &mut Fields, name: &str) -> Result<Option<f64>, Fault> {
+    match top.f64(name)? {
+        Some(value) if !(0.0..=1.0).contains(&value) => Err(json::wrong(top.at(name), "from 0 to 1")),
+        value => Ok(value),
+    }
+}
+
+fn stop_sequences(top: &mut Fields) -> Result<Vec<String>, Fault> {
+    top.array("stop_sequences")?.into_iter().map(|(path, value)| json::string(path, value)).collect()
+}
+
+fn user(top: &mut Fields, extras: &mut Vec<Extra>) -> Result<Option<String>, Fault> {
+    let Some(mut metadata) = top.object("metadata")? else { return Ok(None) };
+    let user = metadata.optional_string("user_id")?;
+    extras.extend(below("metadata", metadata));
+    Ok(user)
+}
+
+/// `output_config.format`, or `output_format` as it was called before.
+fn output_format(top: &mut Fields, config: Option<Fields>, extras: &mut Vec<Extra>) -> Result<OutputFormat, Fault> {
+    let mut format = top.object("output_format")?;
+    if let Some(mut config) = config {
+        format = config.object("format")?.or(format);
+        extras.extend(below("output_config", config));
+    }
+    let Some(mut format) = format else { return Ok(OutputFormat::Text) };
+    if format.string("type")? != "json_schema" {
+        return Err(json::wrong(format.at("type"), "`json_schema`"));
+    }
+    let schema = match format.required("schema")? {
+        Value::Object(schema) => Value::Object(schema).to_string(),
+        _ => return Err(json::wrong(format.at("schema"), "an object")),
+    };
+    // Not `strict`: elsewhere that demands more of the schema than it does here, and a schema in use would be refused.
+    Ok(OutputFormat::JsonSchema(JsonSchema { name: None, description: None, schema, strict: None }))
+}
+
+/// What nobody took of an object, named with the object's name.
+fn below(name: &str, fields: Fields) -> impl Iterator<Item = Extra> {
+    fields.rest().into_iter().map(move |extra| Extra { name: format!("{name}.{}", extra.name), ..extra })
+}

@@ -1,0 +1,175 @@
+//! What the codec promises, one file for each direction. Helpers that several of them need stand here.
+
+mod classify;
+mod decode;
+mod encode;
+mod encode_messages;
+mod read;
+mod read_messages;
+mod round_trip;
+mod write;
+
+use crate::Codec;
+use pointsman_sdk::codec::chat::*;
+use pointsman_sdk::codec::provider::{Decoded, Frame};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use serde_json::{Value, json};
+
+/// A request with one question of the user.
+fn ask(question: &str) -> Request {
+    Request {
+        model: "claude".into(),
+        messages: vec![user(vec![text(question)])],
+        tools: Vec::new(),
+        tool_choice: None,
+        parallel_tool_calls: None,
+        output: OutputFormat::Text,
+        max_output_tokens: None,
+        temperature: None,
+        top_p: None,
+        stop: Vec::new(),
+        seed: None,
+        reasoning_effort: None,
+        reasoning_budget_tokens: None,
+        stream: false,
+        user: None,
+        extras: Vec::new(),
+    }
+}
+
+fn message(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, parts, extras: Vec::new() }
+}
+
+fn user(parts: Vec<Part>) -> Message {
+    message(Role::User, parts)
+}
+
+fn assistant(parts: Vec<Part>) -> Message {
+    message(Role::Assistant, parts)
+}
+
+fn system(words: &str) -> Message {
+    message(Role::System, vec![text(words)])
+}
+
+fn text(words: &str) -> Part {
+    Part::Text(Text { text: words.into(), extras: Vec::new() })
+}
+
+fn call(id: &str, arguments: &str) -> Part {
+    Part::ToolCall(ToolCall { id: id.into(), name: "look".into(), arguments: arguments.into(), extras: Vec::new() })
+}
+
+fn result(id: &str, words: &str) -> Part {
+    let content = vec![ResultPart::Text(Text { text: words.into(), extras: Vec::new() })];
+    Part::ToolResult(ToolResult { call_id: id.into(), name: None, failed: false, content, extras: Vec::new() })
+}
+
+fn media(kind: MediaKind, mime: &str, source: Source) -> Part {
+    Part::Media(Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() })
+}
+
+fn tool(name: &str, parameters: Value) -> Tool {
+    let parameters = parameters.to_string();
+    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
+}
+
+fn extra(name: &str, value: Value) -> Extra {
+    Extra { name: name.into(), value: value.to_string() }
+}
+
+/// The body, and what was dropped.
+fn encode(request: Request) -> (Value, Vec<String>) {
+    encode_with("{}", request)
+}
+
+fn encode_with(settings: &str, request: Request) -> (Value, Vec<String>) {
+    let encoded = Codec::encode(settings.into(), "chat".into(), request).unwrap();
+    (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
+}
+
+/// The field that cannot be said.
+fn encode_unsupported(request: Request) -> String {
+    let fault = Codec::encode("{}".into(), "chat".into(), request).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unsupported);
+    fault.field.unwrap()
+}
+
+fn read(body: Value) -> Request {
+    Codec::read("chat".into(), Vec::new(), body.to_string().into_bytes()).unwrap().request
+}
+
+fn read_fault(body: Value) -> Fault {
+    Codec::read("chat".into(), Vec::new(), body.to_string().into_bytes()).unwrap_err()
+}
+
+/// The smallest body that is valid, with other fields on top.
+fn body_with(more: Value) -> Value {
+    let mut body = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "hi" }] });
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// A stream's frames; each is named by its type.
+fn frames(data: &[Value]) -> Vec<Frame> {
+    let frame = |data: &Value| Frame { event: None, data: data.to_string().into_bytes() };
+    data.iter().map(frame).collect()
+}
+
+fn decode_stream(data: &[Value]) -> Vec<Event> {
+    Codec::decode("chat".into(), true, Vec::new(), frames(data), true).events
+}
+
+/// The same, with one call for each frame.
+fn decode_stepwise(data: &[Value]) -> Vec<Event> {
+    let mut memory = Vec::new();
+    let mut events = Vec::new();
+    for frame in frames(data) {
+        let decoded: Decoded = Codec::decode("chat".into(), true, memory, vec![frame], false);
+        memory = decoded.memory;
+        events.extend(decoded.events);
+    }
+    events.extend(Codec::decode("chat".into(), true, memory, Vec::new(), true).events);
+    events
+}
+
+fn decode_whole(body: Value) -> Vec<Event> {
+    let frame = Frame { event: None, data: body.to_string().into_bytes() };
+    Codec::decode("chat".into(), false, Vec::new(), vec![frame], true).events
+}
+
+/// What the caller is sent, as pairs of event name and data.
+fn write_stream(memory: Vec<u8>, events: Vec<Event>) -> Vec<(String, Value)> {
+    parse_stream(&Codec::write("chat".into(), true, memory, events, true).bytes)
+}
+
+fn parse_stream(bytes: &[u8]) -> Vec<(String, Value)> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let frames = text.split_terminator("\n\n").map(|frame| {
+        let (name, data) = frame.strip_prefix("event: ").unwrap().split_once("\ndata: ").unwrap();
+        (name.to_owned(), serde_json::from_str(data).unwrap())
+    });
+    frames.collect()
+}
+
+fn started() -> Event {
+    Event::Started(Started { id: "chatcmpl-1".into(), model: "gpt".into(), created_unix_s: 0 })
+}
+
+fn delta(index: u32, text: &str) -> Delta {
+    Delta { index, text: text.into() }
+}
+
+fn finished(reason: Finish) -> Event {
+    Event::Finished(Finished { reason, stop_sequence: None })
+}
+
+fn failure(events: &[Event]) -> &Fault {
+    match events.last() {
+        Some(Event::Failed(fault)) => fault,
+        other => panic!("expected a failure, not {other:?}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! Messages. OpenAI wants every tool call answered, by messages of their own, before anything else is said; and it
+//! takes no images in those answers.
+
+use super::{media, unsupported};
+use crate::ids;
+use pointsman_sdk::codec::Fault;
+use pointsman_sdk::codec::chat::{Message, Part, ResultPart, Role, ToolCall, ToolResult};
+use serde_json::{Value, json};
+
+/// OpenAI has no flag for a tool that failed.
+const FAILED_MARK: &str = "The tool failed. ";
+
+pub fn wire(messages: Vec<Message>) -> Result<Vec<Value>, Fault> {
+    let mut transcript = Transcript::default();
+    for (position, message) in messages.into_iter().enumerate() {
+        let at = format!("messages[{position}]");
+        match message.role {
+            Role::System => transcript.system(&at, message.parts)?,
+            Role::User => transcript.user(&at, message.parts)?,
+            Role::Assistant => transcript.assistant(&at, message.parts)?,
+        }
+    }
+    transcript.settle();
+    Ok(transcript.said)
+}
+
+/// One turn is open: what the assistant said, the answers to its calls, and what follows them. It is settled in that
+/// order, whatever order it came in.
+#[derive(Default)]
+struct Transcript {
+    said: Vec<Value>,
+    /// What the assistant says in the open turn; several messages in a row are one.
+    texts: Vec<String>,
+    calls: Vec<Value>,
+    call_ids: Vec<String>,
+    assistant_spoke: bool,
+    /// By the position of the call that each answers.
+    results: Vec<(usize, Value)>,
+    after: Vec<Value>,
+}
+
+impl Transcript {
+    fn system(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {
+        let mut texts = Vec::new();
+        for (position, part) in parts.into_iter().enumerate() {
+            let Part::Text(text) = part else {
+                return Err(unsupported(format!("{at}.content[{position}]"), "a system message holds only text"));
+            };
+            texts.push(text_part(text.text));
+        }
+        self.after.push(json!({"role": "system", "content": content(texts)}));
+        Ok(())
+    }
+
+    fn assistant(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {
+        if !self.results.is_empty() || !self.after.is_empty() {
+            self.settle();
+        }
+        self.assistant_spoke = true;
+        for (position, part) in parts.into_iter().enumerate() {
+            match part {
+                Part::Text(text) if text.text.is_empty() => {}
+                Part::Text(text) => self.texts.push(text.text),
+                Part::ToolCall(call) => self.call(call),
+                // Another model's thoughts: OpenAI has no field for them, and as text they would be the answer.
+                Part::Reasoning(_) => {}
+                Part::Media(_) | Part::ToolResult(_) => {
+                    let field = format!("{at}.content[{position}]");
+                    return Err(unsupported(field, "OpenAI takes only text and tool calls from the assistant"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: ToolCall) {
+        let id = ids::call(&call.id);
+        let arguments = if call.arguments.is_empty() { "{}".into() } else { call.arguments };
+        let function = json!({"name": call.name, "arguments": arguments});
+        self.calls.push(json!({"id": id, "type": "function", "function": function}));
+        self.call_ids.push(id);
+    }
+
+    fn user(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {
+        let only_results = !parts.is_empty();
+        let mut said = Vec::new();
+        for (position, part) in parts.into_iter().enumerate() {
+            let at = format!("{at}.content[{position}]");
+            match part {
+                Part::Text(text) => said.push(text_part(text.text)),
+                Part::Media(media) => said.push(media::part(&at, media)?),
+                Part::ToolResult(result) => said.extend(self.result(&at, result)?),
+                Part::Reasoning(_) | Part::ToolCall(_) => {
+                    return Err(unsupported(at, "only the assistant thinks and calls tools"));
+                }
+            }
+        }
+        if !said.is_empty() || !only_results {
+            self.after.push(json!({"role": "user", "content": content(said)}));
+        }
+        Ok(())
+    }
+
+    /// Keeps the answer's text and gives back what must be said after it: its images, with a word on whose they are.
+    fn result(&mut self, at: &str, result: ToolResult) -> Result<Vec<Value>, Fault> {
+        let id = ids::call(&result.call_id);
+        let mut texts = Vec::new();
+        let mut attachments = Vec::new();
+        for (position, part) in result.content.into_iter().enumerate() {
+            match part {
+                ResultPart::Text(text) => texts.push(text.text),
+                ResultPart::Media(media) => {
+                    attachments.push(media::part(&format!("{at}.content[{position}]"), media)?);
+                }
+            }
+        }
+        if !attachments.is_empty() {
+            texts.push("(What the tool returned follows in the next message.)".into());
+            attachments.insert(0, text_part(format!("Returned by tool call {id}:")));
+        }
+        let mark = if result.failed { FAILED_MARK } else { "" };
+        let text = format!("{mark}{}", texts.join("\n"));
+        let call = self.call_ids.iter().position(|known| *known == id).unwrap_or(usize::MAX);
+        self.results.push((call, json!({"role": "tool", "tool_call_id": id, "content": text})));
+        Ok(attachments)
+    }
+
+    fn settle(&mut self) {
+        let texts: Vec<Value> = self.texts.drain(..).map(text_part).collect();
+        if !self.calls.is_empty() {
+            let content = if texts.is_empty() { Value::Null } else { content(texts) };
+            let calls = std::mem::take(&mut self.calls);
+            self.said.push(json!({"role": "assistant", "content": content, "tool_calls": calls}));
+        } else if self.assistant_spoke {
+            self.said.push(json!({"role": "assistant", "content": content(texts)}));
+        }
+        self.results.sort_by_key(|(call, _)| *call);
+        self.said.extend(self.results.drain(..).map(|(_, message)| message));
+        self.said.append(&mut self.after);
+        self.call_ids.clear();
+        self.assistant_spoke = false;
+    }
+}
+
+fn text_part(text: String) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+/// One text is a plain string, which the oldest servers understand too.
+fn content(mut parts: Vec<Value>) -> Value {
+    if parts.is_empty() {
+        return Value::String(String::new());
+    }
+    if let [Value::Object(only)] = parts.as_mut_slice()
+        && only.get("type").is_some_and(|kind| kind == "text")
+        && let Some(text) = only.remove("text")
+    {
+        return text;
+    }
+    Value::Array(parts)
+}

@@ -1,0 +1,110 @@
+//! The body of a caller's `POST /v1/chat/completions` -> a conversation that any provider may get.
+
+mod content;
+mod messages;
+mod tools;
+
+use crate::write;
+use pointsman_sdk::codec::chat::Request;
+use pointsman_sdk::codec::client_protocol::Reading;
+use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::json::{self, Fields, wrong};
+use serde_json::Value;
+
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+pub fn body(body: &[u8]) -> Result<Reading, Fault> {
+    let mut top = Fields::parse(body)?;
+    refuse_what_others_cannot_do(&mut top)?;
+    let stream = top.bool("stream")?.unwrap_or(false);
+    let include_usage = match top.object("stream_options")? {
+        Some(mut options) => options.bool("include_usage")?.unwrap_or(false),
+        None => false,
+    };
+    // Both are read, so that neither is left over: the newer name of two wins.
+    let (max_tokens, max_completion_tokens) = (top.u32("max_tokens")?, top.u32("max_completion_tokens")?);
+    let (user, safety_identifier) = (top.optional_string("user")?, top.optional_string("safety_identifier")?);
+    let request = Request {
+        model: top.string("model")?,
+        messages: messages::read(&mut top)?,
+        tools: tools::list(&mut top)?,
+        tool_choice: tools::choice(&mut top)?,
+        parallel_tool_calls: top.bool("parallel_tool_calls")?,
+        output: tools::output(&mut top)?,
+        max_output_tokens: max_completion_tokens.or(max_tokens),
+        temperature: temperature(&mut top)?,
+        top_p: top.f64("top_p")?,
+        stop: stops(&mut top)?,
+        seed: top.i64("seed")?,
+        reasoning_effort: effort(&mut top)?,
+        reasoning_budget_tokens: None,
+        stream,
+        user: safety_identifier.or(user),
+        extras: top.rest(),
+    };
+    Ok(Reading { request, memory: write::first_memory(include_usage) })
+}
+
+/// Fields whose loss would change what the answer is or how it looks. Their harmless values are taken and forgotten.
+fn refuse_what_others_cannot_do(top: &mut Fields) -> Result<(), Fault> {
+    if top.u32("n")?.is_some_and(|n| n != 1) {
+        return Err(unsupported("n", "other providers give one answer"));
+    }
+    if top.bool("logprobs")?.unwrap_or(false) {
+        return Err(unsupported("logprobs", "other providers do not tell log probabilities"));
+    }
+    if top.u32("top_logprobs")?.is_some_and(|count| count > 0) {
+        return Err(unsupported("top_logprobs", "other providers do not tell log probabilities"));
+    }
+    if top.array("modalities")?.iter().any(|(_, modality)| modality != "text") {
+        return Err(unsupported("modalities", "other providers answer in text only"));
+    }
+    if top.object("logit_bias")?.is_some_and(|bias| !bias.rest().is_empty()) {
+        return Err(unsupported("logit_bias", "tokens have other numbers at other providers"));
+    }
+    for name in ["audio", "prediction", "web_search_options"] {
+        if top.take(name).is_some() {
+            return Err(unsupported(name, format!("only OpenAI serves `{name}`")));
+        }
+    }
+    for name in ["functions", "function_call"] {
+        if top.take(name).is_some() {
+            return Err(unsupported(name, format!("`{name}` is obsolete: use `tools` and `tool_choice`")));
+        }
+    }
+    Ok(())
+}
+
+fn temperature(top: &mut Fields) -> Result<Option<f64>, Fault> {
+    let temperature = top.f64("temperature")?;
+    match temperature {
+        Some(number) if !(0.0..=2.0).contains(&number) => Err(wrong("temperature", "from 0 to 2")),
+        _ => Ok(temperature),
+    }
+}
+
+fn stops(top: &mut Fields) -> Result<Vec<String>, Fault> {
+    match top.take("stop") {
+        None => Ok(Vec::new()),
+        Some(Value::String(stop)) => Ok(vec![stop]),
+        Some(Value::Array(items)) => {
+            let items = json::items("stop", Value::Array(items))?;
+            items.into_iter().map(|(at, item)| json::string(at, item)).collect()
+        }
+        Some(_) => Err(wrong("stop", "a string or an array of strings")),
+    }
+}
+
+fn effort(top: &mut Fields) -> Result<Option<String>, Fault> {
+    let effort = top.optional_string("reasoning_effort")?;
+    match &effort {
+        Some(level) if !EFFORTS.contains(&level.as_str()) => {
+            Err(wrong("reasoning_effort", &format!("one of {}", EFFORTS.join(", "))))
+        }
+        _ => Ok(effort),
+    }
+}
+
+fn unsupported(field: impl Into<String>, message: impl Into<String>) -> Fault {
+    fault_at(FaultKind::Unsupported, field, message)
+}

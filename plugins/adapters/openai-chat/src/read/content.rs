@@ -1,0 +1,105 @@
+//! A message's content: one string, or a list of parts.
+
+use super::unsupported;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use pointsman_sdk::codec::Fault;
+use pointsman_sdk::codec::chat::{Media, MediaKind, Part, Source, Text};
+use pointsman_sdk::json::{self, Fields, wrong};
+use serde_json::Value;
+
+/// Callers are not all careful about the `=` at the end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+pub fn parts(at: &str, value: Value) -> Result<Vec<Part>, Fault> {
+    match value {
+        Value::String(text) => Ok(vec![Part::Text(Text { text, extras: Vec::new() })]),
+        Value::Array(_) => {
+            let items = json::items(at, value)?;
+            items.into_iter().map(|(at, item)| part(Fields::new(at, item)?)).collect()
+        }
+        _ => Err(wrong(at, "a string or an array of parts")),
+    }
+}
+
+fn part(mut fields: Fields) -> Result<Part, Fault> {
+    let kind = fields.string("type")?;
+    match kind.as_str() {
+        "text" => {
+            let text = fields.string("text")?;
+            Ok(Part::Text(Text { text, extras: fields.rest() }))
+        }
+        // The model's own words in an earlier turn.
+        "refusal" => {
+            let text = fields.string("refusal")?;
+            Ok(Part::Text(Text { text, extras: fields.rest() }))
+        }
+        "image_url" => image(fields).map(Part::Media),
+        "input_audio" => audio(fields).map(Part::Media),
+        "file" => file(fields).map(Part::Media),
+        _ => Err(unsupported(fields.at("type"), format!("content of type `{kind}` cannot be said to other providers"))),
+    }
+}
+
+fn image(mut fields: Fields) -> Result<Media, Fault> {
+    let at = fields.at("image_url");
+    let mut image = match fields.required("image_url")? {
+        // Several servers take the URL alone.
+        url @ Value::String(_) => Fields::new(at, serde_json::json!({"url": url}))?,
+        object => Fields::new(at, object)?,
+    };
+    let url = image.string("url")?;
+    let (mime, source) = if url.starts_with("data:") {
+        data_url(&image.at("url"), &url)?
+    } else if url.starts_with("https://") || url.starts_with("http://") {
+        (String::new(), Source::Url(url))
+    } else {
+        return Err(wrong(image.at("url"), "an https: or data: URL"));
+    };
+    Ok(Media { kind: MediaKind::Image, mime, source, title: None, extras: image.rest() })
+}
+
+fn audio(mut fields: Fields) -> Result<Media, Fault> {
+    let mut audio = Fields::new(fields.at("input_audio"), fields.required("input_audio")?)?;
+    let source = base64_bytes(&audio.at("data"), &audio.string("data")?)?;
+    let mime = match audio.string("format")?.as_str() {
+        "mp3" => "audio/mpeg".into(),
+        format => format!("audio/{format}"),
+    };
+    Ok(Media { kind: MediaKind::Audio, mime, source, title: None, extras: fields.rest() })
+}
+
+fn file(mut fields: Fields) -> Result<Media, Fault> {
+    let mut file = Fields::new(fields.at("file"), fields.required("file")?)?;
+    let title = file.optional_string("filename")?;
+    let (mime, source) = match (file.optional_string("file_data")?, file.optional_string("file_id")?) {
+        (Some(data), _) if data.starts_with("data:") => data_url(&file.at("file_data"), &data)?,
+        (Some(data), _) => {
+            let is_pdf = title.as_deref().is_none_or(|name| name.to_ascii_lowercase().ends_with(".pdf"));
+            let mime = if is_pdf { "application/pdf" } else { "" };
+            (mime.into(), base64_bytes(&file.at("file_data"), &data)?)
+        }
+        (None, Some(id)) => (String::new(), Source::FileId(id)),
+        (None, None) => return Err(wrong(file.path(), "a file with file_data or file_id")),
+    };
+    Ok(Media { kind: MediaKind::Document, mime, source, title, extras: file.rest() })
+}
+
+/// `data:image/png;base64,…`
+fn data_url(at: &str, url: &str) -> Result<(String, Source), Fault> {
+    let parsed = url.strip_prefix("data:").and_then(|rest| rest.split_once(','));
+    let Some((head, data)) = parsed.filter(|(head, _)| head.ends_with(";base64")) else {
+        return Err(wrong(at, "a data: URL in base64"));
+    };
+    // Between the type and `base64` there may be parameters, such as a character set.
+    let mime = head.split(';').next().unwrap_or_default();
+    Ok((mime.to_ascii_lowercase(), base64_bytes(at, data)?))
+}
+
+fn base64_bytes(at: &str, data: &str) -> Result<Source, Fault> {
+    BASE64.decode(data.trim_ascii()).map(Source::Bytes).map_err(|_| wrong(at, "valid base64"))
+}

@@ -1,0 +1,85 @@
+//! Tools, which of them to call, and the shape that the answer must have.
+
+use super::unsupported;
+use pointsman_sdk::codec::Fault;
+use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
+use pointsman_sdk::json::{Fields, wrong};
+use serde_json::{Map, Value};
+
+pub fn list(top: &mut Fields) -> Result<Vec<Tool>, Fault> {
+    top.array("tools")?.into_iter().map(|(at, value)| tool(Fields::new(at, value)?)).collect()
+}
+
+fn tool(mut fields: Fields) -> Result<Tool, Fault> {
+    let kind = fields.string("type")?;
+    if kind != "function" {
+        return Err(unsupported(fields.at("type"), format!("other providers have no tools of type `{kind}`")));
+    }
+    let mut function = Fields::new(fields.at("function"), fields.required("function")?)?;
+    let name = function.string("name")?;
+    let description = function.optional_string("description")?;
+    let parameters = parameters(&mut function)?;
+    let strict = function.bool("strict")?;
+    let mut extras = fields.rest();
+    extras.extend(function.rest());
+    Ok(Tool { name, description, parameters, strict, extras })
+}
+
+/// OpenAI lets a tool without parameters leave the schema out, or its type.
+fn parameters(function: &mut Fields) -> Result<String, Fault> {
+    let mut schema = match function.take("parameters") {
+        None => Map::new(),
+        Some(Value::Object(schema)) => schema,
+        Some(_) => return Err(wrong(function.at("parameters"), "a JSON schema (an object)")),
+    };
+    if schema.is_empty() {
+        schema.insert("properties".into(), Value::Object(Map::new()));
+    }
+    schema.entry("type").or_insert_with(|| "object".into());
+    Ok(Value::Object(schema).to_string())
+}
+
+pub fn choice(top: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
+    let value = match top.take("tool_choice") {
+        None => return Ok(None),
+        Some(value) => value,
+    };
+    if let Value::String(word) = &value {
+        return match word.as_str() {
+            "auto" => Ok(Some(ToolChoice::Auto)),
+            "none" => Ok(Some(ToolChoice::None)),
+            "required" => Ok(Some(ToolChoice::Required)),
+            _ => Err(wrong("tool_choice", "auto, none, required or a function")),
+        };
+    }
+    let mut choice = Fields::new("tool_choice", value)?;
+    let kind = choice.string("type")?;
+    if kind != "function" {
+        return Err(unsupported("tool_choice.type", format!("other providers have no tool choice of type `{kind}`")));
+    }
+    let mut function = Fields::new(choice.at("function"), choice.required("function")?)?;
+    Ok(Some(ToolChoice::Named(function.string("name")?)))
+}
+
+pub fn output(top: &mut Fields) -> Result<OutputFormat, Fault> {
+    let Some(mut format) = top.object("response_format")? else {
+        return Ok(OutputFormat::Text);
+    };
+    match format.string("type")?.as_str() {
+        "text" => Ok(OutputFormat::Text),
+        "json_object" => Ok(OutputFormat::JsonObject),
+        "json_schema" => {
+            let mut schema = Fields::new(format.at("json_schema"), format.required("json_schema")?)?;
+            Ok(OutputFormat::JsonSchema(JsonSchema {
+                name: Some(schema.string("name")?),
+                description: schema.optional_string("description")?,
+                strict: schema.bool("strict")?,
+                schema: match schema.required("schema")? {
+                    Value::Object(object) => Value::Object(object).to_string(),
+                    _ => return Err(wrong(schema.at("schema"), "a JSON schema (an object)")),
+                },
+            }))
+        }
+        kind => Err(unsupported(format.at("type"), format!("other providers have no response format `{kind}`"))),
+    }
+}

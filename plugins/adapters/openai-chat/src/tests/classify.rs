@@ -1,0 +1,105 @@
+use super::*;
+use pointsman_sdk::codec::FaultKind::*;
+use pointsman_sdk::codec::provider::{Header, ReplyHead};
+
+fn classify(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+    let headers = headers.iter().map(|(name, value)| Header { name: name.to_string(), value: value.to_string() });
+    let head = ReplyHead { status, headers: headers.collect() };
+    Codec::classify("chat".into(), head, body.as_bytes().to_vec())
+}
+
+fn openai(error_type: &str, code: &str) -> String {
+    json!({"error": {"message": "words", "type": error_type, "param": null, "code": code}}).to_string()
+}
+
+#[test]
+fn codes_and_statuses_have_a_kind() {
+    let cases = [
+        (429, openai("requests", "rate_limit_exceeded"), RateLimited),
+        (429, openai("insufficient_quota", "insufficient_quota"), QuotaExhausted),
+        (429, "{}".into(), RateLimited),
+        (402, "{}".into(), QuotaExhausted),
+        (400, openai("invalid_request_error", "context_length_exceeded"), ContextTooLong),
+        (400, openai("invalid_request_error", "content_filter"), ContentPolicy),
+        (400, openai("invalid_request_error", "unknown_parameter"), InvalidRequest),
+        (422, "{}".into(), InvalidRequest),
+        (404, openai("invalid_request_error", "model_not_found"), ModelNotFound),
+        (401, openai("invalid_request_error", "invalid_api_key"), Authentication),
+        (403, openai("request_forbidden", "unsupported_country_region_territory"), Permission),
+        (413, "{}".into(), TooLarge),
+        (408, "{}".into(), TimedOut),
+        (409, "{}".into(), Unavailable),
+        (500, openai("server_error", ""), ServerError),
+        (502, "<html><h1>502 Bad Gateway</h1></html>".into(), Unavailable),
+        (503, "no healthy upstream".into(), Unavailable),
+        (503, openai("server_error", "slow_down"), Overloaded),
+        (503, openai("overloaded_error", ""), Overloaded),
+        (504, "".into(), Unavailable),
+        (529, "".into(), Overloaded),
+        (302, "".into(), Unavailable),
+    ];
+    for (status, body, kind) in cases {
+        let fault = classify(status, &[], &body);
+        assert_eq!((fault.kind, fault.status), (kind, status), "{status} {body}");
+    }
+}
+
+#[test]
+fn the_providers_words_are_kept() {
+    let error = json!({
+        "message": "Bad value", "type": "invalid_request_error", "param": "messages[1].role", "code": "invalid_value",
+    });
+    let fault = classify(400, &[], &json!({"error": error}).to_string());
+    assert_eq!(fault.message, "Bad value");
+    assert_eq!(fault.field.as_deref(), Some("messages[1].role"));
+    assert_eq!(fault.provider_code.as_deref(), Some("invalid_value"));
+}
+
+#[test]
+fn other_servers_have_other_shapes() {
+    let cases = [
+        (
+            400,
+            r#"{"object":"error","message":"The maximum context length is 4096","type":"BadRequestError","code":400}"#,
+            ContextTooLong,
+        ),
+        (
+            404,
+            r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","code":404}"#,
+            ModelNotFound,
+        ),
+        (404, r#"{"error":"model 'x' not found"}"#, ModelNotFound),
+        (503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, Overloaded),
+        (400, r#"[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]"#, InvalidRequest),
+        (422, r#"{"detail":"Field required"}"#, InvalidRequest),
+    ];
+    for (status, body, kind) in cases {
+        let fault = classify(status, &[], body);
+        assert_eq!(fault.kind, kind, "{body}");
+        assert!(!fault.message.starts_with("HTTP"), "the message was found: {}", fault.message);
+    }
+}
+
+#[test]
+fn bodies_that_are_no_json_do_not_reach_people_as_html() {
+    assert_eq!(classify(502, &[], "<!doctype html><p>Sorry").message, "HTTP 502 without a message");
+    assert_eq!(classify(503, &[], "no healthy upstream").message, "HTTP 503: no healthy upstream");
+    assert!(classify(500, &[], &"é".repeat(5000)).message.len() < 1100);
+}
+
+#[test]
+fn the_wait_is_in_milliseconds() {
+    let wait = |headers: &[(&str, &str)]| classify(429, headers, "{}").retry_after_ms;
+    assert_eq!(wait(&[("Retry-After", "20")]), Some(20_000));
+    assert_eq!(wait(&[("retry-after", "0.25")]), Some(250));
+    assert_eq!(wait(&[("retry-after", "1"), ("retry-after-ms", "312.4")]), Some(313));
+    assert_eq!(wait(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), None);
+    assert_eq!(wait(&[("retry-after", "-3")]), None);
+}
+
+#[test]
+fn a_key_is_not_repeated() {
+    let body =
+        r#"{"error":{"message":"Incorrect API key provided: sk-proj-abc. Find it online.","code":"invalid_api_key"}}"#;
+    assert_eq!(classify(401, &[], body).message, "Incorrect API key provided: sk-… Find it online.");
+}

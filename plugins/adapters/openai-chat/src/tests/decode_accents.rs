@@ -1,0 +1,167 @@
+//! Streams as other servers send them that speak this protocol with an accent.
+
+use super::*;
+
+fn events_of(frames: &[Frame]) -> Vec<Event> {
+    let events = decode_stream(frames);
+    assert_eq!(decode_slowly(frames), events);
+    events
+}
+
+#[test]
+fn azure_begins_with_a_chunk_without_choices() {
+    let filter =
+        json!({"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": [{"prompt_index": 0}]});
+    let events = events_of(&[frame(filter), chunk(json!({"content": "a"}), None), chunk(json!({}), Some("stop"))]);
+    assert_eq!(events[..2], [started(), said(0, "a")]);
+}
+
+#[test]
+fn usage_may_stand_in_every_chunk_and_the_last_holds() {
+    let with_usage = |content: &str, reason: Option<&str>, output: u32| {
+        frame(json!({
+            "id": "chatcmpl-1", "created": 1_700_000_000, "model": "gpt-x",
+            "choices": [{"index": 0, "delta": {"content": content, "tool_calls": []}, "finish_reason": reason}],
+            "usage": {"prompt_tokens": 4, "completion_tokens": output, "prompt_tokens_details": null},
+        }))
+    };
+    let events = events_of(&[with_usage("a", None, 1), with_usage("b", Some("stop"), 2), done()]);
+    let expected = [
+        started(),
+        said(0, "a"),
+        said(0, "b"),
+        Event::PartFinished(0),
+        Event::Usage(Usage { input: 4, output: 2, cache_read: 0, cache_write: 0, reasoning: 0 }),
+        finished(Finish::Stop),
+    ];
+    assert_eq!(events, expected);
+}
+
+#[test]
+fn thoughts_come_under_either_name_and_beside_text() {
+    for name in ["reasoning_content", "reasoning"] {
+        let both = json!({(name): "so.", "content": "42"});
+        let events =
+            events_of(&[chunk(json!({(name): "Hm, "}), None), chunk(both, None), chunk(json!({}), Some("stop"))]);
+        let expected = [
+            started(),
+            thought(0, "Hm, "),
+            thought(0, "so."),
+            Event::PartFinished(0),
+            said(1, "42"),
+            Event::PartFinished(1),
+            finished(Finish::Stop),
+        ];
+        assert_eq!(events, expected, "{name}");
+    }
+    let twice = json!({"reasoning_content": "Hm", "reasoning": "Hm", "reasoning_details": [{"x": 1}]});
+    assert_eq!(events_of(&[chunk(twice, Some("stop"))])[1], thought(0, "Hm"));
+}
+
+#[test]
+fn calls_without_ids_get_the_same_id_each_time() {
+    let whole = json!({"tool_calls": [
+        {"index": 0, "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"index": 1, "type": "function", "function": {"name": "f", "arguments": "{}"}},
+    ]});
+    let events = events_of(&[chunk(whole, Some("stop"))]);
+    let ids: Vec<&str> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::ToolCallStarted(call) => Some(call.id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
+    assert!(ids.iter().all(|id| id.starts_with("call_") && id.len() <= 40), "{ids:?}");
+    // And `stop` with calls means that the model waits for its tools.
+    assert_eq!(events.last(), Some(&finished(Finish::ToolCalls)));
+}
+
+#[test]
+fn ids_may_be_numbers_and_arguments_objects() {
+    let odd = json!({"tool_calls": [{"index": 0, "id": 7, "function": {"name": "f", "arguments": {"x": 1.50}}}]});
+    let events = events_of(&[chunk(odd, Some("tool_calls"))]);
+    assert_eq!(events[1..3], [called(0, "7", "f"), argued(0, "{\"x\":1.5}")]);
+}
+
+#[test]
+fn calls_that_share_an_index_are_still_two() {
+    let by_id = [call_piece(0, "a", "f", "{}"), call_piece(0, "b", "f", "{}"), chunk(json!({}), Some("tool_calls"))];
+    let starts = |events: Vec<Event>| events.iter().filter(|event| matches!(event, Event::ToolCallStarted(_))).count();
+    assert_eq!(starts(events_of(&by_id)), 2);
+    let by_name = [call_piece(0, "", "f", "{}"), call_piece(0, "", "g", "{}"), chunk(json!({}), Some("tool_calls"))];
+    assert_eq!(starts(events_of(&by_name)), 2);
+}
+
+#[test]
+fn an_id_and_a_name_in_every_piece_are_one_call() {
+    let frames = [call_piece(2, "a", "f", "{\"x\""), call_piece(2, "a", "f", ":1}"), chunk(json!({}), Some("stop"))];
+    let expected = [
+        started(),
+        called(0, "a", "f"),
+        argued(0, "{\"x\""),
+        argued(0, ":1}"),
+        Event::PartFinished(0),
+        finished(Finish::ToolCalls),
+    ];
+    assert_eq!(events_of(&frames), expected);
+}
+
+#[test]
+fn calls_without_an_index_are_found_by_id() {
+    let piece = |call: Value| chunk(json!({"tool_calls": [call]}), None);
+    let frames = [
+        piece(json!({"id": "a", "function": {"name": "f", "arguments": "{"}})),
+        piece(json!({"function": {"arguments": "}"}})),
+        piece(json!({"id": "b", "function": {"name": "f", "arguments": "{}"}})),
+        chunk(json!({}), Some("tool_calls")),
+    ];
+    let events = events_of(&frames);
+    assert_eq!(
+        events[1..6],
+        [called(0, "a", "f"), argued(0, "{"), argued(0, "}"), Event::PartFinished(0), called(1, "b", "f")]
+    );
+}
+
+#[test]
+fn what_is_merely_unknown_is_passed_over() {
+    let odd = frame(json!({
+        "id": "chatcmpl-1", "created": 1_700_000_000, "model": "gpt-x", "obfuscation": "xyz", "error": null,
+        "timings": {"predicted_ms": 1.5}, "system_fingerprint": null, "usage": null,
+        "choices": [
+            {"index": 0, "logprobs": {"content": []}, "delta": {
+                "content": [{"type": "text", "text": "a"}], "audio": {"id": 1},
+            }},
+            {"index": 1, "delta": {"content": "another answer"}, "finish_reason": "length"},
+        ],
+    }));
+    let custom =
+        json!({"tool_calls": [{"index": 0, "id": "c", "type": "custom", "custom": {"name": "t", "input": "x"}}]});
+    let frames = [odd, frame(json!({"type": "ping"})), chunk(custom, None), chunk(json!({}), Some("stop")), done()];
+    assert_eq!(events_of(&frames), [started(), said(0, "a"), Event::PartFinished(0), finished(Finish::Stop)]);
+}
+
+#[test]
+fn vllm_tells_the_stop_string_that_was_met() {
+    let end = |stop: Value| {
+        let choice = json!({"index": 0, "delta": {"content": "a"}, "finish_reason": "stop", "stop_reason": stop});
+        frame(json!({"id": "1", "choices": [choice]}))
+    };
+    let met = Event::Finished(Finished { reason: Finish::StopSequence, stop_sequence: Some("END".into()) });
+    assert_eq!(events_of(&[end(json!("END"))]).last(), Some(&met));
+    // A token's number is no stop string.
+    assert_eq!(events_of(&[end(json!(128_009))]).last(), Some(&finished(Finish::Stop)));
+}
+
+#[test]
+fn errors_come_in_other_shapes_too() {
+    let message = "This model's maximum context length is 4096 tokens.";
+    let vllm = json!({"object": "error", "message": message, "type": "BadRequestError", "code": 400});
+    assert_eq!(failure(&decode_stream(&[frame(vllm)])).kind, pointsman_sdk::codec::FaultKind::ContextTooLong);
+    let named = Frame { event: Some("error".into()), data: br#"{"message":"upstream died"}"#.to_vec() };
+    assert_eq!(failure(&decode_stream(&[named])).message, "upstream died");
+    let aborted = decode_stream(&[chunk(json!({"content": "a"}), Some("error")), done()]);
+    assert_eq!(failure(&aborted).kind, pointsman_sdk::codec::FaultKind::ServerError);
+}
