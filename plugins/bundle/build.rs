@@ -7,11 +7,9 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-const TARGET: &str = "wasm32-unknown-unknown";
 const PREBUILT: &str = "POINTSMAN_PLUGINS_DIR";
 
 fn main() {
@@ -32,7 +30,10 @@ fn run() -> Result<(), String> {
     let names = names(&plugins)?;
     let components = match env::var_os(PREBUILT) {
         Some(folder) => prebuilt(Path::new(&folder), &names)?,
-        None => build(&workspace, &names)?,
+        None => {
+            let paths = pointsman_build::build(&workspace, &names)?;
+            names.iter().zip(paths).map(|(name, path)| component(name, path)).collect::<Result<_, _>>()?
+        }
     };
     embed(&components)
 }
@@ -57,53 +58,6 @@ fn names(plugins: &Path) -> Result<Vec<String>, String> {
     }
     names.sort();
     Ok(names)
-}
-
-fn build(workspace: &Path, names: &[String]) -> Result<Vec<Component>, String> {
-    require_target()?;
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    // target/<profile>/build/<package>/out: one folder beside the profiles serves them all.
-    let target = out.ancestors().nth(4).unwrap_or(&out).join("plugins");
-    let cargo_home = env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| home + "/.cargo")).unwrap_or_default();
-    // Paths of this machine would otherwise stand in the panic messages, and the bytes would differ on every machine.
-    let flags = [
-        format!("--remap-path-prefix={cargo_home}=/cargo"),
-        format!("--remap-path-prefix={}=/src", workspace.display()),
-    ];
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace).args(["build", "--locked", "--quiet", "--profile", "plugin", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(&target);
-    for name in names {
-        cargo.args(["--package", name]);
-    }
-    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld");
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    // What holds for the outer build (clippy as the compiler, coverage flags) must not reach the inner one.
-    for name in ["RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "RUSTC"] {
-        cargo.env_remove(name);
-    }
-    let output = cargo.output().map_err(|error| format!("starting cargo for the built-in plugins: {error}"))?;
-    if !output.status.success() {
-        eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-        return Err("building the built-in plugins failed; cargo's own words are above".to_owned());
-    }
-    let built = target.join(TARGET).join("plugin");
-    names.iter().map(|name| component(name, built.join(format!("{}.wasm", name.replace('-', "_"))))).collect()
-}
-
-fn require_target() -> Result<(), String> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .map_err(|error| format!("starting rustc: {error}"))?;
-    if Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
-        return Ok(());
-    }
-    Err(format!(
-        "the built-in plugins need the WebAssembly target, which is not installed. Run `rustup target add {TARGET}` and \
-         build again (or set {PREBUILT} to a folder with prebuilt plugins)"
-    ))
 }
 
 fn prebuilt(folder: &Path, names: &[String]) -> Result<Vec<Component>, String> {

@@ -1,0 +1,21 @@
+//! Builds the plugins that tests use: the example policy, and one that misbehaves.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+const GUESTS: [&str; 2] = ["night-shift", "hostile"];
+
+fn main() {
+    let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return };
+    for watched in ["wit", "plugins/sdk", "examples/policies", "tests/guests", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
+    }
+    match pointsman_build::build(workspace, &GUESTS.map(str::to_owned)) {
+        Ok(paths) => paths.iter().zip(GUESTS).for_each(|(path, name)| export(name, path)),
+        Err(message) => println!("cargo::error={}", message.replace('\n', " ")),
+    }
+}
+
+fn export(name: &str, path: &PathBuf) {
+    println!("cargo::rustc-env=GUEST_{}={}", name.replace('-', "_").to_uppercase(), path.display());
+}

@@ -1,0 +1,12 @@
+//! Plugins built for the tests.
+
+/// The example policy: `examples/policies/night-shift`.
+pub const NIGHT_SHIFT: &[u8] = include_bytes!(env!("GUEST_NIGHT_SHIFT"));
+/// A policy that misbehaves as its setting `how` says: `guests/hostile`.
+pub const HOSTILE: &[u8] = include_bytes!(env!("GUEST_HOSTILE"));
+
+/// A built-in plugin's bytes.
+pub fn bundled(name: &str) -> &'static [u8] {
+    let bundled = pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name);
+    bundled.unwrap_or_else(|| panic!("no `{name}`")).bytes
+}

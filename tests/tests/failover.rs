@@ -1,0 +1,136 @@
+//! What a caller sees, and what the providers see, when the first provider fails.
+
+use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, wait_until};
+
+/// Every way to fail before the first content, streamed and not, seen by callers of both protocols.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_before_content_goes_unnoticed() {
+    let faults = [
+        "529", "500", "502", "503", "429", "429:120", "401", "403", "404", "hang", "hang-before-content", "reset",
+        "error-before-content", "cut-after:0", "end-after:0", "garbage", "html", "slow:5s",
+    ];
+    for fault in faults {
+        for stream in [false, true] {
+            let line = Line::start().await;
+            line.anthropic.behave(behave(fault));
+            let answer = line.claude(CLAUDE, "hello", stream).await;
+            assert_eq!((answer.status.as_u16(), answer.broken), (200, false), "{fault}: {}", answer.body);
+            assert!(answer.text().ends_with("you said: hello"), "{fault}: {}", answer.body);
+            assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{fault}");
+            assert!(!stream || answer.complete(), "{fault}: {}", answer.body);
+            assert_eq!(answer.body.matches("event: message_start").count(), usize::from(stream), "{fault}: one beginning");
+
+            let line = Line::start().await;
+            line.openai.behave(behave(fault));
+            let answer = line.gpt(GPT, "hello", stream).await;
+            assert!(answer.text().ends_with("you said: hello"), "{fault}: {}", answer.body);
+            assert_eq!(answer.header("x-pointsman-target"), "anthropic/claude-sonnet-4-5", "{fault}");
+            assert!(!stream || answer.complete(), "{fault}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_cut_short_is_no_answer() {
+    let line = Line::start().await;
+    for fault in ["cut-after:3", "end-after:3"] {
+        line.anthropic.behave(behave(fault));
+        // Not streamed, the caller has seen nothing of the half reply, so another target answers.
+        let answer = line.claude(CLAUDE, "hello", false).await;
+        assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_first_content_a_failure_is_an_error_in_the_callers_protocol() {
+    let line = Line::start().await;
+    for fault in ["cut-after:3", "end-after:3", "error-after:3", "hang-after:3"] {
+        line.anthropic.behave(behave(fault));
+        line.openai.behave(behave(fault));
+        for (model, other) in [(CLAUDE, "only-gpt"), ("only-claude", GPT)] {
+            let answer = line.claude(model, "write 20 words", true).await;
+            assert!(answer.text().starts_with("word1 "), "{fault}: {}", answer.body);
+            assert!(answer.body.contains("event: error\n"), "{fault}: {}", answer.body);
+            assert!(!answer.complete() && !answer.broken, "{fault}: {}", answer.body);
+            let answer = line.gpt(other, "write 20 words", true).await;
+            assert!(answer.text().starts_with("word1 "), "{fault}: {}", answer.body);
+            assert!(answer.events().last().is_some_and(|last| last["error"]["message"].is_string()), "{fault}: {}", answer.body);
+            assert!(!answer.complete() && !answer.broken, "{fault}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_callers_own_fault_is_not_tried_elsewhere() {
+    let line = Line::start().await;
+    let mut body = messages_body(CLAUDE, "hello", false);
+    body["nonsense"] = 1.into();
+    let answer = line.post("/v1/messages", &body).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json()["error"]["message"], "nonsense: Extra inputs are not permitted");
+    assert_eq!((line.anthropic.seen().len(), line.openai.seen().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_fail_the_caller_hears_of_every_attempt() {
+    let line = Line::start().await;
+    line.anthropic.behave(behave("529"));
+    line.openai.behave(behave("401"));
+    for stream in [false, true] {
+        let answer = line.claude(CLAUDE, "hello", stream).await;
+        assert_eq!(answer.status, 529, "{}", answer.body);
+        assert_eq!(answer.json()["error"]["type"], "overloaded_error");
+        assert!(answer.body.contains("openai/gpt-5"), "{}", answer.body);
+        assert_eq!(answer.header("x-should-retry"), "false");
+        assert_eq!(answer.header("x-pointsman-attempts"), "3");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retry_after_is_kept_and_told() {
+    let line = Line::start().await;
+    line.anthropic.behave(behave("429:120"));
+    for _ in 0..3 {
+        assert_eq!(line.claude(CLAUDE, "hello", false).await.header("x-pointsman-target"), "openai/gpt-5");
+    }
+    assert_eq!(line.anthropic.seen().len(), 1, "it asked for two minutes of patience");
+    let answer = line.claude("only-claude", "hello", false).await;
+    assert!(answer.status.is_server_error() || answer.status == 429, "{}", answer.body);
+    let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+    assert!((60..=120).contains(&wait), "{wait}");
+    assert_eq!(line.anthropic.seen().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_hangs_up_cancels_the_call() {
+    let line = Line::start().await;
+    for fault in ["hang-after:2", "slow:600ms"] {
+        line.anthropic.behave(behave(fault));
+        let before = line.anthropic.cancelled();
+        let (address, body) = (line.address, messages_body(CLAUDE, "write 50 words", true).to_string());
+        let caller = tokio::spawn(async move {
+            let response = pointsman_tests::send(address, "/v1/messages", body).await.expect("an answer");
+            Answer::read(response).await
+        });
+        wait_until("the provider is asked", || line.anthropic.open() == 1).await;
+        if fault.starts_with("hang") {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        caller.abort();
+        wait_until("the call is cancelled", || line.anthropic.cancelled() > before && line.anthropic.open() == 0).await;
+        assert_eq!(line.openai.seen().len(), 0, "nobody is waiting for another attempt");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_lets_streams_finish() {
+    let line = Line::start().await;
+    let slow = pointsman::fake::Behaviour { between_tokens: std::time::Duration::from_millis(20), ..behave("ok") };
+    line.anthropic.behave(slow);
+    let response = line.open("/v1/messages", messages_body(CLAUDE, "write 30 words", true).to_string()).await;
+    line.stop();
+    let answer = Answer::read(response).await;
+    assert!(answer.complete(), "{}", answer.body);
+    assert!(answer.text().ends_with("word30"));
+    assert!(pointsman_tests::send(line.address, "/v1/messages", String::new()).await.is_err(), "no new callers");
+}

@@ -1,0 +1,124 @@
+//! Same protocol on both sides: the bytes go through. And what never goes through.
+
+use pointsman_tests::{CLAUDE, GPT, Line, chat_body, messages_body};
+use serde_json::json;
+
+/// Odd spacing, unknown order, escapes, numbers that a parser would rewrite.
+const ODD: &str = "{ \"max_tokens\":1000,\t\"metadata\" : {\"user_id\":\"\\u00e9\\/\"},\n\"messages\":[{\"role\":\"user\",\
+                   \"content\":\"h\\u0065llo\"}], \"temperature\": 1.0e0, \"model\":\"claude-sonnet-4-5\" }\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_bytes_are_unchanged() {
+    let line = Line::start().await;
+    let response = line.open("/v1/messages?beta=true", ODD.to_owned()).await;
+    assert_eq!(response.status(), 200);
+    let seen = line.anthropic.seen();
+    assert_eq!(seen[0].body, ODD);
+    assert_eq!(seen[0].path, "/v1/messages?beta=true");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_models_name_changes_both_ways() {
+    let line = Line::start_with("[models.smart]\ntargets = [\"anthropic/claude-sonnet-4-5\"]").await;
+    let direct = pointsman_tests::send(line.anthropic.address(), "/v1/messages", String::new()).await;
+    assert!(direct.is_ok());
+    for stream in [false, true] {
+        let body = ODD.replace("claude-sonnet-4-5", "smart").replace("\"max", if stream { "\"stream\":true,\"max" } else { "\"max" });
+        let answer = pointsman_tests::Answer::read(line.open("/v1/messages", body.clone()).await).await;
+        let seen = line.anthropic.seen();
+        assert_eq!(seen.last().expect("a request").body, body.replace("smart", CLAUDE));
+        assert!(answer.body.contains("\"model\":\"smart\""), "{}", answer.body);
+        // But for the name, it is the reply that the provider gave: the fake's text names the model it was asked for.
+        assert!(answer.text().contains(CLAUDE), "{}", answer.body);
+        assert_eq!(answer.body.matches("smart").count(), 1, "{}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reply_bytes_are_the_providers() {
+    let line = Line::start().await;
+    for stream in [false, true] {
+        let (mut direct, mut through) = (Vec::new(), Vec::new());
+        for (address, into) in [(line.anthropic.address(), &mut direct), (line.address, &mut through)] {
+            let request = hyper::Request::post(format!("http://{address}/v1/messages"))
+                .header("anthropic-version", "2023-06-01")
+                .header("x-api-key", "k")
+                .body(messages_body(CLAUDE, "write 20 words", stream).to_string())
+                .expect("a request");
+            let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+            let answer = pointsman_tests::Answer::read(client.request(request).await.expect("an answer")).await;
+            into.push(answer.body);
+        }
+        // The fake numbers its replies; all else is equal.
+        let plain = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "0");
+        assert_eq!(plain(&direct[0]), plain(&through[0]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_go_where_they_belong_and_nowhere_else() {
+    let line = Line::start().await;
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let request = hyper::Request::post(format!("http://{}/v1/messages", line.address))
+        .header("x-api-key", "callers-own-key")
+        .header("authorization", "Bearer callers-other-key")
+        .header("cookie", "session=callers-cookie")
+        .header("x-forwarded-for", "10.0.0.1")
+        .header("anthropic-beta", "some-beta-2026-01-01,other")
+        .header("anthropic-version", "2026-10-21")
+        .body(messages_body(CLAUDE, "hello", false).to_string())
+        .expect("a request");
+    let answer = pointsman_tests::Answer::read(client.request(request).await.expect("an answer")).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let seen = &line.anthropic.seen()[0];
+    assert_eq!(seen.header("x-api-key"), Some("secret-anthropic-key"));
+    assert_eq!(seen.header("anthropic-beta"), Some("some-beta-2026-01-01,other"));
+    assert_eq!(seen.header("anthropic-version"), Some("2026-10-21"));
+    let all: String = seen.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    for absent in ["callers-", "secret-openai-key", "x-forwarded-for", "cookie"] {
+        assert!(!all.contains(absent), "{absent} in {all}");
+    }
+    assert!(answer.headers.contains_key("request-id"));
+    assert!(answer.headers.contains_key("anthropic-ratelimit-requests-remaining"));
+    let all = format!("{:?}{}", answer.headers, answer.body);
+    assert!(!all.contains("secret-"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_tell_the_request_s_way() {
+    let line = Line::start().await;
+    let answer = line.claude(CLAUDE, "hello", true).await;
+    assert!(answer.header("x-pointsman-request-id").starts_with("pm_"));
+    assert_eq!(answer.header("x-pointsman-target"), "anthropic/claude-sonnet-4-5");
+    assert_eq!(answer.header("x-pointsman-attempts"), "1");
+    let digest = &line.gateway.table().slots["failover"].live.sha256[..12];
+    assert_eq!(answer.header("x-pointsman-policy"), format!("failover@{digest}"));
+    let mut body = messages_body(GPT, "hello", false);
+    body["top_k"] = json!(5);
+    let answer = line.post("/v1/messages", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.header("x-pointsman-dropped"), "top_k");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_routing_needs_must_be_there() {
+    let line = Line::start().await;
+    for (body, text) in [
+        ("", "JSON object"),
+        ("{}", "`model` is missing"),
+        ("{\"model\":5}", "must be a string"),
+        ("{\"model\":\"gpt-5\",\"stream\":\"yes\"}", "true or false"),
+        ("{\"model\":\"gpt-5\",\"model\":\"gpt-6\"}", "twice"),
+        ("{\"model\":\"mistral\",\"messages\":[]}", "there are:"),
+    ] {
+        for path in ["/v1/messages", "/v1/chat/completions"] {
+            let answer = pointsman_tests::Answer::read(line.open(path, body.to_owned()).await).await;
+            assert!(answer.status.is_client_error(), "{body}: {}", answer.status);
+            let message = answer.json()["error"]["message"].as_str().expect("a message").to_owned();
+            assert!(message.contains(text), "{body}: {message}");
+        }
+    }
+    let answer = line.post("/v1/nonsense", &chat_body(GPT, "hello", false)).await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("POST /v1/messages"), "{}", answer.body);
+}

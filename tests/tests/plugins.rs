@@ -1,0 +1,237 @@
+//! Plugins: loaded, swapped under load, and misbehaving.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pointsman::plugin::{self, Plugin};
+use pointsman_bundle::BUNDLED;
+use pointsman_tests::guests::{HOSTILE, NIGHT_SHIFT, bundled};
+use pointsman_tests::{CLAUDE, GPT, Line, behave};
+
+#[tokio::test]
+async fn built_in_plugins_import_no_function() {
+    assert_eq!(BUNDLED.len(), 4);
+    for bundled in BUNDLED {
+        // Loading refuses any import of a function: see the test of a plugin that has one.
+        let plugin = plugin::bundled(bundled.name).await.expect("it loads");
+        assert!(plugin.imports.iter().all(|import| import.starts_with("pointsman:plugin/")), "{:?}", plugin.imports);
+        assert_eq!(plugin.sha256, bundled.sha256);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_plugin_is_refused_with_the_reason() {
+    let good = bundled("failover");
+    let importing = "(component (import \"wasi:clocks/wall-clock@0.2.0\" (instance (export \"now\" (func (result u64))))))";
+    let importing = wat::parse_str(importing).expect("a component");
+    let empty = wat::parse_str("(component)").expect("a component");
+    let core = wat::parse_str("(module)").expect("a module");
+    let mut flipped = good.to_vec();
+    flipped[good.len() / 2] ^= 0xff;
+    for (bytes, reason) in [
+        (&b""[..], "empty"),
+        (b"hello", "not WebAssembly"),
+        (&core, "core WebAssembly module"),
+        (&good[..good.len() / 2], "damaged"),
+        (&good[..9], "damaged"),
+        (&empty, "exports nothing"),
+        (&importing, "may import no function"),
+    ] {
+        let error = Plugin::load("x", bytes).await.err().unwrap_or_else(|| panic!("{reason}"));
+        assert!(format!("{error:#}").contains(reason), "{reason}: {error:#}");
+    }
+    if let Ok(plugin) = Plugin::load("x", &flipped).await {
+        // A flipped bit can be harmless; then it must be another version.
+        assert_ne!(plugin.sha256, BUNDLED[0].sha256);
+    }
+}
+
+const HOSTILE_WAYS: [&str; 7] = ["loop", "bomb", "trap", "recursion", "giant", "nonsense", "give-up"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_go_on_whatever_a_policy_does() {
+    let line = Line::start().await;
+    line.gateway.load("hostile", HOSTILE).await.expect("it looks well");
+    let routes: String = HOSTILE_WAYS
+        .iter()
+        .map(|how| {
+            format!(
+                "[models.{how}]\npolicy = \"hostile\"\nsettings = {{ how = \"{how}\" }}\n\
+                 targets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]\n"
+            )
+        })
+        .collect();
+    // The name `hostile` is not the configuration's, so it is put there with a file.
+    let file = std::env::temp_dir().join(format!("hostile-{}.wasm", std::process::id()));
+    std::fs::write(&file, HOSTILE).expect("a file");
+    let plugins = format!("[plugins.hostile]\nfile = {file:?}\n");
+    line.reconfigure(&format!("{routes}{plugins}")).await.expect("a configuration");
+    for how in HOSTILE_WAYS {
+        let before = faults(&line, "hostile");
+        let answer = line.claude(how, "hello", true).await;
+        assert!(answer.complete(), "{how}: {}", answer.body);
+        assert_eq!(answer.header("x-pointsman-target"), "anthropic/claude-sonnet-4-5", "{how}: the configured order");
+        assert!(faults(&line, "hostile") > before, "{how} is counted");
+        if how == "give-up" {
+            // After a failure, giving up is an answer like any other.
+            continue;
+        }
+        line.anthropic.behave(behave("529"));
+        let answer = line.gpt(how, "hello", false).await;
+        assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{how}: the configured order, on a failure");
+        line.anthropic.behave(behave("ok"));
+    }
+    std::fs::remove_file(&file).expect("the file");
+}
+
+fn faults(line: &Line, name: &str) -> u64 {
+    line.gateway.table().slots[name].live.tally.faults()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_plugin_changes_nothing() {
+    let line = Line::start().await;
+    let before = line.gateway.table().slots["failover"].live.sha256.clone();
+    let error = line.gateway.load("failover", bundled("openai-chat")).await.expect_err("another world");
+    assert!(format!("{error:#}").contains("load it under another name"), "{error:#}");
+    assert!(line.gateway.load("failover", &bundled("fastest")[..1000]).await.is_err());
+    assert!(line.gateway.swap("failover").await.is_err(), "nothing is staged");
+    assert!(line.gateway.rollback("failover").await.is_err(), "nothing was before");
+    // It loads, but refuses the route's settings when it is to go live.
+    line.gateway.load("failover", NIGHT_SHIFT).await.expect("a good policy");
+    let error = line.gateway.swap("failover").await.expect_err("its settings are missing");
+    assert!(format!("{error:#}").contains("refuses its settings"), "{error:#}");
+    assert_eq!(line.gateway.table().slots["failover"].live.sha256, before);
+    assert!(line.claude(CLAUDE, "hello", false).await.status.is_success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_policy_decides() {
+    let file = std::env::temp_dir().join(format!("night-{}.wasm", std::process::id()));
+    std::fs::write(&file, NIGHT_SHIFT).expect("a file");
+    let route = |from: u32, to: u32| {
+        format!(
+            "[plugins.night-shift]\nfile = {file:?}\n[models.shift]\npolicy = \"night-shift\"\n\
+             settings = {{ from = {from}, to = {to} }}\ntargets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]"
+        )
+    };
+    // The harness's clock stands at 10 o'clock UTC.
+    let line = Line::start_with(&route(22, 6)).await;
+    assert_eq!(line.claude("shift", "hello", false).await.header("x-pointsman-target"), "anthropic/claude-sonnet-4-5");
+    line.reconfigure(&route(9, 11)).await.expect("a configuration");
+    assert_eq!(line.claude("shift", "hello", false).await.header("x-pointsman-target"), "openai/gpt-5");
+    let error = line.reconfigure(&route(9, 24)).await.expect_err("no such hour");
+    assert!(format!("{error:#}").contains("are hours"), "{error:#}");
+    std::fs::remove_file(&file).expect("the file");
+}
+
+/// 200 swaps during 2,000 requests, every second one a stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_storm_loses_nothing() {
+    const REQUESTS: usize = 2_000;
+    const SWAPS: usize = 200;
+    let line = Arc::new(Line::start().await);
+    line.gateway.load("failover", bundled("fastest")).await.expect("a policy");
+    let done = Arc::new(AtomicUsize::new(0));
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..8 {
+        let (line, done) = (Arc::clone(&line), Arc::clone(&done));
+        callers.spawn(async move {
+            let mut policies = std::collections::BTreeMap::<String, usize>::new();
+            for number in 0..REQUESTS / 8 {
+                let (stream, prompt) = (number % 2 == 0, format!("caller {caller} request {number}"));
+                let answer = match caller % 2 {
+                    0 => line.claude(CLAUDE, &prompt, stream).await,
+                    _ => line.gpt(GPT, &prompt, stream).await,
+                };
+                assert!(answer.text().ends_with(&prompt) && !answer.broken, "{}", answer.body);
+                assert!(!stream || answer.complete(), "{}", answer.body);
+                assert_eq!(answer.header("x-pointsman-attempts"), "1");
+                // One version, and one only, is told for each answer.
+                let policy = answer.headers.get_all("x-pointsman-policy").iter().collect::<Vec<_>>();
+                assert_eq!(policy.len(), 1);
+                *policies.entry(answer.header("x-pointsman-policy").to_owned()).or_default() += 1;
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+            policies
+        });
+    }
+    line.gateway.swap("failover").await.expect("a swap");
+    for swap in 1..SWAPS {
+        // Spread over the requests, however fast this machine is.
+        while done.load(Ordering::SeqCst) < swap * REQUESTS / SWAPS / 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        line.gateway.rollback("failover").await.expect("the other version");
+    }
+    let mut policies = std::collections::BTreeMap::<String, usize>::new();
+    while let Some(caller) = callers.join_next().await {
+        for (policy, count) in caller.expect("no caller lost anything") {
+            *policies.entry(policy).or_default() += count;
+        }
+    }
+    assert_eq!(done.load(Ordering::SeqCst), REQUESTS);
+    assert_eq!(policies.len(), 2, "both versions answered: {policies:?}");
+}
+
+/// A stream that began on one version of a codec ends on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_on_the_version_that_it_began_with() {
+    let line = Line::start().await;
+    let slow = pointsman::fake::Behaviour { between_tokens: Duration::from_millis(40), ..behave("ok") };
+    line.openai.behave(slow);
+    let response = line.open("/v1/messages", pointsman_tests::messages_body(GPT, "write 150 words", true).to_string()).await;
+    let old = Arc::downgrade(&line.gateway.table().slots["openai-chat"].live);
+    // Twice, because the slot itself keeps the version before the live one.
+    for _ in 0..2 {
+        line.gateway.load("openai-chat", bundled("openai-chat")).await.expect("the same codec");
+        line.gateway.swap("openai-chat").await.expect("a swap");
+    }
+    assert!(old.upgrade().is_some(), "the stream still needs it");
+    let answer = pointsman_tests::Answer::read(response).await;
+    assert!(answer.complete() && answer.text().ends_with("word150"), "{}", answer.body);
+    pointsman_tests::wait_until("the old version is gone", || old.upgrade().is_none()).await;
+}
+
+/// Innocent calls are not cut, however busy the machine: runaways and spinning threads hold both cores for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overloaded_machine_does_not_cut_innocent_calls() {
+    let file = std::env::temp_dir().join(format!("overload-{}.wasm", std::process::id()));
+    std::fs::write(&file, HOSTILE).expect("a file");
+    let line = Arc::new(
+        Line::start_with(&format!(
+            "[plugins.hostile]\nfile = {file:?}\n[models.loop]\npolicy = \"hostile\"\nsettings = {{ how = \"loop\" }}\n\
+             targets = [\"anthropic/claude-sonnet-4-5\"]"
+        ))
+        .await,
+    );
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let spinning: Vec<_> = (0..8)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+        })
+        .collect();
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..6 {
+        let line = Arc::clone(&line);
+        callers.spawn(async move {
+            for _ in 0..20 {
+                let model = if caller < 2 { "loop" } else { CLAUDE };
+                let answer = line.claude(model, "hello", true).await;
+                assert!(answer.complete(), "{}", answer.body);
+            }
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller.expect("an answer to every request");
+    }
+    stop.store(true, Ordering::Relaxed);
+    spinning.into_iter().for_each(|thread| thread.join().expect("a thread that only spins"));
+    assert_eq!(faults(&line, "hostile"), 40, "every runaway was cut");
+    for innocent in ["failover", "anthropic-messages", "openai-chat"] {
+        assert_eq!(faults(&line, innocent), 0, "{innocent} was cut");
+    }
+    std::fs::remove_file(&file).expect("the file");
+}
