@@ -1,7 +1,7 @@
 //! Builds the plugins that tests use: the example policy, and one that misbehaves.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const GUESTS: [&str; 2] = ["night-shift", "hostile"];
 
@@ -16,6 +16,6 @@ fn main() {
     }
 }
 
-fn export(name: &str, path: &PathBuf) {
+fn export(name: &str, path: &Path) {
     println!("cargo::rustc-env=GUEST_{}={}", name.replace('-', "_").to_uppercase(), path.display());
 }

@@ -63,7 +63,8 @@ fn names(plugins: &Path) -> Result<Vec<String>, String> {
 fn prebuilt(folder: &Path, names: &[String]) -> Result<Vec<Component>, String> {
     let sums_path = folder.join("SHA256SUMS");
     println!("cargo::rerun-if-changed={}", sums_path.display());
-    let sums = fs::read_to_string(&sums_path).map_err(|error| format!("{PREBUILT}: reading {}: {error}", sums_path.display()))?;
+    let sums = fs::read_to_string(&sums_path)
+        .map_err(|error| format!("{PREBUILT}: reading {}: {error}", sums_path.display()))?;
     let mut components = Vec::new();
     for name in names {
         let file = format!("{name}.wasm");

@@ -89,7 +89,8 @@ impl Line {
         let parsed = config::parse(&text, Path::new("test.toml"), &|_| None);
         let parsed = parsed.unwrap_or_else(|error| panic!("{error}"));
         let drain = parsed.server.drain;
-        let gateway = Gateway::new(parsed, Clock::seeded(Duration::from_secs(1_780_394_400), 7)).await.expect("a gateway");
+        let gateway =
+            Gateway::new(parsed, Clock::seeded(Duration::from_secs(1_780_394_400), 7)).await.expect("a gateway");
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let address = port.address().expect("an address");
         let (stop, mut stopped) = watch::channel(false);

@@ -6,8 +6,24 @@ use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, wait_unt
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_before_content_goes_unnoticed() {
     let faults = [
-        "529", "500", "502", "503", "429", "429:120", "401", "403", "404", "hang", "hang-before-content", "reset",
-        "error-before-content", "cut-after:0", "end-after:0", "garbage", "html", "slow:5s",
+        "529",
+        "500",
+        "502",
+        "503",
+        "429",
+        "429:120",
+        "401",
+        "403",
+        "404",
+        "hang",
+        "hang-before-content",
+        "reset",
+        "error-before-content",
+        "cut-after:0",
+        "end-after:0",
+        "garbage",
+        "html",
+        "slow:5s",
     ];
     for fault in faults {
         for stream in [false, true] {
@@ -18,7 +34,11 @@ async fn every_fault_before_content_goes_unnoticed() {
             assert!(answer.text().ends_with("you said: hello"), "{fault}: {}", answer.body);
             assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{fault}");
             assert!(!stream || answer.complete(), "{fault}: {}", answer.body);
-            assert_eq!(answer.body.matches("event: message_start").count(), usize::from(stream), "{fault}: one beginning");
+            assert_eq!(
+                answer.body.matches("event: message_start").count(),
+                usize::from(stream),
+                "{fault}: one beginning"
+            );
 
             let line = Line::start().await;
             line.openai.behave(behave(fault));
@@ -54,7 +74,11 @@ async fn after_the_first_content_a_failure_is_an_error_in_the_callers_protocol()
             assert!(!answer.complete() && !answer.broken, "{fault}: {}", answer.body);
             let answer = line.gpt(other, "write 20 words", true).await;
             assert!(answer.text().starts_with("word1 "), "{fault}: {}", answer.body);
-            assert!(answer.events().last().is_some_and(|last| last["error"]["message"].is_string()), "{fault}: {}", answer.body);
+            assert!(
+                answer.events().last().is_some_and(|last| last["error"]["message"].is_string()),
+                "{fault}: {}",
+                answer.body
+            );
             assert!(!answer.complete() && !answer.broken, "{fault}: {}", answer.body);
         }
     }

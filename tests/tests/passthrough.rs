@@ -23,7 +23,9 @@ async fn only_the_models_name_changes_both_ways() {
     let direct = pointsman_tests::send(line.anthropic.address(), "/v1/messages", String::new()).await;
     assert!(direct.is_ok());
     for stream in [false, true] {
-        let body = ODD.replace("claude-sonnet-4-5", "smart").replace("\"max", if stream { "\"stream\":true,\"max" } else { "\"max" });
+        let body = ODD
+            .replace("claude-sonnet-4-5", "smart")
+            .replace("\"max", if stream { "\"stream\":true,\"max" } else { "\"max" });
         let answer = pointsman_tests::Answer::read(line.open("/v1/messages", body.clone()).await).await;
         let seen = line.anthropic.seen();
         assert_eq!(seen.last().expect("a request").body, body.replace("smart", CLAUDE));

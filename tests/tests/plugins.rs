@@ -23,7 +23,8 @@ async fn built_in_plugins_import_no_function() {
 #[tokio::test]
 async fn what_is_no_plugin_is_refused_with_the_reason() {
     let good = bundled("failover");
-    let importing = "(component (import \"wasi:clocks/wall-clock@0.2.0\" (instance (export \"now\" (func (result u64))))))";
+    let importing =
+        "(component (import \"wasi:clocks/wall-clock@0.2.0\" (instance (export \"now\" (func (result u64))))))";
     let importing = wat::parse_str(importing).expect("a component");
     let empty = wat::parse_str("(component)").expect("a component");
     let core = wat::parse_str("(module)").expect("a module");
@@ -99,8 +100,8 @@ async fn a_wrong_plugin_changes_nothing() {
     assert!(line.gateway.swap("failover").await.is_err(), "nothing is staged");
     assert!(line.gateway.rollback("failover").await.is_err(), "nothing was before");
     // It loads, but refuses the route's settings when it is to go live.
-    line.gateway.load("failover", NIGHT_SHIFT).await.expect("a good policy");
-    let error = line.gateway.swap("failover").await.expect_err("its settings are missing");
+    line.gateway.load("failover", HOSTILE).await.expect("it looks well");
+    let error = line.gateway.swap("failover").await.expect_err("its setting is missing");
     assert!(format!("{error:#}").contains("refuses its settings"), "{error:#}");
     assert_eq!(line.gateway.table().slots["failover"].live.sha256, before);
     assert!(line.claude(CLAUDE, "hello", false).await.status.is_success());
@@ -181,7 +182,8 @@ async fn a_stream_ends_on_the_version_that_it_began_with() {
     let line = Line::start().await;
     let slow = pointsman::fake::Behaviour { between_tokens: Duration::from_millis(40), ..behave("ok") };
     line.openai.behave(slow);
-    let response = line.open("/v1/messages", pointsman_tests::messages_body(GPT, "write 150 words", true).to_string()).await;
+    let response =
+        line.open("/v1/messages", pointsman_tests::messages_body(GPT, "write 150 words", true).to_string()).await;
     let old = Arc::downgrade(&line.gateway.table().slots["openai-chat"].live);
     // Twice, because the slot itself keeps the version before the live one.
     for _ in 0..2 {

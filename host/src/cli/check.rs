@@ -25,7 +25,13 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let rows: Vec<[String; 3]> = table
         .endpoints
         .iter()
-        .map(|endpoint| [format!("{} {}", endpoint.method, endpoint.path), endpoint.protocol.clone(), format!("{:?}", endpoint.plugin)])
+        .map(|endpoint| {
+            [
+                format!("{} {}", endpoint.method, endpoint.path),
+                endpoint.protocol.clone(),
+                format!("{:?}", endpoint.plugin),
+            ]
+        })
         .collect();
     print!("{}", columns(["CALLERS' ENDPOINT", "PROTOCOL", "PLUGIN"], &rows));
     Ok(ExitCode::SUCCESS)

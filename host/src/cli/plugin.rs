@@ -103,10 +103,13 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
     println!("world    {}", plugin.kind);
     println!("sha256   {}", plugin.sha256);
     println!("bytes    {}", plugin.bytes);
-    println!("imports  no function{}", match plugin.imports.as_slice() {
-        [] => String::new(),
-        types => format!(" (types of {})", types.join(", ")),
-    });
+    println!(
+        "imports  no function{}",
+        match plugin.imports.as_slice() {
+            [] => String::new(),
+            types => format!(" (types of {})", types.join(", ")),
+        }
+    );
     println!("exports  {}", plugin.exports.join(", "));
     let Some(codec) = &plugin.codec else { return Ok(()) };
     if let Some(description) = &codec.client_description {
@@ -151,7 +154,10 @@ async fn changed(admin: &Admin, path: &str, body: Vec<u8>) -> anyhow::Result<Slo
 async fn ask(admin: &Admin, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
     let token = admin.token.as_ref().ok_or_else(|| anyhow!("there is no admin token: {TOKEN_HELP}"))?;
     let stream = tokio::net::TcpStream::connect(admin.admin).await.with_context(|| {
-        format!("no gateway answers at {} (is it running, with an admin token? --admin names another address)", admin.admin)
+        format!(
+            "no gateway answers at {} (is it running, with an admin token? --admin names another address)",
+            admin.admin
+        )
     })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

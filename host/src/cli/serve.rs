@@ -1,6 +1,5 @@
 //! `pointsman serve`
 
-use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -26,10 +25,14 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(files::watch(gateway.clone(), source));
-    let admin = admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
+    let admin =
+        admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
     let data = tokio::spawn(data.serve(gateway, told(stopped), server.drain));
     signal().await?;
-    tracing::info!(drain_s = server.drain.as_secs(), "stopping: no new requests; running replies are finished. A second signal ends at once");
+    tracing::info!(
+        drain_s = server.drain.as_secs(),
+        "stopping: no new requests; running replies are finished. A second signal ends at once"
+    );
     stop.send_replace(true);
     tokio::select! {
         _ = data => {}
@@ -60,11 +63,9 @@ fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port
     Ok(())
 }
 
-fn told(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> {
-    async move {
-        // An error means that the sender is gone, which is a reason to stop as well.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a reason to stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// SIGINT or SIGTERM.

@@ -9,7 +9,9 @@ use super::{Environment, resolve};
 
 pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
     let mut providers = BTreeMap::new();
-    for (name, adapter, prefix) in [("anthropic", "anthropic-messages", "ANTHROPIC"), ("openai", "openai-chat", "OPENAI")] {
+    for (name, adapter, prefix) in
+        [("anthropic", "anthropic-messages", "ANTHROPIC"), ("openai", "openai-chat", "OPENAI")]
+    {
         let Some(key) = environment(&format!("{prefix}_API_KEY")) else { continue };
         let base_url = environment(&format!("{prefix}_BASE_URL"));
         let provider = Provider {
@@ -39,7 +41,12 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         let mut targets = Vec::new();
         targets.extend(providers.contains_key(first).then(|| own(first)));
         targets.extend(providers.contains_key(second).then(|| backup(second)));
-        Model { pattern: Pattern::new(pattern), policy: defaults::POLICY.to_owned(), settings: "{}".to_owned(), targets }
+        Model {
+            pattern: Pattern::new(pattern),
+            policy: defaults::POLICY.to_owned(),
+            settings: "{}".to_owned(),
+            targets,
+        }
     };
     let models = vec![route("claude-*", "anthropic", "openai"), route("*", "openai", "anthropic")];
     let server = resolve::default_server(environment)?;

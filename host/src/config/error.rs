@@ -61,7 +61,8 @@ impl File<'_> {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = self.text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        let width = self.text.get(span.clone()).map_or(1, |marked| marked.lines().next().unwrap_or_default().chars().count());
+        let width =
+            self.text.get(span.clone()).map_or(1, |marked| marked.lines().next().unwrap_or_default().chars().count());
         let gutter = " ".repeat(number.to_string().len());
         let excerpt = format!(
             "{gutter} |\n{number} | {line}\n{gutter} | {}{}",

@@ -10,8 +10,8 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
-pub use error::ConfigError;
 pub use defaults::ADMIN as ADMIN_ADDRESS;
+pub use error::ConfigError;
 pub use resolved::*;
 
 /// Where values in `${…}` come from.

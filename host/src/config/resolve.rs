@@ -17,7 +17,8 @@ use pointsman_bundle::BUNDLED;
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
     let plugins = resolver.plugins(written.plugins)?;
-    let names: Vec<&str> = BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
+    let names: Vec<&str> =
+        BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
     let providers = resolver.providers(written.providers, &names)?;
     let models = resolver.models(written.models, &providers, &names)?;
     let (span, breaker) = (|span: Option<written::Span>, default| span.map_or(default, |span| span.0), written.breaker);
@@ -45,7 +46,8 @@ pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigErro
 /// A base URL without a slash at the end, or what is wrong with it.
 pub fn base_url(url: &str) -> Result<String, String> {
     let parsed: hyper::Uri = url.parse().map_err(|error| format!("`{url}` is not a URL: {error}"))?;
-    let well = matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.host().is_some_and(|host| !host.is_empty());
+    let well =
+        matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.host().is_some_and(|host| !host.is_empty());
     if !well || parsed.query().is_some() || url.contains('@') {
         return Err(format!("`{url}` must be like https://host/path: no user, no query"));
     }
@@ -90,11 +92,19 @@ impl Resolver<'_> {
         Ok(Secret::new(value))
     }
 
-    fn address(&self, text: Option<&Spanned<String>>, default: &str) -> Result<(SocketAddr, Range<usize>), ConfigError> {
+    fn address(
+        &self,
+        text: Option<&Spanned<String>>,
+        default: &str,
+    ) -> Result<(SocketAddr, Range<usize>), ConfigError> {
         let span = text.map_or(0..0, Spanned::span);
         let value = text.map_or_else(|| Ok(default.to_owned()), |text| self.expand(text))?;
         let address = value.parse().map_err(|_| {
-            self.error(span.clone(), format!("`{value}` is not an address"), Some("write it like 127.0.0.1:4400".to_owned()))
+            self.error(
+                span.clone(),
+                format!("`{value}` is not an address"),
+                Some("write it like 127.0.0.1:4400".to_owned()),
+            )
         })?;
         Ok((address, span))
     }
@@ -126,7 +136,10 @@ impl Resolver<'_> {
         self.file.path.parent().unwrap_or(self.file.path).join(path)
     }
 
-    fn plugins(&self, written: BTreeMap<String, written::PluginFile>) -> Result<BTreeMap<String, PluginFile>, ConfigError> {
+    fn plugins(
+        &self,
+        written: BTreeMap<String, written::PluginFile>,
+    ) -> Result<BTreeMap<String, PluginFile>, ConfigError> {
         let mut plugins = BTreeMap::new();
         for (name, plugin) in written {
             let file = self.relative(plugin.file.get_ref());
@@ -208,7 +221,11 @@ impl Resolver<'_> {
         Ok(models)
     }
 
-    fn target(&self, target: Spanned<written::Target>, providers: &BTreeMap<String, Provider>) -> Result<Target, ConfigError> {
+    fn target(
+        &self,
+        target: Spanned<written::Target>,
+        providers: &BTreeMap<String, Provider>,
+    ) -> Result<Target, ConfigError> {
         let span = target.span();
         let (name, weight) = match target.into_inner() {
             written::Target::Name(name) => (name, 1),

@@ -131,7 +131,10 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         span(&text).map(Span).ok_or_else(|| {
-            D::Error::invalid_value(Unexpected::Str(&text), &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\"")
+            D::Error::invalid_value(
+                Unexpected::Str(&text),
+                &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\"",
+            )
         })
     }
 }

@@ -63,7 +63,9 @@ impl Answer {
             text = pieces(&full[..at]);
             finish = Finish::Sequence(stop.clone());
         }
-        if let Some(max) = asked.max_tokens.and_then(|max| usize::try_from(max).ok()).filter(|max| *max <= 5 && *max < text.len()) {
+        if let Some(max) =
+            asked.max_tokens.and_then(|max| usize::try_from(max).ok()).filter(|max| *max <= 5 && *max < text.len())
+        {
             text.truncate(max);
             finish = Finish::Length;
         }
@@ -124,7 +126,8 @@ mod tests {
 
     #[test]
     fn tools_are_called_when_they_are_there_and_results_are_read_out() {
-        let answer = Answer::to(&asked("hm\nuse tool get with {\"a\":1}\nuse tool other with {}"), Protocol::OpenAiChat);
+        let answer =
+            Answer::to(&asked("hm\nuse tool get with {\"a\":1}\nuse tool other with {}"), Protocol::OpenAiChat);
         assert_eq!(answer.calls, [Call { name: "get".into(), arguments: "{\"a\":1}".into() }]);
         let results = Asked { results: vec!["x".into(), "y".into()], ..asked("use tool get with {}") };
         assert_eq!(Answer::to(&results, Protocol::OpenAiChat).text.concat(), "The tools said: x; y");

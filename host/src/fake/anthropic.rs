@@ -57,7 +57,8 @@ pub fn error_body(status: u16) -> Value {
 fn blocks(answer: &Answer, number: usize) -> Vec<Value> {
     let mut blocks = Vec::new();
     if let Some(thinking) = answer.thinking {
-        blocks.push(json!({ "type": "thinking", "thinking": thinking, "signature": format!("c2lnbmF0dXJl{number:04}") }));
+        blocks
+            .push(json!({ "type": "thinking", "thinking": thinking, "signature": format!("c2lnbmF0dXJl{number:04}") }));
     }
     if !answer.text.is_empty() {
         blocks.push(json!({ "type": "text", "text": answer.text.concat() }));
@@ -109,7 +110,8 @@ fn event(name: &str, fields: &Value) -> String {
 
 fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    let mut say = |name: &str, fields: Value, content: bool| pieces.push(Piece { bytes: event(name, &fields), content });
+    let mut say =
+        |name: &str, fields: Value, content: bool| pieces.push(Piece { bytes: event(name, &fields), content });
     say("message_start", json!({ "message": message(asked, answer, number, 1) }), false);
     say("ping", json!({}), false);
     for (index, block) in blocks(answer, number).into_iter().enumerate() {
@@ -131,9 +133,9 @@ fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
                 deltas.push(json!({ "type": "input_json_delta", "partial_json": "" }));
                 let text = block["input"].to_string();
                 let letters: Vec<char> = if text == "{}" { Vec::new() } else { text.chars().collect() };
-                deltas.extend(letters.chunks(5).map(|part| {
-                    json!({ "type": "input_json_delta", "partial_json": part.iter().collect::<String>() })
-                }));
+                deltas.extend(letters.chunks(5).map(
+                    |part| json!({ "type": "input_json_delta", "partial_json": part.iter().collect::<String>() }),
+                ));
             }
         }
         say("content_block_start", json!({ "index": index, "content_block": opening }), false);

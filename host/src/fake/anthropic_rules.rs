@@ -4,18 +4,38 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::anthropic::refused;
 use super::answer::Asked;
+use super::anthropic::refused;
 use super::reply::Refused;
 use super::server::Seen;
 
 const FIELDS: &[&str] = &[
-    "model", "max_tokens", "messages", "system", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata",
-    "tools", "tool_choice", "thinking", "output_config", "context_management", "mcp_servers", "container", "service_tier",
-    "speed", "inference_geo", "cache_control", "diagnostics",
+    "model",
+    "max_tokens",
+    "messages",
+    "system",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "metadata",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "context_management",
+    "mcp_servers",
+    "container",
+    "service_tier",
+    "speed",
+    "inference_geo",
+    "cache_control",
+    "diagnostics",
 ];
 /// Models that take `role: "system"` inside `messages` are newer than these.
-const OLD_MODELS: &[&str] = &["claude-3", "claude-sonnet-4", "claude-haiku-4", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-5"];
+const OLD_MODELS: &[&str] =
+    &["claude-3", "claude-sonnet-4", "claude-haiku-4", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-5"];
 
 pub fn check(seen: &Seen, body: &Value) -> Result<Asked, Refused> {
     let bad = |message: &str| refused(400, "invalid_request_error", message);
@@ -33,7 +53,8 @@ pub fn check(seen: &Seen, body: &Value) -> Result<Asked, Refused> {
     if model.contains("no-such-model") {
         return Err(refused(404, "not_found_error", &format!("model: {model}")));
     }
-    let max_tokens = body["max_tokens"].as_u64().filter(|max| *max >= 1).ok_or_else(|| bad("max_tokens: Field required"))?;
+    let max_tokens =
+        body["max_tokens"].as_u64().filter(|max| *max >= 1).ok_or_else(|| bad("max_tokens: Field required"))?;
     if let Some(temperature) = body.get("temperature") {
         if version == "2026-10-21" {
             return Err(bad("temperature: Extra inputs are not permitted"));
@@ -67,9 +88,7 @@ fn strings(list: &Value) -> Vec<String> {
 fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
-        Value::Array(blocks) => {
-            blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
-        }
+        Value::Array(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n"),
         _ => String::new(),
     }
 }
@@ -80,7 +99,9 @@ fn check_thinking(body: &Value, max_tokens: u64) -> Result<(), String> {
     }
     let budget = body["thinking"]["budget_tokens"].as_u64().ok_or("thinking.budget_tokens: Field required")?;
     if budget < 1024 || budget >= max_tokens {
-        return Err("`max_tokens` must be greater than `thinking.budget_tokens`, which must be at least 1024".to_owned());
+        return Err(
+            "`max_tokens` must be greater than `thinking.budget_tokens`, which must be at least 1024".to_owned()
+        );
     }
     if body.get("temperature").is_some_and(|temperature| temperature.as_f64() != Some(1.0)) {
         return Err("`temperature` may only be set to 1 when thinking is enabled".to_owned());
@@ -138,7 +159,9 @@ fn check_messages(body: &Value, asked: &mut Asked) -> Result<(), String> {
         };
         let last = position + 1 == messages.len();
         if blocks.is_empty() && !(last && role == "assistant") {
-            return Err(format!("{at}: all messages must have non-empty content except for the optional final assistant message"));
+            return Err(format!(
+                "{at}: all messages must have non-empty content except for the optional final assistant message"
+            ));
         }
         check_pairs(&at, role, &blocks, &mut open)?;
         for (block_position, block) in blocks.iter().enumerate() {
@@ -149,7 +172,9 @@ fn check_messages(body: &Value, asked: &mut Asked) -> Result<(), String> {
         }
     }
     match open.first() {
-        Some(id) => Err(format!("messages: `tool_use` ids were found without `tool_result` blocks immediately after: {id}")),
+        Some(id) => {
+            Err(format!("messages: `tool_use` ids were found without `tool_result` blocks immediately after: {id}"))
+        }
         None => Ok(()),
     }
 }
@@ -158,7 +183,9 @@ fn check_messages(body: &Value, asked: &mut Asked) -> Result<(), String> {
 fn check_pairs(at: &str, role: &str, blocks: &[Value], open: &mut Vec<String>) -> Result<(), String> {
     if role == "assistant" {
         if let Some(id) = open.first() {
-            return Err(format!("{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {id}"));
+            return Err(format!(
+                "{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {id}"
+            ));
         }
         for block in blocks.iter().filter(|block| block["type"] == "tool_use") {
             let id = block["id"].as_str().unwrap_or_default();
@@ -185,7 +212,9 @@ fn check_pairs(at: &str, role: &str, blocks: &[Value], open: &mut Vec<String>) -
         open.remove(position);
     }
     match open.first() {
-        Some(id) => Err(format!("{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {id}")),
+        Some(id) => {
+            Err(format!("{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {id}"))
+        }
         None => Ok(()),
     }
 }
@@ -202,7 +231,11 @@ fn check_block(at: &str, role: &str, block: &Value) -> Result<(), String> {
             let decoded = STANDARD.decode(data).is_ok_and(|bytes| !bytes.is_empty());
             let known = ["image/png", "image/jpeg", "image/gif", "image/webp"];
             let mime = block["source"]["media_type"].as_str().unwrap_or_default();
-            if decoded && known.contains(&mime) { Ok(()) } else { Err(format!("{at}.source: Invalid base64 image data")) }
+            if decoded && known.contains(&mime) {
+                Ok(())
+            } else {
+                Err(format!("{at}.source: Invalid base64 image data"))
+            }
         }
         "tool_use" if !block["input"].is_object() => Err(format!("{at}.input: Input should be a valid dictionary")),
         "thinking" if block["signature"].as_str().is_none_or(|signature| !signature.starts_with("c2lnbmF0dXJl")) => {
@@ -219,7 +252,9 @@ fn read_user(asked: &mut Asked, blocks: &[Value]) {
     let of = |kind: &'static str| blocks.iter().filter(move |block| block["type"] == kind);
     asked.user = of("text").filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n");
     asked.results = of("tool_result").map(|block| text_of(&block["content"])).collect();
-    let size = |block: &Value| STANDARD.decode(block["source"]["data"].as_str().unwrap_or_default()).map_or(0, |data| data.len());
+    let size = |block: &Value| {
+        STANDARD.decode(block["source"]["data"].as_str().unwrap_or_default()).map_or(0, |data| data.len())
+    };
     asked.images = of("image")
         .map(|block| (size(block), block["source"]["media_type"].as_str().unwrap_or_default().to_owned()))
         .collect();

@@ -24,22 +24,37 @@ impl Default for Behaviour {
 pub enum Fault {
     None,
     /// An error with this status, in the provider's own words for it.
-    Status { status: u16, retry_after_s: Option<u64> },
-    StatusBody { status: u16, content_type: String, body: String },
+    Status {
+        status: u16,
+        retry_after_s: Option<u64>,
+    },
+    StatusBody {
+        status: u16,
+        content_type: String,
+        body: String,
+    },
     /// The request is read and nothing comes back.
     HangBeforeHeaders,
     /// 200, the opening frames, silence.
     HangBeforeContent,
-    HangAfter { chunks: usize },
+    HangAfter {
+        chunks: usize,
+    },
     /// The connection is closed instead of an answer.
     ResetBeforeHeaders,
     /// 200, the opening frames, the provider's own error event.
     ErrorBeforeContent,
-    ErrorAfter { chunks: usize },
+    ErrorAfter {
+        chunks: usize,
+    },
     /// The connection breaks.
-    CutAfter { chunks: usize },
+    CutAfter {
+        chunks: usize,
+    },
     /// The body ends as if all were well, but without the protocol's last frame.
-    EndAfter { chunks: usize },
+    EndAfter {
+        chunks: usize,
+    },
     /// 200 and the right content type, but not the protocol.
     Garbage,
     Html,

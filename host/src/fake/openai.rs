@@ -15,7 +15,13 @@ const CREATED: u64 = 1_780_394_400;
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     if seen.method != "POST" || seen.path.split('?').next() != Some("/v1/chat/completions") {
-        return Err(refused(404, "invalid_request_error", None, &format!("Invalid URL ({} {})", seen.method, seen.path), Value::Null));
+        return Err(refused(
+            404,
+            "invalid_request_error",
+            None,
+            &format!("Invalid URL ({} {})", seen.method, seen.path),
+            Value::Null,
+        ));
     }
     let asked = openai_rules::check(seen, body)?;
     let answer = Answer::to(&asked, Protocol::OpenAiChat);
@@ -40,8 +46,16 @@ pub fn refused(status: u16, kind: &str, param: Option<&str>, message: &str, code
 pub fn error_body(status: u16) -> Value {
     let (kind, code, message) = match status {
         401 => ("invalid_request_error", json!("invalid_api_key"), "Incorrect API key provided."),
-        403 => ("invalid_request_error", json!("unsupported_country_region_territory"), "Country, region, or territory not supported"),
-        404 => ("invalid_request_error", json!("model_not_found"), "The model does not exist or you do not have access to it."),
+        403 => (
+            "invalid_request_error",
+            json!("unsupported_country_region_territory"),
+            "Country, region, or territory not supported",
+        ),
+        404 => (
+            "invalid_request_error",
+            json!("model_not_found"),
+            "The model does not exist or you do not have access to it.",
+        ),
         400 => ("invalid_request_error", Value::Null, "Something is wrong with this request."),
         429 => ("requests", json!("rate_limit_exceeded"), "Rate limit reached for requests. Please try again later."),
         503 => ("server_error", json!("overloaded"), "The engine is currently overloaded, please try again later"),
@@ -104,15 +118,19 @@ fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
         }
         chunk
     };
-    let delta = |delta: Value, finish: Value| chunk(json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }]));
+    let delta = |delta: Value, finish: Value| {
+        chunk(json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }]))
+    };
     let piece = |value: Value, content: bool| Piece { bytes: format!("data: {value}\n\n"), content };
-    let mut pieces = vec![piece(delta(json!({ "role": "assistant", "content": "", "refusal": null }), Value::Null), false)];
+    let mut pieces =
+        vec![piece(delta(json!({ "role": "assistant", "content": "", "refusal": null }), Value::Null), false)];
     for text in &answer.text {
         pieces.push(piece(delta(json!({ "content": text }), Value::Null), true));
     }
     for (position, call) in answer.calls.iter().enumerate() {
         let function = json!({ "name": call.name, "arguments": "" });
-        let opening = json!({ "index": position, "id": call_id(number, position), "type": "function", "function": function });
+        let opening =
+            json!({ "index": position, "id": call_id(number, position), "type": "function", "function": function });
         pieces.push(piece(delta(json!({ "tool_calls": [opening] }), Value::Null), true));
         let letters: Vec<char> = call.arguments.chars().collect();
         for part in letters.chunks(5) {

@@ -10,11 +10,43 @@ use super::reply::Refused;
 use super::server::Seen;
 
 const FIELDS: &[&str] = &[
-    "model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format",
-    "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "seed", "user", "safety_identifier",
-    "reasoning_effort", "verbosity", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs",
-    "metadata", "store", "service_tier", "modalities", "audio", "prediction", "web_search_options", "functions",
-    "function_call", "moderation", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "n",
+    "stop",
+    "seed",
+    "user",
+    "safety_identifier",
+    "reasoning_effort",
+    "verbosity",
+    "frequency_penalty",
+    "presence_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "metadata",
+    "store",
+    "service_tier",
+    "modalities",
+    "audio",
+    "prediction",
+    "web_search_options",
+    "functions",
+    "function_call",
+    "moderation",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
 ];
 
 /// The field at fault, and what is wrong with it.
@@ -62,14 +94,19 @@ fn read(body: &Value, model: &str) -> Result<Asked, Wrong> {
     check_numbers(body)?;
     asked.stop = match &body["stop"] {
         Value::String(stop) => vec![stop.clone()],
-        Value::Array(stops) if stops.len() > 4 => return wrong("stop", "Invalid 'stop': array too long. Expected at most 4."),
+        Value::Array(stops) if stops.len() > 4 => {
+            return wrong("stop", "Invalid 'stop': array too long. Expected at most 4.");
+        }
         Value::Array(stops) => stops.iter().filter_map(|stop| Some(stop.as_str()?.to_owned())).collect(),
         _ => Vec::new(),
     };
     if body["response_format"]["type"] == "json_schema" {
         let format = &body["response_format"]["json_schema"];
         if format["name"].as_str().is_none_or(str::is_empty) {
-            return wrong("response_format.json_schema.name", "Missing required parameter: 'response_format.json_schema.name'.");
+            return wrong(
+                "response_format.json_schema.name",
+                "Missing required parameter: 'response_format.json_schema.name'.",
+            );
         }
         asked.schema = format.get("schema").cloned();
     }
@@ -110,7 +147,10 @@ fn check_tools(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
     }
     for field in ["tool_choice", "parallel_tool_calls"] {
         if asked.tools.is_empty() && body.get(field).is_some_and(|value| !value.is_null()) {
-            return wrong(field, format!("Invalid value for '{field}': '{field}' is only allowed when 'tools' are specified."));
+            return wrong(
+                field,
+                format!("Invalid value for '{field}': '{field}' is only allowed when 'tools' are specified."),
+            );
         }
     }
     Ok(())
@@ -126,7 +166,10 @@ fn check_messages(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
         let at = format!("messages[{position}]");
         let role = message["role"].as_str().unwrap_or_default();
         if role != "tool" && !open.is_empty() {
-            return wrong(at, "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.");
+            return wrong(
+                at,
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
+            );
         }
         match role {
             "system" | "developer" => asked.system = text_of(&message["content"]),
@@ -135,7 +178,10 @@ fn check_messages(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
             "tool" => {
                 let id = message["tool_call_id"].as_str().unwrap_or_default();
                 let Some(known) = open.iter().position(|open| *open == id) else {
-                    return wrong(at, "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.");
+                    return wrong(
+                        at,
+                        "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.",
+                    );
                 };
                 open.remove(known);
                 if message["content"].as_array().into_iter().flatten().any(|part| part["type"] != "text") {
@@ -150,7 +196,10 @@ fn check_messages(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
         }
     }
     if !open.is_empty() {
-        return wrong("messages", "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.");
+        return wrong(
+            "messages",
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
+        );
     }
     Ok(())
 }
@@ -167,10 +216,16 @@ fn check_assistant<'a>(at: &str, message: &'a Value) -> Result<Vec<&'a str>, Wro
     for call in calls.into_iter().flatten() {
         let id = call["id"].as_str().unwrap_or_default();
         if id.is_empty() || id.len() > 40 {
-            return wrong(format!("{at}.tool_calls[{}].id", ids.len()), "Invalid 'id': string too long. Expected at most 40.");
+            return wrong(
+                format!("{at}.tool_calls[{}].id", ids.len()),
+                "Invalid 'id': string too long. Expected at most 40.",
+            );
         }
         if !call["function"]["arguments"].is_string() {
-            return wrong(format!("{at}.tool_calls[{}].function.arguments", ids.len()), "Invalid type: expected a string.");
+            return wrong(
+                format!("{at}.tool_calls[{}].function.arguments", ids.len()),
+                "Invalid type: expected a string.",
+            );
         }
         ids.push(id);
     }

@@ -315,7 +315,12 @@ fn control(state: &State, text: &str) -> Response<Body> {
     match word.parse() {
         Ok(behaviour) => {
             state.behave(model, behaviour);
-            respond(200, "text/plain", &[], format!("{} now behaves as `{}`\n", model.unwrap_or("every model"), word.trim()))
+            respond(
+                200,
+                "text/plain",
+                &[],
+                format!("{} now behaves as `{}`\n", model.unwrap_or("every model"), word.trim()),
+            )
         }
         Err(text) => respond(400, "text/plain", &[], format!("{text}\n")),
     }
@@ -324,7 +329,8 @@ fn control(state: &State, text: &str) -> Response<Body> {
 /// Requests so far, without the headers: keys stand in them.
 fn told(state: &State) -> serde_json::Value {
     let seen = lock(&state.seen);
-    let last: Vec<_> = seen.iter().rev().take(20).map(|seen| json!({ "path": seen.path, "model": seen.model })).collect();
+    let last: Vec<_> =
+        seen.iter().rev().take(20).map(|seen| json!({ "path": seen.path, "model": seen.model })).collect();
     json!({ "requests": seen.len(), "open": state.open(), "cancelled": state.cancelled(), "last": last })
 }
 

@@ -235,7 +235,8 @@ async fn refused(exchange: &Exchange, provider: &Provider, response: Response<In
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(provider, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after_date(exchange, &head.headers));
-    let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, provider), body });
+    let raw =
+        same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, provider), body });
     Bad { fault, raw }
 }
 
@@ -247,7 +248,8 @@ fn retry_after_date(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
 }
 
 fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fault> {
-    let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let text =
+        |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let encoding = text(CONTENT_ENCODING);
     if !encoding.is_empty() && encoding != "identity" {
         let message = format!("the reply came as `{encoding}`, which was not asked for");

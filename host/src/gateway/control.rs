@@ -54,7 +54,9 @@ impl Gateway {
     /// # Errors
     /// What is wrong with the plugin; nothing changes.
     pub async fn load(&self, name: &str, bytes: &[u8]) -> anyhow::Result<SlotView> {
-        let well = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let well = !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         ensure!(well, "`{name}` cannot be a plugin's name: up to 64 letters, digits, `-`, `_` and `.`");
         let plugin = Plugin::load(name, bytes).await?;
         self.change(name, |slots| {

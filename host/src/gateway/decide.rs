@@ -44,7 +44,9 @@ pub async fn next(exchange: &Exchange, history: &[Failed]) -> Next {
     let situation = situation(exchange, history);
     let policy = &exchange.route.policy;
     let decided = match policy.decide(&situation).await {
-        Ok(decision) => check(decision, exchange, &situation).inspect_err(|fault| policy.plugin.tally.note_fault(fault)),
+        Ok(decision) => {
+            check(decision, exchange, &situation).inspect_err(|fault| policy.plugin.tally.note_fault(fault))
+        }
         Err(fault) => Err(fault),
     };
     decided.unwrap_or_else(|_| in_order(exchange, history, &situation))
@@ -92,8 +94,12 @@ fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Resu
     let mut reason = decision.reason;
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     let attempt = match decision.action {
-        Action::GiveUp if situation.history.is_empty() && situation.targets.iter().all(|target| target.ready_in_ms == 0) => {
-            return Err(PluginFault::Nonsense("it gave up before any attempt, though every target is ready".to_owned()));
+        Action::GiveUp
+            if situation.history.is_empty() && situation.targets.iter().all(|target| target.ready_in_ms == 0) =>
+        {
+            return Err(PluginFault::Nonsense(
+                "it gave up before any attempt, though every target is ready".to_owned(),
+            ));
         }
         Action::GiveUp => return Ok(Next::GiveUp(reason)),
         Action::Attempt(attempt) => attempt,

@@ -55,7 +55,12 @@ pub struct Asked {
 }
 
 /// Answer one request to an endpoint of a client protocol.
-pub async fn answer<B>(gateway: Arc<Gateway>, table: Arc<Table>, endpoint: Arc<Endpoint>, request: Request<B>) -> Response<Body>
+pub async fn answer<B>(
+    gateway: Arc<Gateway>,
+    table: Arc<Table>,
+    endpoint: Arc<Endpoint>,
+    request: Request<B>,
+) -> Response<Body>
 where
     B: HttpBody<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -142,7 +147,8 @@ impl Asked {
     fn find(body: &[u8], endpoint: &Endpoint) -> Result<Asked, Refusal> {
         let wrong = |field: Option<&str>, text: String| Refusal::of(FaultKind::InvalidRequest, field, text);
         let (model_field, stream_field) = (endpoint.model_field.as_str(), endpoint.stream_field.as_str());
-        let [model_at, stream_at] = scan::fields(body, [model_field, stream_field]).map_err(|text| wrong(None, text))?;
+        let [model_at, stream_at] =
+            scan::fields(body, [model_field, stream_field]).map_err(|text| wrong(None, text))?;
         let model_at = model_at.ok_or_else(|| wrong(Some(model_field), format!("`{model_field}` is missing")))?;
         let model = scan::text(&body[model_at.clone()]).filter(|model| !model.is_empty() && model.len() <= 256);
         let model = model

@@ -14,8 +14,22 @@ use crate::upstream::Pieces;
 
 /// Headers that an adapter may not set: they are the connection's, or carry keys.
 const HOST_HEADERS: &[&str] = &[
-    "accept-encoding", "authorization", "connection", "content-length", "cookie", "expect", "host", "keep-alive",
-    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-api-key", "api-key",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+    "api-key",
 ];
 
 /// A request to a provider.

@@ -114,15 +114,19 @@ async fn refused(endpoint: &Endpoint, fault: &Fault) -> (StatusCode, HeaderMap, 
 /// An error that belongs to no protocol: unknown paths, refused keys, a client plugin that fails.
 pub fn plain(kind: &str, message: &str) -> Bytes {
     // Both families' clients find `error.message` in it.
-    serde_json::json!({ "type": "error", "error": { "type": kind, "message": message, "code": kind } }).to_string().into()
+    serde_json::json!({ "type": "error", "error": { "type": kind, "message": message, "code": kind } })
+        .to_string()
+        .into()
 }
 
 /// Milliseconds until some target is ready again.
 fn soonest(exchange: &Exchange) -> Option<u64> {
     let now = tokio::time::Instant::now();
     let healths = &exchange.gateway.healths;
-    let ready_in_ms = exchange.route.targets.iter().map(|target| {
-        healths.of(&target.provider.name, target.model(&exchange.asked.model)).view(now).ready_in_ms
-    });
+    let ready_in_ms = exchange
+        .route
+        .targets
+        .iter()
+        .map(|target| healths.of(&target.provider.name, target.model(&exchange.asked.model)).view(now).ready_in_ms);
     ready_in_ms.min().filter(|millis| *millis > 0)
 }

@@ -102,7 +102,11 @@ pub struct Writer {
 enum How {
     /// Both sides speak the same protocol: bytes go through.
     Same(Option<Rename>),
-    Translate { memory: Vec<u8>, model: String, created_unix_s: u64 },
+    Translate {
+        memory: Vec<u8>,
+        model: String,
+        created_unix_s: u64,
+    },
 }
 
 impl Writer {

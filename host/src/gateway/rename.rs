@@ -75,7 +75,7 @@ mod tests {
         let mut framer = Framer::default();
         framer.push(stream.as_bytes());
         let mut out = Vec::new();
-        while let Some(event) = framer.next().expect("small") {
+        while let Some(event) = framer.next_event().expect("small") {
             out.extend_from_slice(&rename.event(&event));
         }
         String::from_utf8(out).expect("text")
@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn only_the_models_name_changes() {
-        assert_eq!(renamed("data: {\"a\": 1,\"model\":\"x\" }\r\n\r\n"), "data: {\"a\": 1,\"model\":\"asked\" }\r\n\r\n");
+        assert_eq!(
+            renamed("data: {\"a\": 1,\"model\":\"x\" }\r\n\r\n"),
+            "data: {\"a\": 1,\"model\":\"asked\" }\r\n\r\n"
+        );
         let start = "event: s\ndata: {\"message\":{\"model\":\"x\"}}\n\n";
         assert_eq!(renamed(start), start.replace("\"x\"", "\"asked\""));
         for untouched in [": ping\n\n", "data: [DONE]\n\n", "data: {\"delta\":\"the \\\"model\\\" is\"}\n\n"] {

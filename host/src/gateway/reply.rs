@@ -126,7 +126,7 @@ impl Reply {
             }
         }
         loop {
-            match self.framer.next() {
+            match self.framer.next_event() {
                 Ok(Some(event)) => self.queue.push_back(event),
                 Ok(None) => break,
                 Err(text) => {

@@ -127,10 +127,13 @@ impl Scan<'_> {
         let first = self.peek();
         let from = self.at;
         match first {
-            Some(b'"') => drop(self.string()?),
+            Some(b'"') => {
+                self.string()?;
+            }
             Some(b'{' | b'[') => self.nested()?,
             Some(byte) if byte == b'-' || byte.is_ascii_alphanumeric() => {
-                while matches!(self.json.get(self.at), Some(byte) if byte.is_ascii_alphanumeric() || b"+-.".contains(byte)) {
+                while matches!(self.json.get(self.at), Some(byte) if byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+                {
                     self.at += 1;
                 }
             }

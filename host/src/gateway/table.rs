@@ -139,7 +139,8 @@ impl Provider {
         })?;
         let default = || description.default_base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
         let base_url = config.base_url.clone().or_else(default);
-        let base_url = base_url.ok_or_else(|| anyhow!("providers.{name}: its adapter has no default: give a `base_url`"))?;
+        let base_url =
+            base_url.ok_or_else(|| anyhow!("providers.{name}: its adapter has no default: give a `base_url`"))?;
         ensure!(
             config.key.is_some() || config.base_url.is_some() || description.auth == provider::Auth::None,
             "providers.{name}: it needs a `key`, such as key = \"${{ENV_VARIABLE}}\""
@@ -200,13 +201,18 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
     let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
     for slot in slots.values() {
         let plugin = &slot.live;
-        let Some(description) = plugin.codec.as_ref().and_then(|codec| codec.client_description.as_ref()) else { continue };
+        let Some(description) = plugin.codec.as_ref().and_then(|codec| codec.client_description.as_ref()) else {
+            continue;
+        };
         for described in &description.endpoints {
             let endpoint = Endpoint::new(described, &description.protocol, plugin)?;
             let taken = endpoints.iter().find(|other| other.path == endpoint.path && other.method == endpoint.method);
             if let Some(taken) = taken {
                 let (method, path, by) = (&taken.method, &taken.path, &taken.plugin.name);
-                bail!("`{}` and `{by}` both answer {method} {path}: load it as `{by}`, then it takes its place", plugin.name);
+                bail!(
+                    "`{}` and `{by}` both answer {method} {path}: load it as `{by}`, then it takes its place",
+                    plugin.name
+                );
             }
             endpoints.push(Arc::new(endpoint));
         }
@@ -232,10 +238,7 @@ impl Endpoint {
 }
 
 /// The plugins for a configuration: built in, from its files, and what operators loaded before.
-pub async fn load_slots(
-    config: &Config,
-    before: &BTreeMap<String, Slot>,
-) -> anyhow::Result<BTreeMap<String, Slot>> {
+pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> anyhow::Result<BTreeMap<String, Slot>> {
     let mut slots = BTreeMap::new();
     for (name, slot) in before {
         let left_the_configuration = slot.configured.is_some() && !config.plugins.contains_key(name);
@@ -277,7 +280,10 @@ async fn read(
     let bytes = tokio::fs::read(&given.file).await.with_context(|| format!("plugins.{name}: reading {path}"))?;
     let sha256 = plugin::hex(&Sha256::digest(&bytes));
     if let Some(expected) = &given.sha256 {
-        ensure!(*expected == sha256, "plugins.{name}: {path} has digest {sha256}, but the configuration says {expected}");
+        ensure!(
+            *expected == sha256,
+            "plugins.{name}: {path} has digest {sha256}, but the configuration says {expected}"
+        );
     }
     if slot.is_some_and(|slot| slot.configured.as_ref() == Some(&sha256)) {
         return Ok(None);

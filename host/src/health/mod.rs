@@ -68,7 +68,8 @@ impl Health {
     /// What a policy sees of it now.
     pub fn view(&self, now: Instant) -> TargetState {
         let state = self.lock();
-        let millis = |until: Instant| u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX);
+        let millis =
+            |until: Instant| u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX);
         let retry_after_ms = state.retry_after.map_or(0, millis);
         let ready_in_ms = state.breaker.ready_at(now).map_or(0, |at| millis(at).max(1)).max(retry_after_ms);
         TargetState {

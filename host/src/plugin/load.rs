@@ -70,7 +70,8 @@ impl Plugin {
             bytes.len()
         );
         let owned = bytes.to_vec();
-        let compiled = tokio::task::spawn_blocking(move || compile(&owned)).await.context("compiling was cut short")??;
+        let compiled =
+            tokio::task::spawn_blocking(move || compile(&owned)).await.context("compiling was cut short")??;
         Self::check(name, hex(&Sha256::digest(bytes)), bytes.len(), &compiled).await
     }
 
@@ -86,17 +87,8 @@ impl Plugin {
         let kind = kind(&exports)?;
         let pre = Linker::new(engine).instantiate_pre(component).map_err(explained)?;
         let tally = Arc::new(Tally::new(name, &sha256));
-        let mut plugin = Plugin {
-            name: name.to_owned(),
-            sha256,
-            kind,
-            bytes,
-            imports,
-            exports,
-            codec: None,
-            pre,
-            tally,
-        };
+        let mut plugin =
+            Plugin { name: name.to_owned(), sha256, kind, bytes, imports, exports, codec: None, pre, tally };
         if let Kind::Adapter { provider, client } = kind {
             plugin.codec = Some(Codec::open(&plugin.pre, provider, client, plugin.tally.clone()).await?);
         } else {

@@ -13,5 +13,5 @@ mod tally;
 pub use codec::Codec;
 pub use fault::PluginFault;
 pub use load::{Kind, Plugin, bundled, hex};
-pub use tally::Tally;
 pub use policy::{Policy, RouteTarget};
+pub use tally::Tally;

@@ -25,7 +25,11 @@ pub struct LoadReply {
 /// Answer whatever arrives.
 pub async fn answer(gateway: Arc<Gateway>, token: &Secret, request: Request<Incoming>) -> Response<Body> {
     if !bearer(request.headers()).is_some_and(|shown| same(shown, token)) {
-        return error(StatusCode::UNAUTHORIZED, "authentication_error", &format!("the admin token is wrong: {TOKEN_HELP}"));
+        return error(
+            StatusCode::UNAUTHORIZED,
+            "authentication_error",
+            &format!("the admin token is wrong: {TOKEN_HELP}"),
+        );
     }
     let (head, body) = request.into_parts();
     let path: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();

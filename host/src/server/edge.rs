@@ -16,11 +16,9 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respon
     let table = gateway.table();
     let path = request.uri().path();
     // Clients probe with `HEAD /`, load balancers ask for health: neither has a key.
-    match (request.method(), path) {
-        (&Method::GET | &Method::HEAD, "/" | "/livez" | "/readyz" | "/health") => {
-            return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
-        }
-        _ => {}
+    let probe = matches!(path, "/" | "/livez" | "/readyz" | "/health");
+    if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
     if !table.config.server.caller_keys.is_empty() && !may_pass(request.headers(), &table.config.server.caller_keys) {
         let message = "this gateway needs a key: send it as `Authorization: Bearer …` or `x-api-key`";

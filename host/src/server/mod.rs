@@ -112,7 +112,11 @@ where
     tokio::spawn(async move {
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(HTTP2_STREAMS_MAX).keep_alive_interval(HTTP2_PING);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(HTTP2_STREAMS_MAX)
+            .keep_alive_interval(HTTP2_PING);
         let service = service_fn(handle);
         // How a connection ends is the caller's business: it has hung up, or sent what is not HTTP.
         match acceptor {

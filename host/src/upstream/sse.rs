@@ -50,7 +50,7 @@ impl Framer {
     ///
     /// # Errors
     /// When an event is larger than [`EVENT_BYTES_MAX`].
-    pub fn next(&mut self) -> Result<Option<Event>, String> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, String> {
         while let Some((end, next)) = self.line_end() {
             let line = Line { from: self.scanned, to: end };
             self.scanned = next;
@@ -130,7 +130,7 @@ mod tests {
         let mut events = Vec::new();
         for bytes in stream.chunks(chunk) {
             framer.push(bytes);
-            while let Some(event) = framer.next().expect("small events") {
+            while let Some(event) = framer.next_event().expect("small events") {
                 events.push(event);
             }
         }
@@ -148,7 +148,10 @@ mod tests {
             .map(|event| (event.name.as_deref(), event.data.as_deref().map(String::from_utf8_lossy)))
             .collect();
         let data = |text: &'static str| Some(text.into());
-        assert_eq!(read, [(Some("a"), data("{\"x\":\"é\"}")), (None, None), (None, data("one\ntwo")), (None, data(""))]);
+        assert_eq!(
+            read,
+            [(Some("a"), data("{\"x\":\"é\"}")), (None, None), (None, data("one\ntwo")), (None, data(""))]
+        );
         assert_eq!(&events[0].raw[events[0].data_at.expect("one line")..][..7], b"{\"x\":\"\xc3");
         assert_eq!(events[2].data_at, None);
     }
@@ -166,6 +169,6 @@ mod tests {
         let mut framer = Framer::default();
         framer.push(b"data: ");
         framer.push(&vec![b'x'; EVENT_BYTES_MAX]);
-        assert!(framer.next().is_err());
+        assert!(framer.next_event().is_err());
     }
 }

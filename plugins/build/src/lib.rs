@@ -15,7 +15,8 @@ pub fn build(workspace: &Path, names: &[String]) -> Result<Vec<PathBuf>, String>
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     // target/<profile>/build/<package>/out: one folder beside the profiles serves them all.
     let target = out.ancestors().nth(4).unwrap_or(&out).join("plugins");
-    let cargo_home = env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| home + "/.cargo")).unwrap_or_default();
+    let cargo_home =
+        env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| home + "/.cargo")).unwrap_or_default();
     // Paths of this machine would otherwise stand in the panic messages, and the bytes would differ on every machine.
     let flags = [
         format!("--remap-path-prefix={cargo_home}=/cargo"),

@@ -51,7 +51,7 @@ macro_rules! codec {
         // Natively (unit tests) there is nobody to export to, and linkers refuse such symbol names.
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            $crate::codec::bindings::export!($codec with_types_in $crate::codec::bindings);
+    $crate::codec::bindings::export!($codec with_types_in $crate::codec::bindings);
         };
     };
 }

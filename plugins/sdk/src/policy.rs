@@ -120,7 +120,7 @@ macro_rules! policy {
             }
             // Natively (unit tests) there is nobody to export to, and linkers refuse such symbol names.
             #[cfg(target_arch = "wasm32")]
-            $crate::policy::bindings::export!(Component with_types_in $crate::policy::bindings);
+    $crate::policy::bindings::export!(Component with_types_in $crate::policy::bindings);
         };
     };
 }

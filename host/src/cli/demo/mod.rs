@@ -89,7 +89,8 @@ async fn play(
     stage.anthropic.behave_for(OPUS, slow);
     act(screen, traffic, scene, "Anthropic is slow: 1.2 s to the first token").await;
     let before = live(&stage.gateway);
-    let fastest = BUNDLED.iter().find(|bundled| bundled.name == "fastest").context("the policy `fastest` is built in")?;
+    let fastest =
+        BUNDLED.iter().find(|bundled| bundled.name == "fastest").context("the policy `fastest` is built in")?;
     stage.gateway.load("failover", fastest.bytes).await?;
     stage.gateway.swap("failover").await?;
     screen.say(&format!("policy swapped while requests run: failover@{before} → failover@{}", live(&stage.gateway)));

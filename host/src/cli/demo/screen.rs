@@ -12,8 +12,13 @@ pub struct Screen {
 
 impl Screen {
     pub fn new(gateway: SocketAddr, rate: u32) -> Screen {
-        println!("gateway on http://{gateway}, {rate} requests a second: Anthropic and OpenAI clients, streamed and not");
-        println!("{:>4}  {:>8}  {:>5}  {:>9}  {:>9}  {:>7}  {:>8}", "s", "answered", "lost", "anthropic", "openai", "p50 ms", "max ms");
+        println!(
+            "gateway on http://{gateway}, {rate} requests a second: Anthropic and OpenAI clients, streamed and not"
+        );
+        println!(
+            "{:>4}  {:>8}  {:>5}  {:>9}  {:>9}  {:>7}  {:>8}",
+            "s", "answered", "lost", "anthropic", "openai", "p50 ms", "max ms"
+        );
         Screen { seconds: 0 }
     }
 
@@ -27,7 +32,9 @@ impl Screen {
 
     pub fn second(&mut self, answers: &[Answer]) {
         self.seconds += 1;
-        let by = |provider: &str| answers.iter().filter(|answer| matches!(&answer.by, Ok(by) if by.starts_with(provider))).count();
+        let by = |provider: &str| {
+            answers.iter().filter(|answer| matches!(&answer.by, Ok(by) if by.starts_with(provider))).count()
+        };
         let lost = answers.iter().filter(|answer| answer.by.is_err()).count();
         let (p50, max) = (percentile(answers, 50), percentile(answers, 100));
         println!(

@@ -106,10 +106,11 @@ async fn ask(
     began: Instant,
     answer: &mut Answer,
 ) -> anyhow::Result<String> {
-    let (anthropic, stream) = (number % 3 != 2, number % 2 == 0);
+    let (anthropic, stream) = (number % 3 != 2, number.is_multiple_of(2));
     let model = if number % 4 < 2 { SONNET } else { OPUS };
     let prompt = format!("request {number}");
-    let (path, terminator) = if anthropic { ("/v1/messages", "message_stop") } else { ("/v1/chat/completions", "[DONE]") };
+    let (path, terminator) =
+        if anthropic { ("/v1/messages", "message_stop") } else { ("/v1/chat/completions", "[DONE]") };
     let body = serde_json::json!({
         "model": model, "max_tokens": 100, "stream": stream, "messages": [{ "role": "user", "content": prompt }],
     });

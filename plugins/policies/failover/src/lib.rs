@@ -54,7 +54,8 @@ impl Policy for Failover {
             return attempt(target, if history.is_empty() { "first that is ready" } else { "next that is ready" });
         }
         // None is known to be ready: one that is out of favour is still better than no answer.
-        let soonest = |target: &usize| (situation.targets[*target].retry_after_ms, situation.targets[*target].ready_in_ms);
+        let soonest =
+            |target: &usize| (situation.targets[*target].retry_after_ms, situation.targets[*target].ready_in_ms);
         if let Some(target) = untried().min_by_key(soonest)
             && situation.targets[target].retry_after_ms == 0
         {
@@ -71,7 +72,8 @@ impl Failover {
             situation.history.iter().any(|attempt| attempt.target as usize == target && !passes(attempt.fault))
         };
         let candidates = (0..situation.targets.len()).filter(|&target| !hopeless(target));
-        let Some(target) = candidates.min_by_key(|&target| (tried(target), situation.targets[target].retry_after_ms)) else {
+        let Some(target) = candidates.min_by_key(|&target| (tried(target), situation.targets[target].retry_after_ms))
+        else {
             return give_up("no target is left that another attempt could help");
         };
         let after_ms = self.backoff_ms(tried(target), situation.random).max(situation.targets[target].retry_after_ms);
