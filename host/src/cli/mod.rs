@@ -32,6 +32,10 @@ enum Verb {
     /// Without a configuration file, every provider whose key is in the environment is used, each the backup of the other:
     ///
     ///     ANTHROPIC_API_KEY=… OPENAI_API_KEY=… pointsman serve
+    ///
+    /// Callers connect to 127.0.0.1:4400 (or POINTSMAN_LISTEN, or the file's `listen`). With POINTSMAN_ADMIN_TOKEN set,
+    /// `pointsman plugin …` can change plugins through 127.0.0.1:4401 (or POINTSMAN_ADMIN). POINTSMAN_LOG is error, warn,
+    /// info (the default), debug or off.
     #[command(verbatim_doc_comment)]
     Serve(ConfigArgument),
     /// Check a configuration and print its routes; nothing listens.

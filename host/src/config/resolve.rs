@@ -39,7 +39,7 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {
-    let file = File { path: "defaults".as_ref(), text: "" };
+    let file = File { path: "the environment".as_ref(), text: "" };
     Resolver { file: &file, environment }.server(written::Server::default())
 }
 
@@ -92,26 +92,27 @@ impl Resolver<'_> {
         Ok(Secret::new(value))
     }
 
+    /// From the file, else from the environment, else the default.
     fn address(
         &self,
         text: Option<&Spanned<String>>,
+        variable: &str,
         default: &str,
-    ) -> Result<(SocketAddr, Range<usize>), ConfigError> {
-        let span = text.map_or(0..0, Spanned::span);
-        let value = text.map_or_else(|| Ok(default.to_owned()), |text| self.expand(text))?;
-        let address = value.parse().map_err(|_| {
-            self.error(
-                span.clone(),
-                format!("`{value}` is not an address"),
-                Some("write it like 127.0.0.1:4400".to_owned()),
-            )
-        })?;
+    ) -> Result<(SocketAddr, Option<Range<usize>>), ConfigError> {
+        let span = text.map(Spanned::span);
+        let value = match text {
+            Some(text) => self.expand(text)?,
+            None => (self.environment)(variable).unwrap_or_else(|| default.to_owned()),
+        };
+        let hint = || Some("write it like 127.0.0.1:4400".to_owned());
+        let address =
+            value.parse().map_err(|_| self.file.at(span.clone(), format!("`{value}` is not an address"), hint()))?;
         Ok((address, span))
     }
 
     fn server(&self, written: written::Server) -> Result<Server, ConfigError> {
-        let (listen, listen_at) = self.address(written.listen.as_ref(), defaults::LISTEN)?;
-        let (admin, _) = self.address(written.admin.as_ref(), defaults::ADMIN)?;
+        let (listen, listen_at) = self.address(written.listen.as_ref(), "POINTSMAN_LISTEN", defaults::LISTEN)?;
+        let (admin, _) = self.address(written.admin.as_ref(), "POINTSMAN_ADMIN", defaults::ADMIN)?;
         let admin_token = match &written.admin_token {
             Some(token) => Some(self.secret(token)?),
             None => (self.environment)("POINTSMAN_ADMIN_TOKEN").map(Secret::new),
@@ -121,7 +122,7 @@ impl Resolver<'_> {
         if !listen.ip().is_loopback() && caller_keys.is_empty() && !written.open {
             let hint = "give `caller_keys`, or say `open = true` if something else keeps strangers out".to_owned();
             let message = format!("everyone who reaches {listen} could spend your providers' keys");
-            return Err(self.error(listen_at, message, Some(hint)));
+            return Err(self.file.at(listen_at, message, Some(hint)));
         }
         let tls = written.tls.map(|tls| Tls {
             certificate: self.relative(tls.certificate.get_ref()),

@@ -1,0 +1,310 @@
+//! The program as people use it: its words, its exit codes, and a gateway that it serves.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use pointsman::fake::{Fake, Protocol};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
+const TOKEN: &str = "operators-secret";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+/// The program, with nothing in its environment but what is given.
+fn program(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env_clear().envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program(arguments, environment).output().await.expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code().expect("it ends by itself"), text(stdout), text(stderr))
+}
+
+/// A folder of the test's own.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn help_names_every_verb() {
+    let (code, out, _) = run(&["--help"], &[]).await;
+    assert_eq!(code, 0);
+    for verb in ["serve", "check", "plugin", "demo", "fake"] {
+        assert!(out.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {out}");
+    }
+    let (code, _, err) = run(&["serv"], &[]).await;
+    assert_eq!(code, 2);
+    assert!(err.contains("serve"), "it suggests what was meant: {err}");
+}
+
+#[tokio::test]
+async fn every_example_configuration_is_valid() {
+    let environment =
+        [("ANTHROPIC_API_KEY", "a"), ("OPENAI_API_KEY", "b"), ("TEAM_KEY", "c"), ("POINTSMAN_ADMIN_TOKEN", "d")];
+    let mut examples = 0;
+    for entry in std::fs::read_dir(root().join("examples")).expect("examples") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let (code, out, err) = run(&["check", "--config", &path.to_string_lossy()], &environment).await;
+            assert_eq!(code, 0, "{}: {err}", path.display());
+            assert!(out.starts_with("MODEL"), "{out}");
+            examples += 1;
+        }
+    }
+    assert!(examples >= 3);
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
+    let folder = Folder::new("wrong");
+    let provider = "[providers.a]\nadapter = \"openai-chat\"\nkey = \"k\"\n";
+    for (text, words) in [
+        ("providers = 5", &["pointsman.toml:1:13", "expected a map"][..]),
+        ("[server\nlisten = 1", &["pointsman.toml:1:8", "["]),
+        ("[sever]", &["pointsman.toml:1:2", "unknown field `sever`", "expected one of"]),
+        ("[timeouts]\nidle = \"3 sec\"", &["pointsman.toml:2:8", "\"500ms\""]),
+        (
+            "[providers.a]\nadapter = \"openai-chat\"\nkey = \"${NOT_SET}\"",
+            &[":3:7", "no `NOT_SET`", "hint: set NOT_SET"],
+        ),
+        (
+            "[providers.a]\nadapter = \"openai-caht\"",
+            &[":2:11", "no plugin `openai-caht`", "did you mean `openai-chat`?"],
+        ),
+        ("[providers.a]\nadapter = \"openai-chat\"\nbase_url = \"nowhere\"", &[":3:12", "https://host/path"]),
+        (&format!("{provider}[models.x]\ntargets = [\"b/x\"]"), &[":5:12", "no provider `b`", "there are: a"]),
+        (&format!("{provider}[models.x]\ntargets = [\"a\"]"), &[":5:12", "must be like `provider/model`"]),
+        (&format!("{provider}[models.x]\ntargets = []"), &[":4:9", "no targets"]),
+        (provider, &["names no models", "targets ="]),
+        (
+            &format!("{provider}[models.x]\npolicy = \"failover\"\nsettings = {{ attempts = 9 }}\ntargets = [\"a/x\"]"),
+            &["models.\"x\"", "must be 1 to 5"],
+        ),
+        (
+            &format!("{provider}[models.x]\nsettings = {{ atempts = 2 }}\ntargets = [\"a/x\"]"),
+            &["unknown field `atempts`"],
+        ),
+        (
+            &format!("{provider}[models.x]\npolicy = \"openai-chat\"\ntargets = [\"a/x\"]"),
+            &["is a codec, not a policy"],
+        ),
+        (
+            &format!("[server]\nlisten = \"0.0.0.0:1\"\n{provider}[models.x]\ntargets = [\"a/x\"]"),
+            &[":2:10", "could spend", "caller_keys"],
+        ),
+        ("[plugins.p]\nfile = \"none.wasm\"", &[":2:8", "there is no file"]),
+    ] {
+        let path = folder.write("pointsman.toml", text);
+        let (code, out, err) = run(&["check", "--config", &path], &[]).await;
+        assert_eq!((code, out.as_str()), (2, ""), "{text}: {err}");
+        for word in words {
+            assert!(err.contains(word), "{text}\nshould say {word:?}:\n{err}");
+        }
+    }
+    let (code, _, err) = run(&["check", "--config", "/nowhere/pointsman.toml"], &[]).await;
+    assert!(code == 2 && err.contains("reading /nowhere/pointsman.toml"), "{err}");
+}
+
+#[tokio::test]
+async fn inspect_says_what_a_file_is() {
+    let folder = Folder::new("inspect");
+    let good =
+        pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == "anthropic-messages").expect("it is built in");
+    let (code, out, _) = run(&["plugin", "inspect", &folder.write("good.wasm", good.bytes)], &[]).await;
+    assert_eq!(code, 0);
+    for line in
+        ["world    codec", &format!("sha256   {}", good.sha256), "imports  no function", "answers  POST /v1/messages"]
+    {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    let (code, out, err) = run(&["plugin", "inspect", &folder.write("half.wasm", &good.bytes[..5000])], &[]).await;
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("half.wasm is no plugin"), "{err}");
+}
+
+/// `pointsman serve`, running.
+struct Serving {
+    child: Child,
+    callers: String,
+    operators: String,
+    said: tokio::task::JoinHandle<String>,
+}
+
+impl Serving {
+    async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
+        let mut command = program(arguments, environment);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines();
+        let (mut said, mut callers) = (String::new(), String::new());
+        let operators = loop {
+            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+            let line = line.expect("text").unwrap_or_else(|| panic!("it ended: {said}"));
+            said.push_str(&line);
+            said.push('\n');
+            if let Some((_, address)) = line.split_once("callers: http://") {
+                callers = address.trim().to_owned();
+            }
+            if let Some((_, address)) = line.split_once("operators: ") {
+                break address.trim_start_matches("http://").trim().to_owned();
+            }
+        };
+        let said = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                said.push_str(&line);
+                said.push('\n');
+            }
+            said
+        });
+        Serving { child, callers, operators, said }
+    }
+
+    /// The target that answers a caller of the Anthropic protocol.
+    async fn target(&self, model: &str) -> String {
+        let output = Command::new("curl")
+            .args(["-s", "-i", "--max-time", "20", &format!("http://{}/v1/messages", self.callers), "-d"])
+            .arg(format!(
+                "{{\"model\":\"{model}\",\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
+            ))
+            .output()
+            .await
+            .expect("curl");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let target = text.lines().find_map(|line| line.strip_prefix("x-pointsman-target: "));
+        target.unwrap_or_else(|| panic!("{text}")).trim().to_owned()
+    }
+
+    async fn plugin(&self, arguments: &[&str]) -> (i32, String, String) {
+        let arguments: Vec<&str> = [&["plugin"], arguments].concat();
+        run(&arguments, &[("POINTSMAN_ADMIN", &self.operators), ("POINTSMAN_ADMIN_TOKEN", TOKEN)]).await
+    }
+
+    async fn stop(mut self) -> (i32, String) {
+        let id = self.child.id().expect("it runs").to_string();
+        let kill = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        assert!(kill.success());
+        let status =
+            tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("in time").expect("a status");
+        (status.code().expect("it ends by itself"), self.said.await.expect("its words"))
+    }
+}
+
+#[tokio::test]
+async fn keys_in_the_environment_are_enough() {
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let openai = Fake::start(Protocol::OpenAiChat).await.expect("a port");
+    let environment = [
+        ("ANTHROPIC_API_KEY", "canary-one"),
+        ("OPENAI_API_KEY", "canary-two"),
+        ("ANTHROPIC_BASE_URL", &anthropic.base_url()),
+        ("OPENAI_BASE_URL", &openai.base_url()),
+        ("POINTSMAN_LISTEN", "127.0.0.1:0"),
+    ];
+    let serving = Serving::start(&["serve"], &environment).await;
+    assert_eq!(serving.target("claude-sonnet-4-5").await, "anthropic/claude-sonnet-4-5");
+    anthropic.behave("529".parse().expect("a behaviour"));
+    assert_eq!(serving.target("claude-sonnet-4-5").await, "openai/gpt-5");
+    assert_eq!(serving.target("gpt-5-mini").await, "openai/gpt-5-mini");
+    assert!(serving.operators.starts_with("off"), "{}", serving.operators);
+    let (code, said) = serving.stop().await;
+    assert_eq!(code, 0);
+    assert!(said.contains("outcome=\"done\"") || said.contains("outcome=done"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+    let (code, _, err) = run(&["serve"], &[]).await;
+    assert!(code == 2 && err.contains("ANTHROPIC_API_KEY"), "{err}");
+}
+
+#[tokio::test]
+async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
+    let folder = Folder::new("watch");
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let text = |model: &str| {
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[providers.a]\nadapter = \"anthropic-messages\"\nbase_url = \"{}\"\n\
+             key = \"k\"\n[models.x]\ntargets = [\"a/{model}\"]\n",
+            anthropic.base_url()
+        )
+    };
+    let path = folder.write("pointsman.toml", text("claude-one"));
+    let serving = Serving::start(&["serve", "--config", &path], &[]).await;
+    assert_eq!(serving.target("x").await, "a/claude-one");
+    folder.write("pointsman.toml", text("claude-two"));
+    for attempt in 0.. {
+        if serving.target("x").await == "a/claude-two" {
+            break;
+        }
+        assert!(attempt < 100, "the change is seen");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    folder.write("pointsman.toml", text("claude-three").replace("targets", "tragets"));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(serving.target("x").await, "a/claude-two");
+    let (code, said) = serving.stop().await;
+    assert_eq!(code, 0);
+    assert!(said.contains("pointsman.toml:8:1: unknown field `tragets`"), "{said}");
+}
+
+#[tokio::test]
+async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
+    let folder = Folder::new("plugins");
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nadmin_token = \"${{TOKEN}}\"\n[providers.a]\n\
+         adapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/claude\"]\n",
+        anthropic.base_url()
+    );
+    let path = folder.write("pointsman.toml", config);
+    let serving = Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await;
+    let bundled =
+        |name: &str| pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");
+    let (old, new) = (&bundled("failover").sha256[..12], &bundled("fastest").sha256[..12]);
+    let file = folder.write("fastest.wasm", bundled("fastest").bytes);
+
+    let (code, out, _) = serving.plugin(&["list"]).await;
+    assert!(code == 0 && out.lines().any(|line| line.starts_with("failover") && line.contains(old)), "{out}");
+    let (code, out, err) = serving.plugin(&["load", &file, "--as", "failover"]).await;
+    assert_eq!((code, out), (0, format!("failover: staged {new} beside {old}\n")), "{err}");
+    let (code, out, err) = serving.plugin(&["swap", "failover"]).await;
+    assert_eq!((code, out), (0, format!("failover: {old} → {new}\n")));
+    assert!(err.contains("pointsman plugin rollback failover"), "{err}");
+    assert_eq!(serving.target("x").await, "a/claude");
+    let (code, out, _) = serving.plugin(&["rollback", "failover"]).await;
+    assert_eq!((code, out), (0, format!("failover: {new} → {old}\n")));
+
+    let half = folder.write("half.wasm", &bundled("fastest").bytes[..9000]);
+    let (code, _, err) = serving.plugin(&["load", &half, "--as", "failover"]).await;
+    assert!(code == 2 && err.contains("damaged"), "{err}");
+    let (code, _, err) = serving.plugin(&["swap", "failover"]).await;
+    assert!(code == 2 && err.contains("no staged version"), "{err}");
+    let wrong = [("POINTSMAN_ADMIN", serving.operators.as_str()), ("POINTSMAN_ADMIN_TOKEN", "guessed")];
+    let (code, _, err) = run(&["plugin", "list"], &wrong).await;
+    assert!(code == 2 && err.contains("token is wrong"), "{err}");
+    let (code, _, err) = run(&["plugin", "list"], &[("POINTSMAN_ADMIN", serving.operators.as_str())]).await;
+    assert!(code == 2 && err.contains("there is no admin token"), "{err}");
+    serving.stop().await;
+}
