@@ -70,8 +70,11 @@ impl Batch {
     /// Does it hold anything that a caller would miss?
     pub fn has_content(&self) -> bool {
         self.events.iter().any(|event| match event {
-            chat::Event::TextDelta(delta) | chat::Event::ReasoningDelta(delta) => !delta.text.is_empty(),
-            chat::Event::RedactedReasoning(_) | chat::Event::ToolCallStarted(_) | chat::Event::Finished(_) => true,
+            chat::Event::TextDelta(delta)
+            | chat::Event::ReasoningDelta(delta)
+            | chat::Event::ToolArgumentsDelta(delta) => !delta.text.is_empty(),
+            chat::Event::RedactedReasoning(_) | chat::Event::Finished(_) => true,
+            // That a call begins is no content yet: nobody can act on it before its arguments.
             _ => false,
         })
     }
