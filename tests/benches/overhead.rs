@@ -43,7 +43,9 @@ struct Case {
 fn cases() -> Vec<Case> {
     let body = |bytes: usize, stream: bool| {
         let text = "lorem ipsum ".repeat(bytes / 12);
-        format!("{{\"model\":\"bench\",\"stream\":{stream},\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}")
+        format!(
+            "{{\"model\":\"bench\",\"stream\":{stream},\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}"
+        )
     };
     vec![
         Case { name: "1 KB request", body: body(1_000, false), requests: 4_000 },
@@ -54,7 +56,8 @@ fn cases() -> Vec<Case> {
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().event_interval(8).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().event_interval(8).build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["proxy", kind, upstream] => runtime.block_on(proxy(kind, upstream.parse()?)),
         _ => runtime.block_on(measure()),
@@ -92,7 +95,10 @@ async fn proxy(kind: &str, upstream: SocketAddr) -> anyhow::Result<()> {
     .await
 }
 
-async fn serve<F, B, E>(listener: TcpListener, handle: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> anyhow::Result<()>
+async fn serve<F, B, E>(
+    listener: TcpListener,
+    handle: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) -> anyhow::Result<()>
 where
     F: Future<Output = Result<Response<B>, E>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
@@ -246,8 +252,14 @@ async fn measure() -> anyhow::Result<()> {
     let [hyper, pointsman] = proxies;
     let proxies = [hyper?, pointsman?];
     println!("medians of {ROUNDS} rounds, taken in turn; {CONCURRENT} callers at once");
-    println!("{:<18} {:>12} {:>12} {:>7}   {:>12} {:>12} {:>12}", "", "hyper", "pointsman", "ratio", "direct", "hyper", "pointsman");
-    println!("{:<18} {:>12} {:>12} {:>7}   {:>12} {:>12} {:>12}", "", "CPU us", "CPU us", "", "p50 us", "adds us", "adds us");
+    println!(
+        "{:<18} {:>12} {:>12} {:>7}   {:>12} {:>12} {:>12}",
+        "", "hyper", "pointsman", "ratio", "direct", "hyper", "pointsman"
+    );
+    println!(
+        "{:<18} {:>12} {:>12} {:>7}   {:>12} {:>12} {:>12}",
+        "", "CPU us", "CPU us", "", "p50 us", "adds us", "adds us"
+    );
     for case in cases() {
         let mut cpu: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         let mut p50: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
@@ -270,7 +282,13 @@ async fn measure() -> anyhow::Result<()> {
         let (cpu, p50) = (medians(cpu), medians(p50));
         println!(
             "{:<18} {:>12.1} {:>12.1} {:>7.2}   {:>12.0} {:>12.0} {:>12.0}",
-            case.name, cpu[0], cpu[1], cpu[1] / cpu[0], p50[2], p50[0] - p50[2], p50[1] - p50[2]
+            case.name,
+            cpu[0],
+            cpu[1],
+            cpu[1] / cpu[0],
+            p50[2],
+            p50[0] - p50[2],
+            p50[1] - p50[2]
         );
     }
     Ok(())

@@ -38,9 +38,9 @@ pub fn configuration(anthropic: &Fake, openai: &Fake, more: &str) -> String {
     format!(
         r#"
         [timeouts]
-        first_token = "700ms"
-        reply = "700ms"
-        idle = "700ms"
+        first_token = "1500ms"
+        reply = "1500ms"
+        idle = "1500ms"
         total = "20s"
 
         [breaker]

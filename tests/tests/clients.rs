@@ -10,8 +10,20 @@ use tokio::sync::OnceCell;
 
 /// What works in both protocols, and so must work across them.
 const CASES: &[&str] = &[
-    "plain", "stream", "long_stream", "system", "multi_turn", "tools", "parallel_tools", "tools_stream", "no_argument_tool",
-    "image", "structured", "length", "error_400", "error_404",
+    "plain",
+    "stream",
+    "long_stream",
+    "system",
+    "multi_turn",
+    "tools",
+    "parallel_tools",
+    "tools_stream",
+    "no_argument_tool",
+    "image",
+    "structured",
+    "length",
+    "error_400",
+    "error_404",
 ];
 
 fn sources() -> PathBuf {
@@ -141,10 +153,7 @@ async fn sdks_raise_their_own_exceptions() {
         }
         for (sdk, model) in ANTHROPIC.into_iter().flat_map(|sdk| [(sdk, "only-gpt"), (sdk, "only-claude")]) {
             let line = line_with(fault).await;
-            // The Node SDK has one class for all 5xx.
-            let five_hundred = matches!(sdk, Sdk::NodeAnthropic) && !matches!(fault, "429" | "401");
-            let class = if five_hundred { "InternalServerError" } else { anthropic };
-            passes(&line, sdk, model, &[&format!("expect_error:{class}")]).await;
+            passes(&line, sdk, model, &[&format!("expect_error:{anthropic}")]).await;
         }
     }
 }
