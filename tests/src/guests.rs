@@ -4,6 +4,8 @@
 pub const NIGHT_SHIFT: &[u8] = include_bytes!(env!("GUEST_NIGHT_SHIFT"));
 /// A policy that misbehaves as its setting `how` says: `guests/hostile`.
 pub const HOSTILE: &[u8] = include_bytes!(env!("GUEST_HOSTILE"));
+/// A codec that misbehaves as the provider's setting `how` says: `guests/hostile-codec`.
+pub const HOSTILE_CODEC: &[u8] = include_bytes!(env!("GUEST_HOSTILE_CODEC"));
 
 /// A built-in plugin's bytes.
 pub fn bundled(name: &str) -> &'static [u8] {

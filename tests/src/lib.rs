@@ -215,6 +215,12 @@ pub fn behave(word: &str) -> Behaviour {
     word.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The same with a pause before each piece of content, so that the pieces reach the gateway one by one: what arrives
+/// together with a failure is held back and fails over.
+pub fn slowly(word: &str) -> Behaviour {
+    Behaviour { between_tokens: Duration::from_millis(50), ..behave(word) }
+}
+
 /// Wait until it is so, but not for ever.
 pub async fn wait_until(what: &str, so: impl Fn() -> bool) {
     for _ in 0..1000 {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use pointsman_tests::{CLAUDE, GPT, Line, behave};
+use pointsman_tests::{CLAUDE, GPT, Line, behave, slowly};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
@@ -179,8 +179,8 @@ async fn sdks_notice_a_stream_that_dies() {
 /// A gateway whose providers both behave so.
 async fn line_with(fault: &str) -> Line {
     let line = Line::start().await;
-    line.anthropic.behave(behave(fault));
-    line.openai.behave(behave(fault));
+    line.anthropic.behave(slowly(fault));
+    line.openai.behave(slowly(fault));
     line
 }
 

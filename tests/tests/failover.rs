@@ -1,6 +1,6 @@
 //! What a caller sees, and what the providers see, when the first provider fails.
 
-use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, wait_until};
+use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, slowly, wait_until};
 
 /// Every way to fail before the first content, streamed and not, seen by callers of both protocols.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,8 +65,8 @@ async fn a_reply_that_is_cut_short_is_no_answer() {
 async fn after_the_first_content_a_failure_is_an_error_in_the_callers_protocol() {
     let line = Line::start().await;
     for fault in ["cut-after:3", "end-after:3", "error-after:3", "hang-after:3"] {
-        line.anthropic.behave(behave(fault));
-        line.openai.behave(behave(fault));
+        line.anthropic.behave(slowly(fault));
+        line.openai.behave(slowly(fault));
         for (model, other) in [(CLAUDE, "only-gpt"), ("only-claude", GPT)] {
             let answer = line.claude(model, "write 20 words", true).await;
             assert!(answer.text().starts_with("word1 "), "{fault}: {}", answer.body);
@@ -157,4 +157,21 @@ async fn stopping_lets_streams_finish() {
     assert!(answer.complete(), "{}", answer.body);
     assert!(answer.text().ends_with("word30"));
     assert!(pointsman_tests::send(line.address, "/v1/messages", String::new()).await.is_err(), "no new callers");
+}
+
+/// Content and failure that arrive together: the caller has seen neither, so another target answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_at_the_heels_of_content_still_fails_over() {
+    let line = Line::start().await;
+    line.anthropic.behave(behave("error-after:1"));
+    let mut failed_over = 0;
+    for _ in 0..20 {
+        let answer = line.claude(CLAUDE, "write 20 words", true).await;
+        match answer.header("x-pointsman-target") {
+            "openai/gpt-5" => failed_over += usize::from(answer.complete()),
+            // They came apart after all: then the stream ends in an error, as it must.
+            _ => assert!(answer.body.contains("event: error"), "{}", answer.body),
+        }
+    }
+    assert!(failed_over > 0);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pointsman::plugin::{self, Plugin};
 use pointsman_bundle::BUNDLED;
-use pointsman_tests::guests::{HOSTILE, NIGHT_SHIFT, bundled};
-use pointsman_tests::{CLAUDE, GPT, Line, behave};
+use pointsman_tests::guests::{HOSTILE, HOSTILE_CODEC, NIGHT_SHIFT, bundled};
+use pointsman_tests::{CLAUDE, GPT, Line, behave, slowly};
 
 #[tokio::test]
 async fn built_in_plugins_import_no_function() {
@@ -83,6 +83,43 @@ async fn requests_go_on_whatever_a_policy_does() {
         assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{how}: the configured order, on a failure");
         line.anthropic.behave(behave("ok"));
     }
+    std::fs::remove_file(&file).expect("the file");
+}
+
+/// An adapter that misbehaves is a failed attempt: another target answers. So is a provider that cannot be reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_go_on_whatever_an_adapter_does() {
+    let file = std::env::temp_dir().join(format!("hostile-codec-{}.wasm", std::process::id()));
+    std::fs::write(&file, HOSTILE_CODEC).expect("a file");
+    let line = Line::start().await;
+    let ways = ["well", "trap", "loop", "path", "host-header", "newline"];
+    let mut more = format!(
+        "[plugins.hostile-codec]\nfile = {file:?}\n[providers.gone]\nadapter = \"openai-chat\"\n\
+         base_url = \"http://127.0.0.1:1\"\n[models.gone]\ntargets = [\"gone/x\", \"openai/gpt-5\"]\n"
+    );
+    for how in ways {
+        more += &format!(
+            "[providers.{how}]\nadapter = \"hostile-codec\"\nbase_url = \"{}\"\nsettings = {{ how = \"{how}\" }}\n\
+             key = \"k\"\n[models.{how}]\ntargets = [\"{how}/gpt-5\", \"openai/gpt-5\"]\n",
+            line.openai.base_url()
+        );
+    }
+    line.reconfigure(&more).await.expect("a configuration");
+    for how in ["gone"].iter().chain(&ways) {
+        for stream in [false, true] {
+            let before = faults(&line, "hostile-codec");
+            let answer = line.gpt(how, "hello", stream).await;
+            assert_eq!(answer.status, 200, "{how}: {}", answer.body);
+            assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{how}");
+            assert_eq!(answer.header("x-pointsman-attempts"), "2", "{how}");
+            // A reply decoded to nothing is no trap, but no answer either.
+            let counted = *how != "gone" && (*how != "well" || stream);
+            assert_eq!(faults(&line, "hostile-codec") > before, counted, "{how}, {stream}");
+        }
+    }
+    // Its own callers get an error, not a hang and not a panic.
+    let answer = line.post("/hostile", &pointsman_tests::chat_body("well", "hello", false)).await;
+    assert!(answer.status.is_server_error() && answer.body.contains("error"), "{}", answer.body);
     std::fs::remove_file(&file).expect("the file");
 }
 
@@ -176,24 +213,24 @@ async fn a_swap_storm_loses_nothing() {
     assert_eq!(policies.len(), 2, "both versions answered: {policies:?}");
 }
 
-/// A stream that began on one version of a codec ends on it.
+/// A stream that began on one version of a codec ends on it: the new version is not called for it even once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_ends_on_the_version_that_it_began_with() {
     let line = Line::start().await;
-    let slow = pointsman::fake::Behaviour { between_tokens: Duration::from_millis(40), ..behave("ok") };
-    line.openai.behave(slow);
-    let response =
-        line.open("/v1/messages", pointsman_tests::messages_body(GPT, "write 150 words", true).to_string()).await;
-    let old = Arc::downgrade(&line.gateway.table().slots["openai-chat"].live);
-    // Twice, because the slot itself keeps the version before the live one.
-    for _ in 0..2 {
-        line.gateway.load("openai-chat", bundled("openai-chat")).await.expect("the same codec");
-        line.gateway.swap("openai-chat").await.expect("a swap");
-    }
-    assert!(old.upgrade().is_some(), "the stream still needs it");
+    line.gateway.load("openai-chat", bundled("openai-chat")).await.expect("the same codec, as another version");
+    line.openai.behave(slowly("ok"));
+    let body = pointsman_tests::messages_body(GPT, "write 40 words", true).to_string();
+    let response = line.open("/v1/messages", body).await;
+    let old = Arc::clone(&line.gateway.table().slots["openai-chat"].live);
+    line.gateway.swap("openai-chat").await.expect("a swap");
+    let (new, before) = (Arc::clone(&line.gateway.table().slots["openai-chat"].live), old.tally.calls());
+    assert!(!Arc::ptr_eq(&old, &new));
     let answer = pointsman_tests::Answer::read(response).await;
-    assert!(answer.complete() && answer.text().ends_with("word150"), "{}", answer.body);
-    pointsman_tests::wait_until("the old version is gone", || old.upgrade().is_none()).await;
+    assert!(answer.complete() && answer.text().ends_with("word40"), "{}", answer.body);
+    assert!(old.tally.calls() > before, "the rest of the stream was decoded by the old version");
+    assert_eq!(new.tally.calls(), 0);
+    line.gpt(GPT, "hello", false).await;
+    assert!(new.tally.calls() > 0, "the next request is the new version's");
 }
 
 /// Innocent calls are not cut, however busy the machine: runaways and spinning threads hold both cores for a while.

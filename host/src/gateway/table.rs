@@ -110,7 +110,7 @@ impl Table {
         Ok(Table { config, slots, endpoints, routes })
     }
 
-    /// The endpoint at this path; an error says which methods it takes.
+    /// The endpoint at this path.
     pub fn endpoint(&self, method: &Method, path: &str) -> Option<&Arc<Endpoint>> {
         self.endpoints.iter().find(|endpoint| endpoint.path == path && endpoint.method == method)
     }

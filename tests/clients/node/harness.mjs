@@ -137,7 +137,7 @@ export async function main(cases, connect) {
 /** The innermost line of the script itself. */
 function where(error, script) {
   const line = error?.stack?.split('\n').find((frame) => frame.includes('/sdk_'));
-  return line?.match(/[^/]+\.mjs:\d+/)?.[0] ?? script;
+  return line?.match(/[^/]+\.mjs:\d+/)?.[0] ?? `in the SDK, called by ${script}`;
 }
 
 function fail(name, text) {
