@@ -212,4 +212,46 @@ mod tests {
         }
         assert!(model(&format!("{{\"a\":{}{}}}", "[".repeat(129), "]".repeat(129))).is_err());
     }
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z\"\\\\{}\\[\\]:, \u{e9}\u{1F600}\n]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("model|stream|[a-z\"\\\\]{0,4}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// On any JSON object, plain or pretty, the scanner and the parser see the same.
+        #[test]
+        fn agrees_with_a_parser(fields_ in prop::collection::btree_map("model|stream|x|[a-z\"\\\\]{0,4}", json(), 0..6), pretty in any::<bool>()) {
+            let value = Value::Object(fields_.into_iter().collect());
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.expect("JSON");
+            let parsed: Value = serde_json::from_str(&text).expect("JSON");
+            let found = fields(text.as_bytes(), ["model", "stream"]).expect("an object");
+            for (span, name) in found.into_iter().zip(["model", "stream"]) {
+                let scanned: Option<Value> = span.map(|span| serde_json::from_str(&text[span]).expect("a value"));
+                prop_assert_eq!(scanned.as_ref(), parsed.get(name));
+            }
+        }
+
+        /// And on no bytes at all does it panic.
+        #[test]
+        fn takes_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64), mutated in "[{}\\[\\]\":,a1\\\\ ]{0,40}") {
+            let _ = fields(&bytes, ["model"]);
+            let _ = fields(mutated.as_bytes(), ["model"]);
+        }
+    }
 }
