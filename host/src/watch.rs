@@ -38,11 +38,13 @@ pub async fn watch(gateway: Arc<Gateway>, source: Source) {
 
 async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()> {
     let config = Source::File(path.to_owned()).load(&config::process_environment)?;
-    let before = &gateway.table().config.server;
-    let same_ports =
-        (before.listen, before.admin, &before.tls) == (config.server.listen, config.server.admin, &config.server.tls);
-    if !same_ports {
-        tracing::warn!("`listen`, `admin` and `tls` of [server] take effect at the next start");
+    let before = gateway.table();
+    let fixed = |config: &Config| {
+        let server = &config.server;
+        (server.listen, server.admin, server.admin_token.clone(), server.tls.clone(), config.timeouts.connect)
+    };
+    if fixed(&before.config) != fixed(&config) {
+        tracing::warn!("`listen`, `admin`, `admin_token`, `tls` and the connect timeout take effect at the next start");
     }
     gateway.apply(config).await
 }
