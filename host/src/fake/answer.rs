@@ -5,6 +5,13 @@ use serde_json::Value;
 use super::Protocol;
 use super::schema;
 
+/// As much of a prompt as is said back.
+const SAID_BACK_CHARS: usize = 200;
+/// `write N words` beyond this is a typing error.
+const WORDS_MAX: usize = 100_000;
+/// A reply stops for want of tokens only when that was clearly the point.
+const TOKENS_SMALL: usize = 5;
+
 /// What a fake needs to know of a request.
 #[derive(Debug, Default)]
 pub struct Asked {
@@ -17,14 +24,35 @@ pub struct Asked {
     pub user: String,
     /// Texts of the tool results in the last turn.
     pub results: Vec<String>,
-    pub tools: Vec<String>,
-    /// Sizes and types of the images in the last turn.
-    pub images: Vec<(usize, String)>,
+    pub tools: Vec<Tool>,
+    pub choice: Choice,
+    /// One call at a time.
+    pub one_call: bool,
+    /// The images in the last turn, in words.
+    pub images: Vec<String>,
     pub schema: Option<Value>,
+    /// Any JSON at all.
+    pub json: bool,
     pub thinking: bool,
     pub max_tokens: Option<u64>,
     pub stop: Vec<String>,
     pub input_chars: usize,
+}
+
+#[derive(Debug)]
+pub struct Tool {
+    pub name: String,
+    pub schema: Value,
+}
+
+/// What the caller wants of the tools.
+#[derive(Debug, Default, PartialEq)]
+pub enum Choice {
+    #[default]
+    Auto,
+    None,
+    Any,
+    Named(String),
 }
 
 /// A whole reply.
@@ -59,19 +87,25 @@ impl Answer {
         let calls = if asked.results.is_empty() { calls(asked) } else { Vec::new() };
         let full = if calls.is_empty() { text(asked, protocol) } else { String::new() };
         let (mut text, mut finish) = (pieces(&full), if calls.is_empty() { Finish::Stop } else { Finish::Tools });
-        if let Some((at, stop)) = asked.stop.iter().filter_map(|stop| Some((full.find(stop.as_str())?, stop))).min() {
+        let stops = asked.stop.iter().filter(|stop| !stop.is_empty());
+        if let Some((at, stop)) = stops.filter_map(|stop| Some((full.find(stop.as_str())?, stop))).min() {
             text = pieces(&full[..at]);
             finish = Finish::Sequence(stop.clone());
         }
-        if let Some(max) =
-            asked.max_tokens.and_then(|max| usize::try_from(max).ok()).filter(|max| *max <= 5 && *max < text.len())
-        {
+        let small = asked.max_tokens.and_then(|max| usize::try_from(max).ok()).filter(|max| *max <= TOKENS_SMALL);
+        if let Some(max) = small.filter(|max| *max < text.len()) {
             text.truncate(max);
             finish = Finish::Length;
         }
         let thinking = asked.thinking.then_some("Let me think.");
-        let (input_tokens, output_tokens) = (asked.input_chars / 4 + 1, text.len() + calls.len() * 10 + 1);
-        Answer { thinking, text, calls, finish, input_tokens, output_tokens }
+        let written = calls.iter().map(|call| 8 + call.arguments.len() / 4).sum::<usize>();
+        let output_tokens = text.len() + written + if asked.thinking { 5 } else { 0 };
+        Answer { thinking, text, calls, finish, input_tokens: asked.input_chars / 4 + 1, output_tokens }
+    }
+
+    /// Pieces of content that a stream of it has.
+    pub fn chunks(&self) -> u32 {
+        u32::try_from(self.output_tokens).unwrap_or(u32::MAX)
     }
 }
 
@@ -80,12 +114,25 @@ fn pieces(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
+/// A text in a few pieces, never within a character.
+pub fn fragments(text: &str) -> Vec<String> {
+    const CHARS: usize = 5;
+    let letters: Vec<char> = text.chars().collect();
+    letters.chunks(CHARS).map(|part| part.iter().collect()).collect()
+}
+
 fn text(asked: &Asked, protocol: Protocol) -> String {
     if let Some(schema) = &asked.schema {
         return schema::sample(schema).to_string();
     }
+    let said = plain(asked, protocol);
+    if asked.json { serde_json::json!({ "text": said }).to_string() } else { said }
+}
+
+fn plain(asked: &Asked, protocol: Protocol) -> String {
+    let images: String = asked.images.iter().map(|image| format!("I see an image {image}. ")).collect();
     if !asked.results.is_empty() {
-        return format!("The tools said: {}", asked.results.join("; "));
+        return format!("{images}The tools said: {}", asked.results.join("; "));
     }
     if asked.user.contains("what is your system prompt") {
         return format!("My system prompt is: {}", asked.system);
@@ -93,35 +140,55 @@ fn text(asked: &Asked, protocol: Protocol) -> String {
     if let Some(words) = words(&asked.user) {
         return (1..=words).map(|number| format!("word{number}")).collect::<Vec<_>>().join(" ");
     }
-    let images: String =
-        asked.images.iter().map(|(bytes, mime)| format!("I see an image of {bytes} bytes ({mime}). ")).collect();
-    let user: String = asked.user.chars().take(200).collect();
+    let user: String = asked.user.chars().take(SAID_BACK_CHARS).collect();
     format!("{images}Hello from {protocol} {}: you said: {user}", asked.model)
 }
 
-/// `write N words`
+/// `write N words`, anywhere.
 fn words(user: &str) -> Option<usize> {
-    let (_, rest) = user.split_once("write ")?;
-    let (number, _) = rest.split_once(" words")?;
-    number.parse().ok().filter(|number| *number <= 10_000)
+    let number = |rest: &str| rest.split_once(" words")?.0.parse().ok().filter(|number| *number <= WORDS_MAX);
+    user.match_indices("write ").find_map(|(at, write)| number(&user[at + write.len()..]))
 }
 
-/// `use tool NAME with JSON`, one on a line.
+/// `use tool NAME with JSON`, one on a line. A tool that must be called is called, with arguments that fit.
 fn calls(asked: &Asked) -> Vec<Call> {
+    let allowed = |name: &str| match &asked.choice {
+        Choice::None => false,
+        Choice::Auto | Choice::Any => true,
+        Choice::Named(only) => only == name,
+    };
+    let allowed: Vec<&Tool> = asked.tools.iter().filter(|tool| allowed(&tool.name)).collect();
     let call = |line: &str| {
         let (name, arguments) = line.trim().strip_prefix("use tool ")?.split_once(" with ")?;
-        let known = asked.tools.iter().any(|tool| tool == name);
-        known.then(|| Call { name: name.to_owned(), arguments: arguments.to_owned() })
+        let known = allowed.iter().any(|tool| tool.name == name);
+        known.then(|| Call { name: name.to_owned(), arguments: arguments.trim().to_owned() })
     };
-    asked.user.lines().filter_map(call).collect()
+    let mut calls: Vec<Call> = asked.user.lines().filter_map(call).collect();
+    if let (true, Choice::Any | Choice::Named(_), Some(tool)) = (calls.is_empty(), &asked.choice, allowed.first()) {
+        calls.push(Call { name: tool.name.clone(), arguments: schema::sample(&tool.schema).to_string() });
+    }
+    if asked.one_call {
+        calls.truncate(1);
+    }
+    calls
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn asked(user: &str) -> Asked {
-        Asked { model: "m".into(), user: user.into(), tools: vec!["get".into()], ..Asked::default() }
+        let get = Tool {
+            name: "get".into(),
+            schema: json!({ "type": "object", "properties": { "n": { "type": "integer" } } }),
+        };
+        Asked { model: "m".into(), user: user.into(), tools: vec![get], ..Asked::default() }
+    }
+
+    fn said(asked: &Asked) -> String {
+        Answer::to(asked, Protocol::OpenAiChat).text.concat()
     }
 
     #[test]
@@ -130,7 +197,21 @@ mod tests {
             Answer::to(&asked("hm\nuse tool get with {\"a\":1}\nuse tool other with {}"), Protocol::OpenAiChat);
         assert_eq!(answer.calls, [Call { name: "get".into(), arguments: "{\"a\":1}".into() }]);
         let results = Asked { results: vec!["x".into(), "y".into()], ..asked("use tool get with {}") };
-        assert_eq!(Answer::to(&results, Protocol::OpenAiChat).text.concat(), "The tools said: x; y");
+        assert_eq!(said(&results), "The tools said: x; y");
+    }
+
+    #[test]
+    fn the_choice_of_tools_is_obeyed() {
+        let with = |choice, one_call, user: &str| {
+            let asked = Asked { choice, one_call, ..asked(user) };
+            Answer::to(&asked, Protocol::OpenAiChat).calls.into_iter().map(|call| call.arguments).collect::<Vec<_>>()
+        };
+        let two = "use tool get with {}\nuse tool get with {\"n\":2}";
+        assert_eq!(with(Choice::Auto, false, two), ["{}", "{\"n\":2}"]);
+        assert_eq!(with(Choice::Auto, true, two), ["{}"]);
+        assert_eq!(with(Choice::None, false, two), [] as [&str; 0]);
+        assert_eq!(with(Choice::Any, false, "hello"), ["{\"n\":1}"]);
+        assert_eq!(with(Choice::Named("get".into()), false, "hello"), ["{\"n\":1}"]);
     }
 
     #[test]
@@ -138,8 +219,21 @@ mod tests {
         let short = Asked { max_tokens: Some(2), ..asked("write 9 words") };
         let answer = Answer::to(&short, Protocol::OpenAiChat);
         assert_eq!((answer.text.concat().as_str(), answer.finish), ("word1 word2 ", Finish::Length));
-        let stop = Asked { stop: vec!["word3".into()], ..asked("write 9 words") };
+        let stop = Asked { stop: vec!["word5".into(), "word3".into()], ..asked("write 9 words") };
         let answer = Answer::to(&stop, Protocol::OpenAiChat);
         assert_eq!((answer.text.concat().as_str(), answer.finish), ("word1 word2 ", Finish::Sequence("word3".into())));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_said() {
+        assert_eq!(said(&asked("hi")), "Hello from openai-chat m: you said: hi");
+        assert_eq!(said(&asked("write a poem, then write 2 words")), "word1 word2");
+        let system = Asked { system: "be brief".into(), ..asked("so what is your system prompt?") };
+        assert_eq!(said(&system), "My system prompt is: be brief");
+        let seen = Asked { images: vec!["of 3 bytes (image/png)".into()], ..asked("hi") };
+        assert!(said(&seen).starts_with("I see an image of 3 bytes (image/png). Hello"));
+        let schema = Asked { schema: Some(json!({ "type": "integer" })), ..asked("hi") };
+        assert_eq!(said(&schema), "1");
+        assert_eq!(said(&Asked { json: true, ..asked("write 1 words") }), "{\"text\":\"word1\"}");
     }
 }

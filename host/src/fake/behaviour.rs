@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// See the fields.
+/// What goes wrong and how long things take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behaviour {
     pub fault: Fault,
@@ -19,7 +19,8 @@ impl Default for Behaviour {
     }
 }
 
-/// What goes wrong. Chunks are pieces of content in a streamed reply.
+/// What goes wrong. Chunks are pieces of content in a streamed reply; a fault after more of them than there are comes before
+/// the reply's end. Without streaming the nearest thing happens: an error becomes a status, a break comes mid-body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -60,6 +61,26 @@ pub enum Fault {
     Html,
 }
 
+impl Fault {
+    /// The number of chunks that go out before it, if it happens inside a stream.
+    pub(super) fn after(&self) -> Option<usize> {
+        match self {
+            Fault::HangBeforeContent | Fault::ErrorBeforeContent => Some(0),
+            Fault::HangAfter { chunks }
+            | Fault::ErrorAfter { chunks }
+            | Fault::CutAfter { chunks }
+            | Fault::EndAfter { chunks } => Some(*chunks),
+            Fault::None
+            | Fault::Status { .. }
+            | Fault::StatusBody { .. }
+            | Fault::HangBeforeHeaders
+            | Fault::ResetBeforeHeaders
+            | Fault::Garbage
+            | Fault::Html => None,
+        }
+    }
+}
+
 const WORDS: &str = "ok, a status such as 529, 429:7 (with Retry-After: 7), slow:3s, slow:300ms, hang, hang-before-content, \
                      hang-after:3, reset, error-before-content, error-after:3, cut-after:3, end-after:3, garbage, html";
 
@@ -69,19 +90,20 @@ impl FromStr for Behaviour {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("`{text}` is not a behaviour; there are: {WORDS}");
         let (word, rest) = text.trim().split_once(':').map_or((text.trim(), None), |(word, rest)| (word, Some(rest)));
+        let simple = |fault: Fault| if rest.is_none() { Ok(fault) } else { Err(unknown()) };
         let number = || rest.and_then(|rest| rest.parse().ok()).ok_or_else(unknown);
         let fault = match word {
-            "ok" => Fault::None,
-            "hang" => Fault::HangBeforeHeaders,
-            "hang-before-content" => Fault::HangBeforeContent,
+            "ok" => simple(Fault::None)?,
+            "hang" => simple(Fault::HangBeforeHeaders)?,
+            "hang-before-content" => simple(Fault::HangBeforeContent)?,
             "hang-after" => Fault::HangAfter { chunks: number()? },
-            "reset" => Fault::ResetBeforeHeaders,
-            "error-before-content" => Fault::ErrorBeforeContent,
+            "reset" => simple(Fault::ResetBeforeHeaders)?,
+            "error-before-content" => simple(Fault::ErrorBeforeContent)?,
             "error-after" => Fault::ErrorAfter { chunks: number()? },
             "cut-after" => Fault::CutAfter { chunks: number()? },
             "end-after" => Fault::EndAfter { chunks: number()? },
-            "garbage" => Fault::Garbage,
-            "html" => Fault::Html,
+            "garbage" => simple(Fault::Garbage)?,
+            "html" => simple(Fault::Html)?,
             "slow" => {
                 let first_token = rest.and_then(duration).ok_or_else(unknown)?;
                 return Ok(Behaviour { first_token, ..Behaviour::default() });
@@ -112,9 +134,25 @@ mod tests {
         let fault = |text: &str| text.parse::<Behaviour>().map(|behaviour| behaviour.fault);
         assert_eq!(fault("529"), Ok(Fault::Status { status: 529, retry_after_s: None }));
         assert_eq!(fault("429:7"), Ok(Fault::Status { status: 429, retry_after_s: Some(7) }));
-        assert_eq!(fault("cut-after:3"), Ok(Fault::CutAfter { chunks: 3 }));
+        for (text, expected) in [
+            ("ok", Fault::None),
+            ("hang", Fault::HangBeforeHeaders),
+            ("hang-before-content", Fault::HangBeforeContent),
+            ("hang-after:3", Fault::HangAfter { chunks: 3 }),
+            ("reset", Fault::ResetBeforeHeaders),
+            ("error-before-content", Fault::ErrorBeforeContent),
+            ("error-after:0", Fault::ErrorAfter { chunks: 0 }),
+            (" cut-after:3\n", Fault::CutAfter { chunks: 3 }),
+            ("end-after:3", Fault::EndAfter { chunks: 3 }),
+            ("garbage", Fault::Garbage),
+            ("html", Fault::Html),
+        ] {
+            assert_eq!(fault(text), Ok(expected), "{text}");
+        }
         assert_eq!("slow:300ms".parse::<Behaviour>().map(|slow| slow.first_token), Ok(Duration::from_millis(300)));
-        for wrong in ["", "200", "slow", "slow:3", "cut-after", "529:x", "hang-on"] {
+        for wrong in
+            ["", "200", "600", "slow", "slow:3", "cut-after", "cut-after:-1", "529:x", "hang-on", "ok:1", "hang:3"]
+        {
             assert!(fault(wrong).is_err_and(|text| text.contains("there are: ok")), "{wrong}");
         }
     }

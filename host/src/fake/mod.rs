@@ -3,13 +3,16 @@
 
 mod answer;
 mod anthropic;
-mod anthropic_rules;
 mod behaviour;
+mod faults;
 mod openai;
-mod openai_rules;
 mod reply;
 mod schema;
 mod server;
+mod socket;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,10 +23,10 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use self::server::State;
+use self::state::State;
 
 pub use self::behaviour::{Behaviour, Fault};
-pub use self::server::Seen;
+pub use self::state::Seen;
 
 /// What a fake speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ impl Fake {
         self.state.behave(Some(model), behaviour);
     }
 
-    /// The requests received, oldest first.
+    /// The requests received, oldest first; of very many, the newest.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen()
     }

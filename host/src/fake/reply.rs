@@ -1,27 +1,40 @@
-//! A fake's reply before it is bytes: frames of which it is known whether they are content, so that faults can be put
-//! anywhere between them.
+//! A fake's reply before it is bytes: frames of which it is known what they are, so that faults can be put between them.
+
+use serde_json::Value;
 
 /// A piece of a streamed reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     pub bytes: String,
-    /// Counts as a chunk for faults and delays. Opening and closing frames do not.
-    pub content: bool,
+    pub part: Part,
 }
 
-/// Everything that a protocol has to say to a request, well or ill.
-pub struct Script {
-    /// The whole stream, or one piece that is the whole reply.
-    pub pieces: Vec<Piece>,
-    /// What is sent where the provider breaks off with an error of its own.
-    pub error_event: String,
-    pub content_type: &'static str,
-    pub headers: Vec<(&'static str, String)>,
+/// What a piece is to the faults that come between pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Says only that there will be a reply. Every fault in a stream lets it pass.
+    Opening,
+    /// A chunk, for faults and for delays.
+    Content,
+    /// Stands around content.
+    Frame,
+    /// Says that the reply is over.
+    Closing,
+}
+
+/// What a protocol has to say to a good request.
+pub enum Script {
+    Stream(Vec<Piece>),
+    Whole {
+        body: Value,
+        /// Pieces of content a stream would have had: a whole reply takes as long.
+        chunks: u32,
+    },
 }
 
 /// A refusal: status and JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
     pub status: u16,
-    pub body: serde_json::Value,
+    pub body: Value,
 }

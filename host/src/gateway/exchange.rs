@@ -117,7 +117,10 @@ where
             Next::Attempt(step) => step,
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
         };
-        sleep(step.after).await;
+        // Even a sleep of nothing lasts until the timer's next millisecond.
+        if !step.after.is_zero() {
+            sleep(step.after).await;
+        }
         record.attempt(&exchange, &step);
         match attempt::run(&exchange, &step, &uncommitted).await {
             Ok(held_back) => return Ok(held_back.commit(uncommitted, record.take())),

@@ -17,5 +17,5 @@ wasmtime::component::bindgen!({
     additional_derives: [PartialEq],
 });
 
-pub use exports::pointsman::plugin::{client_protocol, policy, provider};
-pub use pointsman::plugin::{chat, faults};
+pub use self::exports::pointsman::plugin::{client_protocol, policy, provider};
+pub use self::pointsman::plugin::{chat, faults};

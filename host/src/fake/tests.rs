@@ -1,0 +1,200 @@
+//! Fakes on real sockets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// What is waited for comes at once, or never.
+const NEVER: Duration = Duration::from_millis(200);
+
+/// How a reply ended.
+#[derive(Debug, PartialEq)]
+enum End {
+    Clean,
+    Broken,
+    Silent,
+}
+
+async fn open(fake: &Fake, path: &str, body: String) -> anyhow::Result<Response<Incoming>> {
+    open_with(Client::builder(TokioExecutor::new()).build_http(), fake, path, body).await
+}
+
+async fn open_with(
+    client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
+    fake: &Fake,
+    path: &str,
+    body: String,
+) -> anyhow::Result<Response<Incoming>> {
+    let request = Request::post(format!("http://{}{path}", fake.address()))
+        .header("authorization", "Bearer key")
+        .header("anthropic-version", "2023-06-01")
+        .body(Full::new(Bytes::from(body)))?;
+    Ok(client.request(request).await?)
+}
+
+async fn read(response: Response<Incoming>) -> (String, End) {
+    let (mut text, mut body) = (String::new(), response.into_body());
+    loop {
+        match tokio::time::timeout(NEVER, body.frame()).await {
+            Ok(Some(Ok(frame))) => text.push_str(&String::from_utf8_lossy(frame.data_ref().expect("data"))),
+            Ok(Some(Err(_))) => return (text, End::Broken),
+            Ok(None) => return (text, End::Clean),
+            Err(_) => return (text, End::Silent),
+        }
+    }
+}
+
+fn asking(stream: bool) -> String {
+    let messages = json!([{ "role": "user", "content": "write 9 words" }]);
+    json!({ "model": "m", "max_tokens": 100, "stream": stream, "messages": messages }).to_string()
+}
+
+fn path(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::OpenAiChat => "/v1/chat/completions",
+        Protocol::AnthropicMessages => "/v1/messages",
+    }
+}
+
+async fn misbehaving(protocol: Protocol, word: &str) -> Fake {
+    let fake = Fake::start(protocol).await.expect("a port");
+    fake.behave(word.parse().expect("a behaviour"));
+    fake
+}
+
+/// What came of a request to a fake that behaves so: status, text, end.
+async fn outcome(protocol: Protocol, word: &str, stream: bool) -> (u16, String, End) {
+    let fake = misbehaving(protocol, word).await;
+    let response = open(&fake, path(protocol), asking(stream)).await.expect("an answer");
+    let status = response.status().as_u16();
+    let (text, end) = read(response).await;
+    (status, text, end)
+}
+
+#[tokio::test]
+async fn anthropic_streams_break_where_they_are_told_to() {
+    let protocol = Protocol::AnthropicMessages;
+    let deltas = |text: &str| text.matches("text_delta").count();
+    let (status, text, end) = outcome(protocol, "ok", true).await;
+    assert_eq!((status, deltas(&text), end), (200, 9, End::Clean));
+    assert!(text.starts_with("event: message_start\n") && text.ends_with("data: {\"type\":\"message_stop\"}\n\n"));
+    for (word, chunks, expected) in [
+        ("hang-before-content", 0, End::Silent),
+        ("hang-after:3", 3, End::Silent),
+        ("error-before-content", 0, End::Clean),
+        ("error-after:3", 3, End::Clean),
+        ("cut-after:3", 3, End::Broken),
+        ("cut-after:100", 9, End::Broken),
+        ("end-after:3", 3, End::Clean),
+    ] {
+        let (status, text, end) = outcome(protocol, word, true).await;
+        assert_eq!((status, deltas(&text), end), (200, chunks, expected), "{word}");
+        assert!(text.contains("message_start") && !text.contains("message_stop"), "{word}: {text}");
+        assert_eq!(text.contains("event: error\ndata: {"), word.starts_with("error"), "{word}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn openai_streams_break_where_they_are_told_to() {
+    let protocol = Protocol::OpenAiChat;
+    let deltas = |text: &str| text.matches("\"content\":\"word").count();
+    let (status, text, end) = outcome(protocol, "ok", true).await;
+    assert_eq!((status, deltas(&text), end), (200, 9, End::Clean));
+    assert!(text.ends_with("data: [DONE]\n\n"));
+    for (word, chunks, expected) in [
+        ("hang-before-content", 0, End::Silent),
+        ("hang-after:3", 3, End::Silent),
+        ("error-before-content", 0, End::Clean),
+        ("error-after:3", 3, End::Clean),
+        ("cut-after:3", 3, End::Broken),
+        ("end-after:3", 3, End::Clean),
+    ] {
+        let (status, text, end) = outcome(protocol, word, true).await;
+        assert_eq!((status, deltas(&text), end), (200, chunks, expected), "{word}");
+        assert!(text.contains("\"role\":\"assistant\"") && !text.contains("[DONE]"), "{word}: {text}");
+        assert_eq!(text.contains("data: {\"error\":{"), word.starts_with("error"), "{word}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn whole_replies_fail_in_the_nearest_way() {
+    for protocol in [Protocol::AnthropicMessages, Protocol::OpenAiChat] {
+        let (_, full, _) = outcome(protocol, "ok", false).await;
+        assert!(full.contains("word9"), "{full}");
+        let half = full.len() / 2;
+        for (word, expected) in
+            [("cut-after:3", End::Broken), ("end-after:3", End::Clean), ("hang-after:3", End::Silent)]
+        {
+            let (status, text, end) = outcome(protocol, word, false).await;
+            assert_eq!((status, text.len(), end), (200, half, expected), "{word}");
+        }
+        let overloaded = if protocol == Protocol::OpenAiChat { 503 } else { 529 };
+        assert_eq!(outcome(protocol, "error-after:3", false).await.0, overloaded);
+        assert!(serde_json::from_str::<Value>(&outcome(protocol, "garbage", false).await.1).is_err());
+    }
+}
+
+#[tokio::test]
+async fn faults_before_headers() {
+    let fake = misbehaving(Protocol::AnthropicMessages, "429:7").await;
+    let response = open(&fake, "/v1/messages", asking(true)).await.expect("an answer");
+    assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"7".parse().expect("a value")));
+    assert!(response.headers().contains_key("request-id"));
+    fake.behave("reset".parse().expect("a behaviour"));
+    let error = open(&fake, "/v1/messages", asking(true)).await.expect_err("no answer");
+    assert!(format!("{error:?}").contains("reset by peer"), "{error:?}");
+    fake.behave("hang".parse().expect("a behaviour"));
+    assert!(tokio::time::timeout(NEVER, open(&fake, "/v1/messages", asking(true))).await.is_err());
+    fake.behave("html".parse().expect("a behaviour"));
+    let response = open(&fake, "/v1/messages", asking(true)).await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+}
+
+#[tokio::test]
+async fn one_model_may_behave_differently() {
+    let fake = misbehaving(Protocol::OpenAiChat, "500").await;
+    let (path, status) = (path(Protocol::OpenAiChat), async |model: &str| {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] }).to_string();
+        open(&fake, path(Protocol::OpenAiChat), body).await.expect("an answer").status().as_u16()
+    });
+    fake.behave_for("good", Behaviour::default());
+    assert_eq!([status("good").await, status("other").await, status("fault/503").await], [200, 500, 503]);
+    let control = open(&fake, "/fake/behave", "good=401".into()).await.expect("an answer");
+    assert_eq!((control.status().as_u16(), status("good").await), (200, 401));
+    let control = open(&fake, "/fake/behave", "nonsense".into()).await.expect("an answer");
+    assert!(control.status() == 400 && read(control).await.0.contains("there are: ok"));
+    assert_eq!((fake.seen().len(), fake.seen()[0].model.as_str(), fake.seen()[0].path.as_str()), (4, "good", path));
+    assert!(!fake.state.told().to_string().contains("Bearer"));
+}
+
+#[tokio::test]
+async fn callers_that_leave_are_counted() {
+    let fake = misbehaving(Protocol::AnthropicMessages, "hang-after:2").await;
+    let response = open(&fake, "/v1/messages", asking(true)).await.expect("an answer");
+    assert_eq!((fake.open(), fake.cancelled()), (1, 0));
+    drop(response);
+    let left = async {
+        while (fake.open(), fake.cancelled()) != (0, 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), left).await.expect("it is noticed");
+}
+
+#[tokio::test]
+async fn http_2_without_tls_works_and_dropping_cuts() {
+    let fake = misbehaving(Protocol::OpenAiChat, "hang-after:2").await;
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let response = open_with(client, &fake, path(Protocol::OpenAiChat), asking(true)).await.expect("an answer");
+    assert_eq!(response.version(), hyper::Version::HTTP_2);
+    drop(fake);
+    assert_eq!(read(response).await.1, End::Broken);
+}
