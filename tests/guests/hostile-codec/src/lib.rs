@@ -8,7 +8,7 @@ use pointsman_sdk::codec::provider::{
 };
 use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, fault};
 
-struct Codec;
+pub struct Codec;
 
 impl Provider for Codec {
     fn describe() -> provider::Description {
