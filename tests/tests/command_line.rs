@@ -88,6 +88,7 @@ async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
         ("providers = 5", &["pointsman.toml:1:13", "expected a map"][..]),
         ("[server\nlisten = 1", &["pointsman.toml:1:8", "["]),
         ("[sever]", &["pointsman.toml:1:2", "unknown field `sever`", "expected one of"]),
+        ("[timeouts]\ntotal = \"999999999h\"", &["pointsman.toml:2:9", "a week at most"]),
         ("[timeouts]\nidle = \"3 sec\"", &["pointsman.toml:2:8", "\"500ms\""]),
         (
             "[providers.a]\nadapter = \"openai-chat\"\nkey = \"${NOT_SET}\"",

@@ -123,6 +123,25 @@ async fn requests_go_on_whatever_an_adapter_does() {
     std::fs::remove_file(&file).expect("the file");
 }
 
+/// Numbers that would overflow an instant, and a sentence of thousands of bytes, are cut to what makes sense.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn absurd_numbers_of_a_policy_are_cut() {
+    let file = std::env::temp_dir().join(format!("forever-{}.wasm", std::process::id()));
+    std::fs::write(&file, HOSTILE).expect("a file");
+    let line = Line::start_with(&format!(
+        "[plugins.hostile]\nfile = {file:?}\n[models.forever]\npolicy = \"hostile\"\nsettings = {{ how = \"forever\" }}\n\
+         targets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]"
+    ))
+    .await;
+    line.anthropic.behave(behave("529"));
+    for stream in [false, true] {
+        let answer = line.claude("forever", "write 20 words", stream).await;
+        assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{}", answer.body);
+    }
+    assert_eq!(faults(&line, "hostile"), 0);
+    std::fs::remove_file(&file).expect("the file");
+}
+
 fn faults(line: &Line, name: &str) -> u64 {
     line.gateway.table().slots[name].live.tally.faults()
 }

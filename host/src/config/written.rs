@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for Span {
         span(&text).map(Span).ok_or_else(|| {
             D::Error::invalid_value(
                 Unexpected::Str(&text),
-                &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\"",
+                &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\", a week at most",
             )
         })
     }
@@ -150,5 +150,8 @@ fn span(text: &str) -> Option<Duration> {
         "h" => 3_600_000,
         _ => return None,
     };
-    number.checked_mul(millis).filter(|millis| *millis > 0).map(Duration::from_millis)
+    let millis = number.checked_mul(millis)?;
+    // Longer than a week is a slip of the pen, and instants that far off could not be computed with.
+    const WEEK_MS: u64 = 7 * 24 * 3_600_000;
+    (1..=WEEK_MS).contains(&millis).then(|| Duration::from_millis(millis))
 }

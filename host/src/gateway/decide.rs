@@ -141,12 +141,13 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
     }
     let timeouts = &exchange.table.config.timeouts;
     let configured = if exchange.asked.stream { timeouts.first_token } else { timeouts.reply };
-    let at_least_1_ms = |millis: Option<u64>| millis.map(|millis| Duration::from_millis(millis.max(1)));
+    // A policy may say any number; one that reaches past the deadline means no more than the deadline.
+    let within = |millis: Option<u64>| millis.map(|millis| Duration::from_millis(millis.max(1)).min(timeouts.total));
     Next::Attempt(Step {
         target: attempt.target as usize,
         after: Duration::from_millis(after_ms),
-        first_token: at_least_1_ms(attempt.first_token_timeout_ms).unwrap_or(configured),
-        idle: at_least_1_ms(attempt.idle_timeout_ms).unwrap_or(timeouts.idle),
+        first_token: within(attempt.first_token_timeout_ms).unwrap_or(configured),
+        idle: within(attempt.idle_timeout_ms).unwrap_or(timeouts.idle),
         reason,
     })
 }

@@ -160,9 +160,10 @@ impl Drop for Record {
         tracing::info!(
             id = %line.id,
             protocol = %line.protocol,
-            model = %line.model,
+            // Callers choose these: quoted, so that no line break of theirs begins a line of ours.
+            model = ?line.model,
             stream = line.stream,
-            target = %line.target,
+            target = ?line.target,
             attempts = line.attempts,
             policy = %line.policy,
             reason = %line.reason,

@@ -32,6 +32,14 @@ impl Policy for Hostile {
             "recursion" => attempt(deeper(situation.random) as usize, ""),
             "giant" => attempt(0, "x".repeat(8 << 20)),
             "nonsense" => attempt(99, "there is no such target"),
+            "forever" => {
+                let mut decision = attempt(situation.history.len(), "\u{1F6A6}".repeat(1000));
+                if let Action::Attempt(attempt) = &mut decision.action {
+                    attempt.first_token_timeout_ms = Some(u64::MAX);
+                    attempt.idle_timeout_ms = Some(u64::MAX);
+                }
+                decision
+            }
             "give-up" => give_up("before any attempt"),
             _ => attempt(situation.history.len(), "well"),
         }
