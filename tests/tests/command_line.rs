@@ -206,8 +206,8 @@ impl Serving {
     }
 
     async fn stop(mut self) -> (i32, String) {
-        let id = self.child.id().expect("it runs").to_string();
-        let kill = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        let id = self.child.id().expect("it runs");
+        let kill = Command::new("bash").args(["-c", &format!("kill -TERM {id}")]).status().await.expect("bash");
         assert!(kill.success());
         let status =
             tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("in time").expect("a status");
