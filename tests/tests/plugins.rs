@@ -53,7 +53,6 @@ const HOSTILE_WAYS: [&str; 7] = ["loop", "bomb", "trap", "recursion", "giant", "
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_go_on_whatever_a_policy_does() {
     let line = Line::start().await;
-    line.gateway.load("hostile", HOSTILE).await.expect("it looks well");
     let routes: String = HOSTILE_WAYS
         .iter()
         .map(|how| {
@@ -63,7 +62,6 @@ async fn requests_go_on_whatever_a_policy_does() {
             )
         })
         .collect();
-    // The name `hostile` is not the configuration's, so it is put there with a file.
     let file = std::env::temp_dir().join(format!("hostile-{}.wasm", std::process::id()));
     std::fs::write(&file, HOSTILE).expect("a file");
     let plugins = format!("[plugins.hostile]\nfile = {file:?}\n");

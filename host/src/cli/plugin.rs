@@ -27,7 +27,8 @@ pub enum Verb {
     /// Compile and check a file in the running gateway, and stage it under a name. Nothing uses it yet.
     Load {
         file: PathBuf,
-        /// A plugin's name, such as `failover`. A new name can be used by the configuration at once.
+        /// A plugin's name, such as `failover`. Under a new name it is live at once; a route or
+        /// provider uses it when the configuration gives the file under `[plugins.NAME]`.
         #[arg(long = "as", value_name = "NAME")]
         name: String,
         #[command(flatten)]
@@ -74,7 +75,10 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
                     println!("{name}: staged {} beside {}", short(&staged.sha256), short(&slot.live.sha256));
                     eprintln!("make it live: pointsman plugin swap {name}");
                 }
-                None => println!("{name}: new, {}; the configuration can name it now", short(&slot.live.sha256)),
+                None => {
+                    println!("{name}: new, {}", short(&slot.live.sha256));
+                    eprintln!("to use it in routes or providers, name its file in the configuration: [plugins.{name}]");
+                }
             }
         }
         Verb::Swap { name, admin } => {
