@@ -2,12 +2,15 @@
 //! implement and a macro that exports it.
 //!
 //! - [`policy`]: which target gets a request, and what happens after a failed attempt. Start here.
-//! - [`codec`]: one wire protocol, on the provider's side and on the caller's.
+//! - [`codec`]: one wire protocol, on the provider's side and on the caller's. An API that only a provider speaks has a
+//!   crate of its own, `pointsman-adapter-sdk`.
 //! - [`json`]: reading a request's body field by field, for codecs.
+//! - [`sealed`]: signatures and encrypted thoughts in the history of callers of another protocol.
 
 pub mod codec;
 pub mod json;
 pub mod policy;
+pub mod sealed;
 
 #[doc(hidden)]
 pub use wit_bindgen;
