@@ -2,12 +2,13 @@
 //!
 //! The modules, in the order in which a request meets them: [`server`] (bytes in), [`gateway`] (the line it takes),
 //! [`plugin`] (WebAssembly: who decides, who translates), [`upstream`] (bytes out), [`health`] (what is remembered of
-//! targets). Beside them: [`config`] and [`watch`], [`clock`], [`cli`] (one file a verb), and [`fake`] (providers that break
+//! targets). Beside them: [`config`] and [`watch`], [`facts`] (of models), [`clock`], [`cli`] (one file a verb), and [`fake`] (providers that break
 //! on purpose, for the demo, the tests and trying things out).
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod facts;
 pub mod fake;
 pub mod gateway;
 pub mod health;

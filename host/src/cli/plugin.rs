@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::check::columns;
 use crate::config::Secret;
 use crate::gateway::SlotView;
-use crate::plugin::Plugin;
+use crate::plugin::{Kind, Plugin};
 use crate::server::{LoadReply, TOKEN_HELP};
 
 #[derive(Debug, Subcommand)]
@@ -121,9 +121,14 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
             println!("answers  {} {} ({})", endpoint.method, endpoint.path, description.protocol);
         }
     }
-    if let Some(description) = &codec.provider_description {
-        let base_url = description.default_base_url.as_deref().unwrap_or("no default base URL");
-        println!("asks     {base_url} ({})", description.protocol);
+    if matches!(plugin.kind, Kind::Adapter { provider: true, .. }) {
+        match codec.describe(&"{}".to_owned()).await {
+            Ok(description) => {
+                let base_url = description.default_base_url.as_deref().unwrap_or("no default base URL");
+                println!("asks     {base_url} ({})", description.protocol);
+            }
+            Err(error) => println!("asks     what its settings say; without any: {error}"),
+        }
     }
     Ok(())
 }

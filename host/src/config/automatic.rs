@@ -1,4 +1,4 @@
-//! No configuration file: every provider whose key is in the environment, each the backup of the other.
+//! No configuration file: every provider whose key is in the environment, each the backup of the others.
 
 use std::collections::BTreeMap;
 
@@ -6,50 +6,52 @@ use super::defaults;
 use super::error::ConfigError;
 use super::resolved::{Config, Model, Pattern, Provider, Secret, Target};
 use super::{Environment, resolve};
+use crate::facts::Book;
+
+/// Name, adapters, prefix of its variables, models that are its own, and the one that stands in for others'.
+const KNOWN: [(&str, &[&str], &str, &str, &str); 3] = [
+    ("anthropic", &["anthropic-messages"], "ANTHROPIC", "claude-*", defaults::ANTHROPIC_MODEL),
+    ("openai", &["openai-chat", "openai-responses"], "OPENAI", "*", defaults::OPENAI_MODEL),
+    ("gemini", &["gemini"], "GEMINI", "gemini-*", defaults::GEMINI_MODEL),
+];
 
 pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
-    let mut providers = BTreeMap::new();
-    for (name, adapter, prefix) in
-        [("anthropic", "anthropic-messages", "ANTHROPIC"), ("openai", "openai-chat", "OPENAI")]
-    {
+    let (mut providers, mut backups) = (BTreeMap::new(), Vec::new());
+    for (name, adapters, prefix, _, model) in KNOWN {
         let Some(key) = environment(&format!("{prefix}_API_KEY")) else { continue };
         let base_url = environment(&format!("{prefix}_BASE_URL"));
         let provider = Provider {
-            adapter: adapter.to_owned(),
+            adapters: adapters.iter().map(|adapter| (*adapter).to_owned()).collect(),
             base_url: base_url.map(|url| resolve::base_url(&url)).transpose().map_err(ConfigError::plain)?,
             key: Some(Secret::new(key)),
+            aws: None,
+            google: None,
             settings: "{}".to_owned(),
         };
         providers.insert(name.to_owned(), provider);
+        let model = environment(&format!("POINTSMAN_{prefix}_MODEL")).unwrap_or_else(|| model.to_owned());
+        backups.push(Target { provider: name.to_owned(), model: Some(model), weight: 1 });
     }
     if providers.is_empty() {
         return Err(ConfigError::plain(
-            "there is no configuration file and no provider's key in the environment\nhint: set ANTHROPIC_API_KEY or \
-             OPENAI_API_KEY, or write a pointsman.toml (examples/ has some), or see it work without keys: `pointsman demo`",
+            "there is no configuration file and no provider's key in the environment\nhint: set ANTHROPIC_API_KEY, \
+             OPENAI_API_KEY or GEMINI_API_KEY, or write a pointsman.toml (examples/ has some), or see it work without \
+             keys: `pointsman demo`",
         ));
     }
-    let own = |provider: &str| Target { provider: provider.to_owned(), model: None, weight: 1 };
-    let backup = |provider: &str| {
-        let (variable, default) = match provider {
-            "anthropic" => ("POINTSMAN_ANTHROPIC_MODEL", defaults::ANTHROPIC_MODEL),
-            _ => ("POINTSMAN_OPENAI_MODEL", defaults::OPENAI_MODEL),
-        };
-        let model = environment(variable).unwrap_or_else(|| default.to_owned());
-        Target { model: Some(model), ..own(provider) }
-    };
-    let route = |pattern: &str, first: &str, second: &str| {
-        let mut targets = Vec::new();
-        targets.extend(providers.contains_key(first).then(|| own(first)));
-        targets.extend(providers.contains_key(second).then(|| backup(second)));
+    let route = |own: &str, pattern: &str| {
+        let first = providers.contains_key(own).then(|| Target { provider: own.to_owned(), model: None, weight: 1 });
+        let rest = backups.iter().filter(|target| target.provider != own).cloned();
         Model {
             pattern: Pattern::new(pattern),
             policy: defaults::POLICY.to_owned(),
             settings: "{}".to_owned(),
-            targets,
+            targets: first.into_iter().chain(rest).collect(),
         }
     };
-    let models = vec![route("claude-*", "anthropic", "openai"), route("*", "openai", "anthropic")];
+    let models = KNOWN.iter().map(|(name, _, _, pattern, _)| route(name, pattern)).collect();
     let server = resolve::default_server(environment)?;
     let (timeouts, breaker) = (defaults::TIMEOUTS, defaults::BREAKER);
-    Ok(Config { server, timeouts, breaker, plugins: BTreeMap::new(), providers, models })
+    let facts = Book::new(Vec::new()).map_err(ConfigError::plain)?;
+    Ok(Config { server, timeouts, breaker, plugins: BTreeMap::new(), providers, models, facts, fetch: None })
 }

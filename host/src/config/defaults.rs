@@ -38,3 +38,4 @@ pub const DRAIN: Duration = Duration::from_secs(120);
 /// The models that stand in when no configuration names any.
 pub const ANTHROPIC_MODEL: &str = "claude-sonnet-4-5";
 pub const OPENAI_MODEL: &str = "gpt-5";
+pub const GEMINI_MODEL: &str = "gemini-2.5-pro";

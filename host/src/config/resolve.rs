@@ -8,9 +8,12 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
-use super::resolved::{Config, Model, Pattern, PluginFile, Provider, Secret, Server, Target, Timeouts, Tls};
+use super::resolved::{
+    AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Provider, Secret, Server, Target, Timeouts, Tls,
+};
 use super::written::{self, Written};
 use super::{Environment, defaults};
+use crate::facts::Book;
 use crate::health::BreakerSettings;
 use pointsman_bundle::BUNDLED;
 
@@ -35,7 +38,9 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
         out_max: span(breaker.out_max, defaults::BREAKER.out_max),
     };
     let server = resolver.server(written.server)?;
-    Ok(Config { server, timeouts, breaker, plugins, providers, models })
+    let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
+    let fetch = written.fetch.media.then_some(written.fetch.allow);
+    Ok(Config { server, timeouts, breaker, plugins, providers, models, facts, fetch })
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {
@@ -176,7 +181,15 @@ impl Resolver<'_> {
     ) -> Result<BTreeMap<String, Provider>, ConfigError> {
         let mut providers = BTreeMap::new();
         for (name, provider) in written {
-            let adapter = self.known(&provider.adapter, plugins, "plugin")?;
+            let adapters = match &provider.adapter {
+                written::Adapters::One(adapter) => std::slice::from_ref(adapter),
+                written::Adapters::Several(adapters) => adapters,
+            };
+            let adapters = adapters.iter().map(|adapter| self.known(adapter, plugins, "plugin"));
+            let adapters: Vec<String> = adapters.collect::<Result<_, _>>()?;
+            if adapters.is_empty() {
+                return Err(ConfigError::plain(format!("providers.{name}: `adapter` names no plugin")));
+            }
             let base_url = match &provider.base_url {
                 None => None,
                 Some(url) => {
@@ -185,9 +198,37 @@ impl Resolver<'_> {
                 }
             };
             let key = provider.key.as_ref().map(|key| self.secret(key)).transpose()?;
-            providers.insert(name, Provider { adapter, base_url, key, settings: self.json(provider.settings)? });
+            let aws = provider.aws.as_ref().map(|keys| self.aws_keys(keys)).transpose()?;
+            let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
+            let settings = self.json(provider.settings)?;
+            providers.insert(name, Provider { adapters, base_url, key, aws, google, settings });
         }
         Ok(providers)
+    }
+
+    fn aws_keys(&self, keys: &written::AwsKeys) -> Result<AwsKeys, ConfigError> {
+        Ok(AwsKeys {
+            access_key_id: self.secret(&keys.access_key_id)?.reveal().to_owned(),
+            secret_access_key: self.secret(&keys.secret_access_key)?,
+            session_token: keys.session_token.as_ref().map(|token| self.secret(token)).transpose()?,
+        })
+    }
+
+    fn google_account(&self, file: &Spanned<String>) -> Result<GoogleAccount, ConfigError> {
+        let path = self.relative(&self.expand(file)?);
+        let wrong = |text: String| {
+            let hint = "give the JSON file of a service account, as Google's console makes it".to_owned();
+            self.error(file.span(), format!("{}: {text}", path.display()), Some(hint))
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| wrong("it is not JSON".to_owned()))?;
+        let field = |name: &str| {
+            let value = json[name].as_str().filter(|value| !value.is_empty()).map(str::to_owned);
+            value.ok_or_else(|| wrong(format!("it has no `{name}`")))
+        };
+        let token_uri = base_url(&field("token_uri")?).map_err(&wrong)?;
+        let private_key = Secret::new(field("private_key")?);
+        Ok(GoogleAccount { client_email: field("client_email")?, private_key, token_uri })
     }
 
     fn json(&self, table: toml::Table) -> Result<String, ConfigError> {

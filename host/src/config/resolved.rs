@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::facts::Book;
 use crate::health::BreakerSettings;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub server: Server,
     pub timeouts: Timeouts,
@@ -16,6 +17,9 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginFile>,
     pub providers: BTreeMap<String, Provider>,
     pub models: Vec<Model>,
+    pub facts: Book,
+    /// Absent: media is not fetched. Else the `host:port`s that may be private.
+    pub fetch: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +56,32 @@ pub struct PluginFile {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
-    pub adapter: String,
+    /// At least one.
+    pub adapters: Vec<String>,
     /// Without a slash at the end. Absent: the adapter's default.
     pub base_url: Option<String>,
     pub key: Option<Secret>,
-    /// JSON.
+    pub aws: Option<AwsKeys>,
+    pub google: Option<GoogleAccount>,
+    /// JSON, for the first adapter.
     pub settings: String,
+}
+
+/// Credentials for AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsKeys {
+    pub access_key_id: String,
+    pub secret_access_key: Secret,
+    pub session_token: Option<Secret>,
+}
+
+/// What is needed of a Google service account's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoogleAccount {
+    pub client_email: String,
+    /// PEM.
+    pub private_key: Secret,
+    pub token_uri: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

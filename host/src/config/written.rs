@@ -7,6 +7,8 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use crate::facts::Facts;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Written {
@@ -22,6 +24,11 @@ pub struct Written {
     pub providers: BTreeMap<String, Provider>,
     #[serde(default)]
     pub models: BTreeMap<Spanned<String>, Model>,
+    /// By the names that providers use; `*` stands for any letters.
+    #[serde(default)]
+    pub facts: BTreeMap<String, Facts>,
+    #[serde(default)]
+    pub fetch: Fetch,
 }
 
 /// `[server]`
@@ -89,13 +96,45 @@ pub struct PluginFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// The plugin that speaks the provider's protocol.
-    pub adapter: Spanned<String>,
+    /// The plugin that speaks the provider's protocol, or several: then one that speaks the caller's is used, else the first.
+    pub adapter: Adapters,
     /// The adapter's default when absent.
     pub base_url: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
+    pub aws: Option<AwsKeys>,
+    /// A service account's JSON file.
+    pub google: Option<Spanned<String>>,
+    /// For the first adapter.
     #[serde(default)]
     pub settings: toml::Table,
+}
+
+/// `"openai-chat"` or `["openai-chat", "openai-responses"]`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "an adapter is the name of a plugin, or a list of such names")]
+pub enum Adapters {
+    One(Spanned<String>),
+    Several(Vec<Spanned<String>>),
+}
+
+/// `[providers.NAME.aws]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsKeys {
+    pub access_key_id: Spanned<String>,
+    pub secret_access_key: Spanned<String>,
+    pub session_token: Option<Spanned<String>>,
+}
+
+/// `[fetch]`: media by URL, for providers that take only bytes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    #[serde(default)]
+    pub media: bool,
+    /// `host:port`s that may be private.
+    #[serde(default)]
+    pub allow: Vec<String>,
 }
 
 /// `[models.NAME]`: a name, or the beginning of names and a `*`.

@@ -18,11 +18,14 @@ use super::outgoing::{Outgoing, adapter_failed, matches};
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
-use super::table::{Provider, Target};
+use super::provider::Adapter;
+use super::table::Target;
 use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing, Header, ReplyHead};
+use crate::upstream::Framer;
+use crate::upstream::frame::content_types;
 
 /// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -55,6 +58,11 @@ pub struct RawReply {
 pub async fn run(exchange: &Exchange, step: &Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
     let target = &exchange.route.targets[step.target];
     let started = Instant::now();
+    if let Some(Some(reason)) = exchange.unable.get(step.target) {
+        let started_at = started.saturating_duration_since(exchange.arrived);
+        let fault = fault(FaultKind::Unsupported, reason.clone());
+        return Err(Box::new(Failed { target: step.target, started_at, elapsed: Duration::ZERO, fault, raw: None }));
+    }
     let health = exchange.gateway.healths.of(&target.provider.name, target.model(&exchange.asked.model));
     let running = health.begin(started, exchange.table.config.breaker);
     let until = (started + step.first_token).min(exchange.deadline);
@@ -122,19 +130,20 @@ async fn ask(exchange: &Exchange, step: &Step, target: &Target) -> Result<Good, 
     let outgoing = Outgoing::build(exchange, target).await?;
     let sent = exchange.gateway.upstream.send(outgoing.request).await;
     let response = sent.map_err(|text| fault(FaultKind::Connection, text))?;
-    let provider = &target.provider;
+    let adapter = &outgoing.adapter;
     let same = outgoing.translating.is_none();
     if !response.status().is_success() {
-        return Err(refused(exchange, provider, response, same).await);
+        return Err(refused(exchange, adapter, response, same).await);
     }
     check_head(&response, outgoing.framing)?;
     let model = target.model(&exchange.asked.model);
-    let facts = Facts { target: format!("{}/{model}", provider.name), dropped: outgoing.dropped, usage: None };
+    let target = format!("{}/{model}", adapter.provider);
+    let facts = Facts { target, dropped: outgoing.dropped, ..Facts::default() };
     let writer = match outgoing.translating {
-        None => Writer::same(exchange, &provider.description.reply_model, model),
+        None => Writer::same(exchange, &adapter.description.reply_model, model),
         Some(memory) => Writer::translating(exchange, memory),
     };
-    let returned = returned(response.headers(), provider, same);
+    let returned = returned(response.headers(), adapter, same);
     let mut good = Good {
         status: if same { response.status() } else { StatusCode::OK },
         content_type: content_type(response.headers(), same, outgoing.framing),
@@ -143,12 +152,13 @@ async fn ask(exchange: &Exchange, step: &Step, target: &Target) -> Result<Good, 
         rest: None,
         facts,
     };
-    match outgoing.framing {
-        Framing::Sse => {
-            let reply = Reply::new(response.into_body(), Arc::clone(provider), exchange.endpoint.operation.clone());
+    match Framer::new(outgoing.framing) {
+        Some(framer) => {
+            let operation = exchange.endpoint.operation.clone();
+            let reply = Reply::new(response.into_body(), framer, Arc::clone(adapter), operation);
             hold_back(exchange, step, reply, writer, &mut good).await?;
         }
-        Framing::WholeBody => whole(exchange, provider, response, writer, &mut good).await?,
+        None => whole(exchange, adapter, response, writer, &mut good).await?,
     }
     Ok(good)
 }
@@ -188,17 +198,17 @@ async fn hold_back(
 
 async fn whole(
     exchange: &Exchange,
-    provider: &Provider,
+    adapter: &Adapter,
     response: Response<Incoming>,
     mut writer: Writer,
     good: &mut Good,
 ) -> Result<(), Fault> {
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| fault(FaultKind::Truncated, format!("the reply broke off: {error}")))?.to_bytes();
-    let codec = provider.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
+    let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
     let frame = Frame { event: None, data: body.to_vec() };
     let decoded = codec.decode(&exchange.endpoint.operation, false, &[], &[frame], true).await;
-    let events = decoded.map_err(|fault| adapter_failed(provider, &fault))?.events;
+    let events = decoded.map_err(|fault| adapter_failed(adapter, &fault))?.events;
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
         return Err(fault.clone());
@@ -220,7 +230,7 @@ pub fn usage(events: &[chat::Event]) -> Option<Usage> {
 }
 
 /// A reply whose status is no success: what does it mean?
-async fn refused(exchange: &Exchange, provider: &Provider, response: Response<Incoming>, same: bool) -> Bad {
+async fn refused(exchange: &Exchange, adapter: &Adapter, response: Response<Incoming>, same: bool) -> Bad {
     let (head, body) = response.into_parts();
     // A body that breaks off or has no end still leaves the status.
     let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -228,15 +238,15 @@ async fn refused(exchange: &Exchange, provider: &Provider, response: Response<In
         Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
     });
     let reply_head = ReplyHead { status: head.status.as_u16(), headers: headers.collect() };
-    let classified = match provider.codec() {
+    let classified = match adapter.codec() {
         Some(codec) => codec.classify(&exchange.endpoint.operation, &reply_head, &body).await,
         None => return Bad::from(fault(FaultKind::AdapterFailed, "the plugin is not an adapter")),
     };
-    let mut fault = classified.unwrap_or_else(|fault| adapter_failed(provider, &fault));
+    let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after_date(exchange, &head.headers));
     let raw =
-        same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, provider), body });
+        same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
     Bad { fault, raw }
 }
 
@@ -255,10 +265,7 @@ fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fau
         let message = format!("the reply came as `{encoding}`, which was not asked for");
         return Err(fault(FaultKind::MalformedReply, message));
     }
-    let (wanted, unwanted) = match framing {
-        Framing::Sse => ("text/event-stream", ["application/json", "text/html"]),
-        Framing::WholeBody => ("application/json", ["text/event-stream", "text/html"]),
-    };
+    let (wanted, unwanted) = content_types(framing);
     let given = text(CONTENT_TYPE);
     if unwanted.iter().any(|unwanted| given.starts_with(unwanted)) {
         return Err(fault(FaultKind::MalformedReply, format!("the reply is `{given}`, not `{wanted}`")));
@@ -267,18 +274,18 @@ fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fau
 }
 
 /// The provider's headers that its callers know.
-fn returned(headers: &HeaderMap, provider: &Provider, same: bool) -> HeaderMap {
+fn returned(headers: &HeaderMap, adapter: &Adapter, same: bool) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
-        if same && matches(name.as_str(), &provider.description.returned_headers) {
+        if same && matches(name.as_str(), &adapter.description.returned_headers) {
             kept.append(name.clone(), value.clone());
         }
     }
     kept
 }
 
-fn returned_with_type(headers: &HeaderMap, provider: &Provider) -> HeaderMap {
-    let mut kept = returned(headers, provider, true);
+fn returned_with_type(headers: &HeaderMap, adapter: &Adapter) -> HeaderMap {
+    let mut kept = returned(headers, adapter, true);
     if let Some(content_type) = headers.get(CONTENT_TYPE) {
         kept.insert(CONTENT_TYPE, content_type.clone());
     }
@@ -288,9 +295,10 @@ fn returned_with_type(headers: &HeaderMap, provider: &Provider) -> HeaderMap {
 fn content_type(headers: &HeaderMap, same: bool, framing: Framing) -> HeaderValue {
     let theirs = headers.get(CONTENT_TYPE).filter(|_| same).cloned();
     theirs.unwrap_or_else(|| {
+        // What is translated is written as our callers' protocols have it, whatever the provider's framing.
         HeaderValue::from_static(match framing {
-            Framing::Sse => "text/event-stream; charset=utf-8",
             Framing::WholeBody => "application/json",
+            Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => "text/event-stream; charset=utf-8",
         })
     })
 }

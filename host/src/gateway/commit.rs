@@ -40,9 +40,23 @@ pub struct Facts {
     pub target: String,
     pub dropped: Vec<String>,
     pub usage: Option<crate::plugin::bindings::chat::Usage>,
+    /// It is a guess of ours.
+    pub estimated: bool,
 }
 
 impl HeldBack {
+    /// A reply that no provider gave.
+    pub fn estimate(reply: Bytes) -> HeldBack {
+        HeldBack {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            content_type: HeaderValue::from_static("application/json"),
+            first: reply,
+            rest: None,
+            facts: Facts { target: "estimate".to_owned(), estimated: true, ..Facts::default() },
+        }
+    }
+
     /// Give the caller this reply. No attempt can follow.
     pub fn commit(self, _: Uncommitted, mut record: Record) -> Response<Body> {
         record.answered(&self.facts);

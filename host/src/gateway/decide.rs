@@ -67,7 +67,11 @@ fn situation(exchange: &Exchange, history: &[Failed]) -> Situation {
         },
         targets: targets
             .iter()
-            .map(|target| healths.of(&target.provider.name, target.model(&exchange.asked.model)).view(now))
+            .zip(&exchange.unable)
+            .map(|(target, unable)| {
+                let health = healths.of(&target.provider.name, target.model(&exchange.asked.model));
+                TargetState { able: unable.is_none(), ..health.view(now) }
+            })
             .collect(),
         history: history.iter().map(report).collect(),
         elapsed_ms: millis(now.saturating_duration_since(exchange.arrived)),
@@ -95,7 +99,7 @@ fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Resu
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     let attempt = match decision.action {
         Action::GiveUp
-            if situation.history.is_empty() && situation.targets.iter().all(|target| target.ready_in_ms == 0) =>
+            if situation.history.is_empty() && situation.targets.iter().all(|target| target.able && target.ready_in_ms == 0) =>
         {
             return Err(PluginFault::Nonsense(
                 "it gave up before any attempt, though every target is ready".to_owned(),
@@ -120,9 +124,11 @@ fn in_order(exchange: &Exchange, history: &[Failed], situation: &Situation) -> N
     if history.last().is_some_and(callers_own) {
         return Next::GiveUp("the fault is the caller's own".to_owned());
     }
-    let untried = (0..situation.targets.len()).filter(|target| history.iter().all(|failed| failed.target != *target));
+    let untried = (0..situation.targets.len()).filter(|&target| {
+        situation.targets[target].able && history.iter().all(|failed| failed.target != target)
+    });
     let Some(target) = untried.min_by_key(|&target| (situation.targets[target].ready_in_ms, target)) else {
-        return Next::GiveUp("every target was tried, in the configured order".to_owned());
+        return Next::GiveUp("every target that can serve the request was tried, in the configured order".to_owned());
     };
     let attempt = Attempt {
         target: u32::try_from(target).unwrap_or(u32::MAX),

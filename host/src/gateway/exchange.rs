@@ -1,5 +1,6 @@
 //! THE LINE: one request, from its arrival to the reply that its caller gets. Every stage is named here, in order.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,24 +10,33 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
+use memchr::memmem;
+use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::attempt;
-use super::commit::Uncommitted;
+use super::attempt::{self, Failed};
+use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
+use super::endpoint::Endpoint;
 use super::record::Record;
-use super::refusal::Refusal;
-use super::scan;
-use super::table::{Endpoint, Route, Table};
-use super::{Body, Gateway};
-use crate::plugin::bindings::client_protocol::Reading;
+use super::refusal::{Refusal, fault};
+use super::table::{Route, Table};
+use super::{Body, Gateway, able, estimate, scan};
+use crate::health::{Blame, blame};
+use crate::plugin::bindings::client_protocol::{Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
 /// A request larger than this is refused. Anthropic's own limit.
 pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 /// A caller that takes longer to send its request has stalled.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+const MODEL_BYTES_MAX: usize = 256;
+/// How a sealed thing of another maker begins: as a text, and in Base64.
+const MARKS: [&[u8]; 2] = [b"\"pointsman:", b"\"cG9pbnRzbWFu"];
+/// The operation that is answered by a guess when nobody answers it better.
+const COUNT_TOKENS: &str = "count-tokens";
 
 /// What one request is about. It holds the table it began with, to its end.
 pub struct Exchange {
@@ -42,16 +52,22 @@ pub struct Exchange {
     pub deadline: Instant,
     pub random: u64,
     pub sequence: u64,
-    /// The request in words that no provider owns; made when the first target needs a translation.
-    pub reading: OnceCell<Result<Reading, Fault>>,
+    /// For each target of the route: why it cannot serve this request, if it cannot.
+    pub unable: Vec<Option<String>>,
+    /// See [`Exchange::reading`].
+    read: OnceCell<Result<Reading, Fault>>,
 }
 
 /// What routing needs of a body.
 pub struct Asked {
     pub model: String,
-    /// Where the model's name stands in the body, quotes included.
-    pub model_at: std::ops::Range<usize>,
+    /// Where the model's name stands in the body, quotes included; absent when the path names it.
+    pub model_at: Option<Range<usize>>,
     pub stream: bool,
+    /// The field that binds it to what one provider keeps, if there is one.
+    pub pinned: Option<String>,
+    /// It holds what another protocol's provider sealed: see `chat.sealed` in the contract.
+    pub marked: bool,
 }
 
 /// Answer one request to an endpoint of a client protocol.
@@ -92,15 +108,16 @@ where
     let arrived = Instant::now();
     let (head, body) = request.into_parts();
     let body = read(body).await?;
-    let asked = Asked::find(&body, &endpoint)?;
+    let asked = Asked::find(&body, head.uri.path(), &endpoint)?;
     record.asked(&asked);
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
     record.route(&route);
-    let exchange = Exchange {
+    let mut exchange = Exchange {
         deadline: arrived + table.config.timeouts.total,
         random: gateway.clock.random(),
         sequence: route.sequence.fetch_add(1, Ordering::Relaxed),
-        reading: OnceCell::new(),
+        unable: Vec::new(),
+        read: OnceCell::new(),
         gateway,
         table,
         endpoint,
@@ -110,11 +127,16 @@ where
         asked,
         arrived,
     };
+    exchange.unable = able::judge(&exchange).await;
     let uncommitted = Uncommitted::begin();
     let mut history = Vec::new();
     loop {
         let step = match decide::next(&exchange, &history).await {
             Next::Attempt(step) => step,
+            Next::GiveUp(reason) if exchange.may_estimate(&history) => {
+                let reply = estimate::reply(&exchange).await.map_err(|fault| Refusal::gave_up_with(fault, &reason))?;
+                return Ok(HeldBack::estimate(reply).commit(uncommitted, record.take()));
+            }
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
         };
         // Even a sleep of nothing lasts until the timer's next millisecond.
@@ -146,21 +168,72 @@ where
     }
 }
 
-impl Asked {
-    fn find(body: &[u8], endpoint: &Endpoint) -> Result<Asked, Refusal> {
-        let wrong = |field: Option<&str>, text: String| Refusal::of(FaultKind::InvalidRequest, field, text);
-        let (model_field, stream_field) = (endpoint.model_field.as_str(), endpoint.stream_field.as_str());
-        let [model_at, stream_at] =
-            scan::fields(body, [model_field, stream_field]).map_err(|text| wrong(None, text))?;
-        let model_at = model_at.ok_or_else(|| wrong(Some(model_field), format!("`{model_field}` is missing")))?;
-        let model = scan::text(&body[model_at.clone()]).filter(|model| !model.is_empty() && model.len() <= 256);
-        let model = model
-            .ok_or_else(|| wrong(Some(model_field), format!("`{model_field}` must be a string of 1 to 256 letters")))?;
-        let stream = match stream_at.map(|at| &body[at]) {
-            None | Some(b"false" | b"null") => false,
-            Some(b"true") => true,
-            Some(_) => return Err(wrong(Some(stream_field), format!("`{stream_field}` must be true or false"))),
-        };
-        Ok(Asked { model, model_at, stream })
+impl Exchange {
+    /// The request in words that no provider owns; made when it is first needed.
+    pub async fn reading(&self) -> Result<&Reading, Fault> {
+        let read = self.read.get_or_init(|| async {
+            let no_codec = || fault(FaultKind::AdapterFailed, "the plugin has no client side");
+            let codec = self.endpoint.codec().ok_or_else(no_codec)?;
+            let reading = codec.read(&self.endpoint.operation, &self.body).await;
+            let mut reading = reading.map_err(|failed| {
+                fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {failed}", self.endpoint.plugin.name))
+            })??;
+            reading.request.stream = self.asked.stream;
+            reading.request.model.clone_from(&self.asked.model);
+            Ok(reading)
+        });
+        read.await.as_ref().map_err(Clone::clone)
     }
+
+    /// A count of tokens is never worth an error, unless the caller's own mistake is its reason.
+    fn may_estimate(&self, history: &[Failed]) -> bool {
+        let callers_own = |failed: &Failed| blame(failed.fault.kind) == Blame::Caller;
+        self.endpoint.operation == COUNT_TOKENS && !history.last().is_some_and(callers_own)
+    }
+}
+
+impl Asked {
+    fn find(body: &[u8], path: &str, endpoint: &Endpoint) -> Result<Asked, Refusal> {
+        let stream_field = match &endpoint.stream {
+            Streaming::Field(field) => field.as_str(),
+            Streaming::Never | Streaming::Always => "",
+        };
+        let mut names = vec![endpoint.model_field.as_str(), stream_field];
+        names.extend(endpoint.pinning_fields.iter().map(String::as_str));
+        let mut found = scan::fields(body, &names).map_err(|text| wrong(None, text))?.into_iter();
+        let (model_at, stream_at) = (found.next().flatten(), found.next().flatten());
+        let (model, model_at) = match endpoint.path.model(path) {
+            Some(model) => (decoded(model), None),
+            None => {
+                let field = endpoint.model_field.as_str();
+                let at = model_at.ok_or_else(|| wrong(Some(field), format!("`{field}` is missing")))?;
+                (scan::text(&body[at.clone()]), Some(at))
+            }
+        };
+        let model = model.filter(|model| !model.is_empty() && model.len() <= MODEL_BYTES_MAX);
+        let model = model.ok_or_else(|| {
+            let text = format!("the model's name must be a string of 1 to {MODEL_BYTES_MAX} letters");
+            wrong(Some(endpoint.model_field.as_str()).filter(|field| !field.is_empty()), text)
+        })?;
+        let stream = match (&endpoint.stream, stream_at.map(|at| &body[at])) {
+            (Streaming::Always, _) => true,
+            (Streaming::Never, _) | (_, None | Some(b"false" | b"null")) => false,
+            (_, Some(b"true")) => true,
+            _ => return Err(wrong(Some(stream_field), format!("`{stream_field}` must be true or false"))),
+        };
+        let set = |at: &Option<Range<usize>>| at.clone().is_some_and(|at| !matches!(&body[at], b"null" | b"false"));
+        let pinned = endpoint.pinning_fields.iter().zip(found).find(|(_, at)| set(at)).map(|(field, _)| field.clone());
+        let marked = MARKS.iter().any(|mark| memmem::find(body, mark).is_some());
+        Ok(Asked { model, model_at, stream, pinned, marked })
+    }
+}
+
+fn wrong(field: Option<&str>, text: String) -> Refusal {
+    Refusal::of(FaultKind::InvalidRequest, field, text)
+}
+
+/// A model's name in a path. Nothing that could lead out of its place in another path.
+fn decoded(model: &str) -> Option<String> {
+    let model = percent_decode_str(model).decode_utf8().ok()?.into_owned();
+    (!model.contains("..") && !model.contains(|letter: char| letter.is_control())).then_some(model)
 }

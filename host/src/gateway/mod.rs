@@ -1,11 +1,16 @@
 //! The heart: one request from its first byte in to its last byte out. Read `exchange.rs` first.
 
+mod able;
 mod attempt;
 mod commit;
 mod control;
 mod decide;
+mod endpoint;
+mod estimate;
 mod exchange;
+mod media;
 mod outgoing;
+mod provider;
 mod record;
 mod refusal;
 mod relay;

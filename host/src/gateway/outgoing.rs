@@ -1,16 +1,20 @@
 //! What is sent to a provider: the caller's own bytes where it speaks the provider's protocol, a translation where not.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::Request;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::exchange::Exchange;
-use super::table::{Provider, Target};
+use super::media;
+use super::provider::{Access, Adapter};
+use super::table::Target;
 use crate::plugin::PluginFault;
-use crate::plugin::bindings::client_protocol;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-use crate::plugin::bindings::provider::{Auth, Call, Framing};
-use crate::upstream::Pieces;
+use crate::plugin::bindings::provider::{Call, Framing, HeaderAuth};
+use crate::upstream::frame::content_types;
+use crate::upstream::{Pieces, sign};
 
 /// Headers that an adapter may not set: they are the connection's, or carry keys.
 const HOST_HEADERS: &[&str] = &[
@@ -30,11 +34,13 @@ const HOST_HEADERS: &[&str] = &[
     "upgrade",
     "x-api-key",
     "api-key",
+    "x-goog-api-key",
 ];
 
 /// A request to a provider.
 pub struct Outgoing {
     pub request: Request<Pieces>,
+    pub adapter: Arc<Adapter>,
     pub framing: Framing,
     /// Names of the caller's fields that this provider's protocol cannot say.
     pub dropped: Vec<String>,
@@ -46,61 +52,80 @@ impl Outgoing {
     /// # Errors
     /// Why this target cannot be asked.
     pub async fn build(exchange: &Exchange, target: &Target) -> Result<Outgoing, Fault> {
-        let provider = &*target.provider;
+        let endpoint = &exchange.endpoint;
+        let adapter = target.provider.adapter(&endpoint.protocol, &endpoint.operation);
+        let adapter = adapter.ok_or_else(|| {
+            let text = format!("its adapter has no operation `{}`", endpoint.operation);
+            super::refusal::fault(FaultKind::Unsupported, text)
+        })?;
         let model = target.model(&exchange.asked.model);
-        if provider.description.protocol == exchange.endpoint.protocol {
-            forward(exchange, provider, model).await
-        } else {
-            translate(exchange, provider, model).await
+        let same = adapter.description.protocol == endpoint.protocol;
+        // What another provider sealed would be refused: then even the same protocol is said anew, without it.
+        if same && !(exchange.asked.marked && exchange.reading().await.is_ok()) {
+            return forward(exchange, adapter, model).await;
         }
+        let mut outgoing = translate(exchange, adapter, model).await?;
+        if same {
+            outgoing.translating = None;
+        }
+        Ok(outgoing)
     }
 }
 
-async fn forward(exchange: &Exchange, provider: &Provider, model: &str) -> Result<Outgoing, Fault> {
-    let codec = provider.codec().ok_or_else(no_codec)?;
+async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Result<Outgoing, Fault> {
+    let codec = adapter.codec().ok_or_else(no_codec)?;
     let operation = &exchange.endpoint.operation;
-    let call = codec.forward(&provider.settings, operation, model, exchange.asked.stream).await;
-    let call = call.map_err(|fault| adapter_failed(provider, &fault))??;
+    let call = codec.forward(&adapter.settings, operation, model, exchange.asked.stream).await;
+    let call = call.map_err(|fault| adapter_failed(adapter, &fault))??;
     let body = with_model(exchange, model);
-    let mut headers = forwarded(&exchange.head.headers, &provider.description.forwarded_headers);
-    let query = exchange.head.uri.query();
-    let framing = call.framing;
-    let request = request(provider, &call, query, &mut headers, body)?;
-    Ok(Outgoing { request, framing, dropped: Vec::new(), translating: None })
+    let mut headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
+    let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
+    let request = request(exchange, adapter, &call, &query, &mut headers, body).await?;
+    Ok(Outgoing {
+        request,
+        adapter: Arc::clone(adapter),
+        framing: call.framing,
+        dropped: Vec::new(),
+        translating: None,
+    })
 }
 
-async fn translate(exchange: &Exchange, provider: &Provider, model: &str) -> Result<Outgoing, Fault> {
-    let reading = exchange.reading.get_or_init(|| read(exchange)).await.as_ref().map_err(Clone::clone)?;
-    let mut asked = reading.request.clone();
-    asked.model = model.to_owned();
-    let codec = provider.codec().ok_or_else(no_codec)?;
+async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Result<Outgoing, Fault> {
+    let reading = exchange.reading().await?;
+    let by_url = !adapter.description.media_urls && media::has_urls(&reading.request);
+    let mut asked = match by_url {
+        true => media::fetched(exchange, &reading.request).await?,
+        false => reading.request.clone(),
+    };
+    model.clone_into(&mut asked.model);
+    let codec = adapter.codec().ok_or_else(no_codec)?;
     let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
-    let encoded = codec.encode(&provider.settings, operation, &asked, size).await;
-    let encoded = encoded.map_err(|fault| adapter_failed(provider, &fault))??;
+    let facts = exchange.table.config.facts.of(model).told();
+    let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
+    let encoded = encoded.map_err(|fault| adapter_failed(adapter, &fault))?;
+    let encoded = encoded.map_err(|mut fault| {
+        if by_url && exchange.table.fetcher.is_none() && fault.kind == FaultKind::Unsupported {
+            fault.message += " (the gateway may fetch media by URL if its configuration says `[fetch] media = true`)";
+        }
+        fault
+    })?;
     let body = Pieces::new([Bytes::from(encoded.body)]);
-    let request = request(provider, &encoded.call, None, &mut HeaderMap::new(), body)?;
-    let (framing, dropped) = (encoded.call.framing, encoded.dropped);
-    Ok(Outgoing { request, framing, dropped, translating: Some(reading.memory.clone()) })
-}
-
-async fn read(exchange: &Exchange) -> Result<client_protocol::Reading, Fault> {
-    let codec = exchange.endpoint.codec().ok_or_else(no_codec)?;
-    // No plugin ever sees what may be a key.
-    let headers: Vec<client_protocol::Header> = Vec::new();
-    let reading = codec.read(&exchange.endpoint.operation, &headers, &exchange.body).await;
-    reading.map_err(|fault| {
-        let text = format!("the plugin `{}` failed: {fault}", exchange.endpoint.plugin.name);
-        super::refusal::fault(FaultKind::AdapterFailed, text)
-    })?
+    let request = request(exchange, adapter, &encoded.call, "", &mut HeaderMap::new(), body).await?;
+    Ok(Outgoing {
+        request,
+        adapter: Arc::clone(adapter),
+        framing: encoded.call.framing,
+        dropped: encoded.dropped,
+        translating: Some(reading.memory.clone()),
+    })
 }
 
 /// The caller's body with the target's name for the model: the very same bytes when the names are equal.
 fn with_model(exchange: &Exchange, model: &str) -> Pieces {
     let body = &exchange.body;
-    if model == exchange.asked.model {
+    let Some(at) = exchange.asked.model_at.as_ref().filter(|_| model != exchange.asked.model) else {
         return Pieces::new([body.clone()]);
-    }
-    let at = &exchange.asked.model_at;
+    };
     let quoted = serde_json::Value::from(model).to_string();
     Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
 }
@@ -124,26 +149,36 @@ pub fn matches(name: &str, patterns: &[String]) -> bool {
     })
 }
 
-/// What the adapter said, checked, and the key that it never saw.
-fn request(
-    provider: &Provider,
+/// The caller's query, but for what the provider's protocol does not know: callers' keys can stand there.
+fn forwarded_query(query: Option<&str>, patterns: &[String]) -> String {
+    let kept = query.unwrap_or_default().split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !name.is_empty() && matches(name, patterns)
+    });
+    kept.collect::<Vec<_>>().join("&")
+}
+
+/// What the adapter said, checked, and the secret that it never saw.
+async fn request(
+    exchange: &Exchange,
+    adapter: &Adapter,
     call: &Call,
-    query: Option<&str>,
+    query: &str,
     headers: &mut HeaderMap,
     body: Pieces,
 ) -> Result<Request<Pieces>, Fault> {
     let nonsense = |text: String| {
         let fault = PluginFault::Nonsense(text);
-        provider.plugin.tally.note_fault(&fault);
-        adapter_failed(provider, &fault)
+        adapter.plugin.tally.note_fault(&fault);
+        adapter_failed(adapter, &fault)
     };
     if !call.path.starts_with('/') {
         return Err(nonsense(format!("the path `{}` does not begin with a slash", call.path)));
     }
     let joint = if call.path.contains('?') { '&' } else { '?' };
     let url = match query {
-        Some(query) => format!("{}{}{joint}{query}", provider.base_url, call.path),
-        None => format!("{}{}", provider.base_url, call.path),
+        "" => format!("{}{}", adapter.base_url, call.path),
+        query => format!("{}{}{joint}{query}", adapter.base_url, call.path),
     };
     for header in &call.headers {
         let lower = header.name.to_ascii_lowercase();
@@ -156,31 +191,40 @@ fn request(
         headers.entry(name).or_insert(value);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if call.framing == Framing::Sse { "text/event-stream" } else { "application/json" };
+    let (accept, _) = content_types(call.framing);
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    authorize(provider, headers)?;
     let mut request = Request::builder().method(call.method.as_str()).uri(&url).body(body);
     if let Ok(request) = &mut request {
         std::mem::swap(request.headers_mut(), headers);
     }
-    request.map_err(|error| nonsense(format!("{} {url}: {error}", call.method)))
+    let mut request = request.map_err(|error| nonsense(format!("{} {url}: {error}", call.method)))?;
+    authorize(exchange, adapter, &mut request).await?;
+    Ok(request)
 }
 
-fn authorize(provider: &Provider, headers: &mut HeaderMap) -> Result<(), Fault> {
-    let (Auth::Header(header), Some(key)) = (&provider.description.auth, &provider.key) else { return Ok(()) };
-    let unusable = || {
-        let text = format!("the adapter of provider `{}` asks for a header that cannot be sent", provider.name);
-        super::refusal::fault(FaultKind::AdapterFailed, text)
+async fn authorize(exchange: &Exchange, adapter: &Adapter, request: &mut Request<Pieces>) -> Result<(), Fault> {
+    let now = exchange.gateway.clock.unix();
+    let authorized = match &adapter.access {
+        Access::Open => Ok(()),
+        Access::Header(header, key) => sign::with_header(request, header, key),
+        Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, now),
+        Access::Google { scope, account, tokens } => {
+            let token = tokens.get(account, scope, &exchange.gateway.upstream, now).await;
+            let token = token.map_err(|text| {
+                super::refusal::fault(FaultKind::Authentication, format!("asking for an access token: {text}"))
+            })?;
+            let bearer = HeaderAuth { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() };
+            sign::with_header(request, &bearer, &token)
+        }
     };
-    let name = HeaderName::try_from(&header.name).map_err(|_| unusable())?;
-    let mut value = HeaderValue::try_from(format!("{}{}", header.prefix, key.reveal())).map_err(|_| unusable())?;
-    value.set_sensitive(true);
-    headers.insert(name, value);
-    Ok(())
+    authorized.map_err(|text| {
+        let text = format!("provider `{}` cannot be shown who asks: {text}", adapter.provider);
+        super::refusal::fault(FaultKind::AdapterFailed, text)
+    })
 }
 
-pub fn adapter_failed(provider: &Provider, fault: &PluginFault) -> Fault {
-    let text = format!("the adapter `{}` failed: {fault}", provider.plugin.name);
+pub fn adapter_failed(adapter: &Adapter, fault: &PluginFault) -> Fault {
+    let text = format!("the adapter `{}` failed: {fault}", adapter.plugin.name);
     super::refusal::fault(FaultKind::AdapterFailed, text)
 }
 

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::commit::Facts;
 use super::decide::Step;
 use super::exchange::{Asked, Exchange};
-use super::table::{Endpoint, Route};
+use super::endpoint::Endpoint;
+use super::table::Route;
 use crate::clock::Clock;
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::Fault;
@@ -29,6 +30,7 @@ struct Line {
     target: String,
     reason: String,
     dropped: Vec<String>,
+    estimated: bool,
     first_token: Option<Duration>,
     usage: Option<Usage>,
     outcome: Outcome,
@@ -55,6 +57,7 @@ impl Record {
             target: String::new(),
             reason: String::new(),
             dropped: Vec::new(),
+            estimated: false,
             first_token: None,
             usage: None,
             outcome: Outcome::CallerLeft,
@@ -98,6 +101,7 @@ impl Record {
         self.note(|line| {
             line.target.clone_from(&facts.target);
             line.dropped.clone_from(&facts.dropped);
+            line.estimated = facts.estimated;
             line.first_token = Some(line.arrived.elapsed());
             line.usage = facts.usage;
         });
@@ -135,6 +139,7 @@ impl Record {
         tell("x-pointsman-attempts", &line.attempts.to_string());
         tell("x-pointsman-policy", &line.policy);
         tell("x-pointsman-dropped", &line.dropped.join(", "));
+        tell("x-pointsman-estimated", if line.estimated { "input-tokens" } else { "" });
         headers
     }
 }

@@ -8,7 +8,8 @@ use hyper::{Response, StatusCode};
 use super::Body;
 use super::attempt::{Failed, RawReply};
 use super::exchange::Exchange;
-use super::table::{Endpoint, Table};
+use super::endpoint::Endpoint;
+use super::table::Table;
 use crate::health::{Blame, blame};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -47,6 +48,9 @@ impl Refusal {
             format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
         };
         let Some(last) = history.last() else {
+            if let Some(text) = nobody_can(exchange) {
+                return Refusal::of(FaultKind::Unsupported, exchange.asked.pinned.as_deref(), text);
+            }
             let retry_after_ms = soonest(exchange);
             let text = format!("no target was asked: {reason}");
             let fault = Fault { retry_after_ms, ..fault(FaultKind::Unavailable, text) };
@@ -68,6 +72,12 @@ impl Refusal {
         let retry_after_ms = soonest(exchange).or(telling.fault.retry_after_ms);
         let fault = Fault { message, retry_after_ms, ..telling.fault.clone() };
         Refusal { fault, raw: None, exhausted: true }
+    }
+
+    /// The same, when not even a guess was to be had.
+    pub fn gave_up_with(mut fault: Fault, reason: &str) -> Refusal {
+        fault.message = format!("{} ({reason})", fault.message);
+        Refusal { fault, raw: None, exhausted: false }
     }
 
     /// The reply. If the caller's protocol's plugin fails, a plain error.
@@ -117,6 +127,16 @@ pub fn plain(kind: &str, message: &str) -> Bytes {
     serde_json::json!({ "type": "error", "error": { "type": kind, "message": message, "code": kind } })
         .to_string()
         .into()
+}
+
+/// Why no target of the route can serve the request, if that is so.
+fn nobody_can(exchange: &Exchange) -> Option<String> {
+    let told = exchange.route.targets.iter().zip(&exchange.unable).map(|(target, reason)| {
+        let model = target.model(&exchange.asked.model);
+        reason.as_ref().map(|reason| format!("{}/{model}: {reason}", target.provider.name))
+    });
+    let told: Option<Vec<String>> = told.collect();
+    told.map(|told| format!("no target can serve this request: {}", told.join("; ")))
 }
 
 /// Milliseconds until some target is ready again.

@@ -18,7 +18,7 @@ use super::record::Record;
 use super::refusal::fault;
 use super::rename::Rename;
 use super::reply::{Batch, Reply};
-use super::table::Endpoint;
+use super::endpoint::Endpoint;
 use crate::health::Running;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -180,8 +180,8 @@ impl Writer {
     }
 }
 
-fn raw(frames: &[crate::upstream::sse::Event], rename: Option<&Rename>) -> Bytes {
-    let bytes = |frame: &crate::upstream::sse::Event| match rename {
+fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>) -> Bytes {
+    let bytes = |frame: &crate::upstream::Frame| match rename {
         Some(rename) => rename.event(frame),
         None => frame.raw.clone(),
     };

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 use super::scan;
-use crate::upstream::sse::Event;
+use crate::upstream::Frame;
 
 /// Which fields to change, and to what.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Rename {
     }
 
     /// One event of a stream.
-    pub fn event(&self, event: &Event) -> Bytes {
+    pub fn event(&self, event: &Frame) -> Bytes {
         let Some(data) = &event.data else { return event.raw.clone() };
         let renamed = self.json(data);
         if renamed == *data {
@@ -75,7 +75,7 @@ mod tests {
         let mut framer = Framer::default();
         framer.push(stream.as_bytes());
         let mut out = Vec::new();
-        while let Some(event) = framer.next_event().expect("small") {
+        while let Some(event) = framer.next_frame().expect("small") {
             out.extend_from_slice(&rename.event(&event));
         }
         String::from_utf8(out).expect("text")

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use super::outgoing::adapter_failed;
 use super::refusal::fault;
-use super::table::Provider;
+use super::provider::Adapter;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::Frame;
-use crate::upstream::sse::{Event, Framer};
+use crate::upstream::{Frame as Piece, Framer};
 
 /// Bytes that are put into one batch when more are waiting.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -26,10 +26,10 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct Reply {
     incoming: Incoming,
     framer: Framer,
-    provider: Arc<Provider>,
+    adapter: Arc<Adapter>,
     operation: String,
     memory: Vec<u8>,
-    queue: VecDeque<Event>,
+    queue: VecDeque<Piece>,
     /// No more bytes will come, and why.
     ended: Option<Ended>,
 }
@@ -43,7 +43,7 @@ enum Ended {
 #[derive(Default)]
 pub struct Batch {
     /// As they stood on the wire.
-    pub frames: Vec<Event>,
+    pub frames: Vec<Piece>,
     pub events: Vec<chat::Event>,
     /// A failure is known to follow at once. It comes as an event of its own in the next batch.
     pub failing: Option<Fault>,
@@ -81,9 +81,9 @@ impl Batch {
 }
 
 impl Reply {
-    pub fn new(incoming: Incoming, provider: Arc<Provider>, operation: String) -> Reply {
-        let (framer, memory, queue) = (Framer::default(), Vec::new(), VecDeque::new());
-        Reply { incoming, framer, provider, operation, memory, queue, ended: None }
+    pub fn new(incoming: Incoming, framer: Framer, adapter: Arc<Adapter>, operation: String) -> Reply {
+        let (memory, queue) = (Vec::new(), VecDeque::new());
+        Reply { incoming, framer, adapter, operation, memory, queue, ended: None }
     }
 
     /// The next batch; after one that is finished or failed there is none. Failures are events: a broken connection and a
@@ -91,7 +91,7 @@ impl Reply {
     pub async fn next(&mut self) -> Batch {
         loop {
             if !self.queue.is_empty() {
-                let frames: Vec<Event> = self.queue.drain(..).collect();
+                let frames: Vec<Piece> = self.queue.drain(..).collect();
                 return self.decode(frames).await;
             }
             if let Some(ended) = &self.ended {
@@ -129,7 +129,7 @@ impl Reply {
             }
         }
         loop {
-            match self.framer.next_event() {
+            match self.framer.next_frame() {
                 Ok(Some(event)) => self.queue.push_back(event),
                 Ok(None) => break,
                 Err(text) => {
@@ -138,9 +138,12 @@ impl Reply {
                 }
             }
         }
+        if matches!(self.ended, Some(Ended::Cleanly)) {
+            self.queue.extend(self.framer.last_frame());
+        }
     }
 
-    async fn decode(&mut self, frames: Vec<Event>) -> Batch {
+    async fn decode(&mut self, frames: Vec<Piece>) -> Batch {
         let before = self.memory.clone();
         let batch = self.decode_all(frames, false).await;
         if batch.frames.len() < 2 || batch.fault().is_none() {
@@ -182,7 +185,7 @@ impl Reply {
         batch
     }
 
-    async fn decode_all(&mut self, frames: Vec<Event>, ended: bool) -> Batch {
+    async fn decode_all(&mut self, frames: Vec<Piece>, ended: bool) -> Batch {
         let given: Vec<Frame> = frames
             .iter()
             .filter(|event| event.data.is_some())
@@ -191,7 +194,7 @@ impl Reply {
         if given.is_empty() && !ended {
             return Batch { frames, ..Batch::default() };
         }
-        let Some(codec) = self.provider.codec() else {
+        let Some(codec) = self.adapter.codec() else {
             return Batch::failed(fault(FaultKind::AdapterFailed, "the plugin is not an adapter"));
         };
         match codec.decode(&self.operation, true, &self.memory, &given, ended).await {
@@ -199,7 +202,7 @@ impl Reply {
                 self.memory = decoded.memory;
                 Batch { frames, events: decoded.events, failing: None }
             }
-            Err(fault) => Batch::failed(adapter_failed(&self.provider, &fault)),
+            Err(fault) => Batch::failed(adapter_failed(&self.adapter, &fault)),
         }
     }
 

@@ -14,8 +14,8 @@ const DEPTH_MAX: u32 = 128;
 ///
 /// # Errors
 /// Says what is not JSON and where, or which of the fields stands there twice: two readers could take different ones.
-pub fn fields<const N: usize>(json: &[u8], names: [&str; N]) -> Result<[Option<Range<usize>>; N], String> {
-    let mut found = [const { None }; N];
+pub fn fields(json: &[u8], names: &[&str]) -> Result<Vec<Option<Range<usize>>>, String> {
+    let mut found = vec![None; names.len()];
     let mut scan = Scan { json, at: 0 };
     scan.expect(b'{', "the body must be a JSON object")?;
     if scan.peek() == Some(b'}') {
@@ -50,11 +50,10 @@ pub fn value_at(json: &[u8], path: &str) -> Option<Range<usize>> {
         Some((outer, inner)) => (outer, Some(inner)),
         None => (path, None),
     };
-    let [value] = fields(json, [outer]).ok()?;
-    let value = value?;
+    let value = fields(json, &[outer]).ok()?.pop()??;
     let Some(inner) = inner else { return Some(value) };
-    let [within] = fields(&json[value.clone()], [inner]).ok()?;
-    within.map(|within| value.start + within.start..value.start + within.end)
+    let within = fields(&json[value.clone()], &[inner]).ok()?.pop()??;
+    Some(value.start + within.start..value.start + within.end)
 }
 
 /// A JSON string's text.
@@ -180,8 +179,8 @@ mod tests {
     use super::*;
 
     fn model(json: &str) -> Result<Option<String>, String> {
-        let [model] = fields(json.as_bytes(), ["model"])?;
-        Ok(model.map(|model| json[model].to_owned()))
+        let mut found = fields(json.as_bytes(), &["model"])?;
+        Ok(found.remove(0).map(|model| json[model].to_owned()))
     }
 
     #[test]
@@ -240,7 +239,7 @@ mod tests {
             let value = Value::Object(fields_.into_iter().collect());
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.expect("JSON");
             let parsed: Value = serde_json::from_str(&text).expect("JSON");
-            let found = fields(text.as_bytes(), ["model", "stream"]).expect("an object");
+            let found = fields(text.as_bytes(), &["model", "stream"]).expect("an object");
             for (span, name) in found.into_iter().zip(["model", "stream"]) {
                 let scanned: Option<Value> = span.map(|span| serde_json::from_str(&text[span]).expect("a value"));
                 prop_assert_eq!(scanned.as_ref(), parsed.get(name));
@@ -250,8 +249,8 @@ mod tests {
         /// And on no bytes at all does it panic.
         #[test]
         fn takes_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64), mutated in "[{}\\[\\]\":,a1\\\\ ]{0,40}") {
-            let _ = fields(&bytes, ["model"]);
-            let _ = fields(mutated.as_bytes(), ["model"]);
+            let _ = fields(&bytes, &["model"]);
+            let _ = fields(mutated.as_bytes(), &["model"]);
         }
     }
 }

@@ -9,11 +9,12 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use hyper::Method;
 use pointsman_bundle::BUNDLED;
 
-use crate::config::{self, Config, Pattern, Secret};
-use crate::plugin::bindings::client_protocol::Endpoint as Described;
+use super::endpoint::Endpoint;
+use super::provider::Provider;
+use crate::config::{self, Config, Pattern};
 use crate::plugin::bindings::policy::Attribute;
-use crate::plugin::bindings::provider;
-use crate::plugin::{self, Codec, Kind, Plugin, Policy, RouteTarget};
+use crate::plugin::{self, Kind, Plugin, Policy, RouteTarget};
+use crate::upstream::fetch::Fetcher;
 
 /// See the module.
 pub struct Table {
@@ -21,6 +22,8 @@ pub struct Table {
     pub slots: BTreeMap<String, Slot>,
     pub endpoints: Vec<Arc<Endpoint>>,
     pub routes: Vec<Arc<Route>>,
+    /// Absent: media is not fetched.
+    pub fetcher: Option<Fetcher>,
 }
 
 /// A name under which versions of a plugin follow each other.
@@ -46,18 +49,6 @@ impl Slot {
     }
 }
 
-/// Where callers of one protocol ask for one operation.
-pub struct Endpoint {
-    pub method: Method,
-    pub path: String,
-    pub operation: String,
-    pub model_field: String,
-    pub stream_field: String,
-    pub protocol: String,
-    /// Has a client side.
-    pub plugin: Arc<Plugin>,
-}
-
 /// What happens to the requests for some models.
 pub struct Route {
     pub pattern: Pattern,
@@ -74,18 +65,6 @@ pub struct Target {
     pub model: Option<String>,
 }
 
-/// A provider as configured.
-pub struct Provider {
-    pub name: String,
-    pub base_url: String,
-    pub key: Option<Secret>,
-    /// JSON.
-    pub settings: String,
-    /// Has a provider side.
-    pub plugin: Arc<Plugin>,
-    pub description: provider::Description,
-}
-
 impl Table {
     /// # Errors
     /// What does not fit together.
@@ -97,8 +76,8 @@ impl Table {
         let endpoints = endpoints(&slots)?;
         let mut providers = BTreeMap::new();
         for (name, provider) in &config.providers {
-            let plugin = &slots.get(&provider.adapter).ok_or_else(|| anyhow!("no plugin `{}`", provider.adapter))?.live;
-            providers.insert(name.as_str(), Arc::new(Provider::new(name, provider, plugin)?));
+            let opened = Provider::open(name, provider, &slots).await;
+            providers.insert(name.as_str(), Arc::new(opened.with_context(|| format!("providers.{name}"))?));
         }
         let mut routes = Vec::new();
         for model in &config.models {
@@ -107,12 +86,13 @@ impl Table {
             let route = Route::open(model, &slots, &providers, sequence).await;
             routes.push(Arc::new(route.with_context(|| format!("models.\"{}\"", model.pattern))?));
         }
-        Ok(Table { config, slots, endpoints, routes })
+        let fetcher = config.fetch.clone().map(Fetcher::new).transpose()?;
+        Ok(Table { config, slots, endpoints, routes, fetcher })
     }
 
     /// The endpoint at this path.
     pub fn endpoint(&self, method: &Method, path: &str) -> Option<&Arc<Endpoint>> {
-        self.endpoints.iter().find(|endpoint| endpoint.path == path && endpoint.method == method)
+        self.endpoints.iter().find(|endpoint| endpoint.path.fits(path) && endpoint.method == method)
     }
 
     /// The route that fits a model's name best.
@@ -122,41 +102,6 @@ impl Table {
             .filter_map(|route| route.pattern.fits(model).map(|fit| (fit, route)))
             .max_by_key(|(fit, _)| *fit)
             .map(|(_, route)| route)
-    }
-}
-
-impl Endpoint {
-    pub fn codec(&self) -> Option<&Codec> {
-        self.plugin.codec.as_ref()
-    }
-}
-
-impl Provider {
-    fn new(name: &str, config: &config::Provider, plugin: &Arc<Plugin>) -> anyhow::Result<Provider> {
-        let description = plugin.codec.as_ref().and_then(|codec| codec.provider_description.clone());
-        let description = description.ok_or_else(|| {
-            anyhow!("providers.{name}: the plugin `{}` is a {}, not a provider adapter", plugin.name, plugin.kind)
-        })?;
-        let default = || description.default_base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-        let base_url = config.base_url.clone().or_else(default);
-        let base_url =
-            base_url.ok_or_else(|| anyhow!("providers.{name}: its adapter has no default: give a `base_url`"))?;
-        ensure!(
-            config.key.is_some() || config.base_url.is_some() || description.auth == provider::Auth::None,
-            "providers.{name}: it needs a `key`, such as key = \"${{ENV_VARIABLE}}\""
-        );
-        Ok(Provider {
-            name: name.to_owned(),
-            base_url,
-            key: config.key.clone(),
-            settings: config.settings.clone(),
-            plugin: Arc::clone(plugin),
-            description,
-        })
-    }
-
-    pub fn codec(&self) -> Option<&Codec> {
-        self.plugin.codec.as_ref()
     }
 }
 
@@ -218,23 +163,6 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
         }
     }
     Ok(endpoints)
-}
-
-impl Endpoint {
-    fn new(described: &Described, protocol: &str, plugin: &Arc<Plugin>) -> anyhow::Result<Endpoint> {
-        let method = Method::from_bytes(described.method.as_bytes());
-        let method = method.with_context(|| format!("the plugin `{}`: method `{}`", plugin.name, described.method))?;
-        ensure!(described.path.starts_with('/'), "the plugin `{}`: the path `{}`", plugin.name, described.path);
-        Ok(Endpoint {
-            method,
-            path: described.path.clone(),
-            operation: described.operation.clone(),
-            model_field: described.model_field.clone(),
-            stream_field: described.stream_field.clone(),
-            protocol: protocol.to_owned(),
-            plugin: Arc::clone(plugin),
-        })
-    }
 }
 
 /// The plugins for a configuration: built in, from its files, and what operators loaded before.

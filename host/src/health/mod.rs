@@ -73,6 +73,7 @@ impl Health {
         let retry_after_ms = state.retry_after.map_or(0, millis);
         let ready_in_ms = state.breaker.ready_at(now).map_or(0, |at| millis(at).max(1)).max(retry_after_ms);
         TargetState {
+            able: true,
             circuit: state.breaker.circuit(now),
             ready_in_ms,
             retry_after_ms,

@@ -21,8 +21,6 @@ pub struct Codec {
     client: Option<client::GuestIndices>,
     pool: Pool<Exports>,
     tally: Arc<Tally>,
-    /// What the provider side says of itself.
-    pub provider_description: Option<provider::Description>,
     /// What the client side says of itself.
     pub client_description: Option<client::Description>,
 }
@@ -46,21 +44,20 @@ impl Codec {
             client: client.then(|| client::GuestIndices::new(pre)).transpose().map_err(misfit)?,
             pool: Pool::new(),
             tally,
-            provider_description: None,
             client_description: None,
         };
         let mut instance = codec.instantiate().await.map_err(|error| anyhow!("starting it failed: {error}"))?;
         let described = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
         if let Some(guest) = &instance.exports.provider {
-            let description = guest.call_describe(&mut instance.store).await;
-            let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
-            check_paths(&description.reply_model)?;
-            codec.provider_description = Some(description);
+            // It may want settings, and say so; but it must answer.
+            let description = guest.call_describe(&mut instance.store, &"{}".to_owned()).await;
+            description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?.ok();
         }
         if let Some(guest) = &instance.exports.client {
             let description = guest.call_describe(&mut instance.store).await;
             let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
             ensure!(!description.endpoints.is_empty(), "its client protocol has no endpoint");
+            description.endpoints.iter().try_for_each(check_endpoint)?;
             codec.client_description = Some(description);
         }
         codec.pool.give(instance);
@@ -93,16 +90,32 @@ impl Codec {
         Ok(instance)
     }
 
+    /// What the provider side says of itself with these settings.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, or with the plugin.
+    pub async fn describe(&self, settings: &Json) -> anyhow::Result<provider::Description> {
+        let failed = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
+        let mut instance = self.take(0).await.map_err(failed)?;
+        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider).map_err(failed)?;
+        let result = guest.call_describe(&mut instance.store, settings).await;
+        let described = self.tally.note(self.pool.finish(instance, result)).map_err(failed)?;
+        let description = described.map_err(|text| anyhow!("its adapter refuses the settings: {text}"))?;
+        check_paths(&description.reply_model)?;
+        Ok(description)
+    }
+
     pub async fn encode(
         &self,
         settings: &Json,
         operation: &str,
         request: &Request,
+        facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
         let mut instance = self.take(body_bytes).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_encode(&mut instance.store, settings, operation, request).await;
+        let result = guest.call_encode(&mut instance.store, settings, operation, request, facts).await;
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -149,12 +162,11 @@ impl Codec {
     pub async fn read(
         &self,
         operation: &str,
-        headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
         let mut instance = self.take(body.len()).await?;
         let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_read(&mut instance.store, operation, headers, body).await;
+        let result = guest.call_read(&mut instance.store, operation, body).await;
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -186,6 +198,15 @@ fn no_provider() -> PluginFault {
 
 fn no_client() -> PluginFault {
     PluginFault::Nonsense("it has no client side".to_owned())
+}
+
+fn check_endpoint(endpoint: &client::Endpoint) -> anyhow::Result<()> {
+    let client::Endpoint { method, path, model_field, .. } = endpoint;
+    ensure!(path.starts_with('/'), "its endpoint `{method} {path}`: a path begins with a slash");
+    let places = path.matches("{model}").count();
+    let well = if model_field.is_empty() { places == 1 } else { places == 0 };
+    ensure!(well, "its endpoint `{method} {path}`: the model stands in the path as {{model}}, or in `model-field`");
+    Ok(())
 }
 
 fn check_paths(paths: &[String]) -> anyhow::Result<()> {

@@ -20,8 +20,9 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respon
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
         return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
-    if !table.config.server.caller_keys.is_empty() && !may_pass(request.headers(), &table.config.server.caller_keys) {
-        let message = "this gateway needs a key: send it as `Authorization: Bearer …` or `x-api-key`";
+    if !table.config.server.caller_keys.is_empty() && !may_pass(&request, &table.config.server.caller_keys) {
+        let message = "this gateway needs a key: send it as your client sends its provider's, for example as \
+                       `Authorization: Bearer …`";
         return error(StatusCode::UNAUTHORIZED, "authentication_error", message);
     }
     if let Some(endpoint) = table.endpoint(request.method(), path) {
@@ -30,6 +31,8 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respon
     }
     match (request.method(), path) {
         (&Method::GET, "/v1/models") => json(StatusCode::OK, &models(&table)),
+        (&Method::GET, "/v1beta/models") => json(StatusCode::OK, &gemini_models(&table)),
+        (&Method::GET, path) if path.starts_with("/v1/models/") => one_model(&table, &path["/v1/models/".len()..]),
         _ => unknown(&table, request.method(), path),
     }
 }
@@ -37,7 +40,7 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respon
 fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
     let there: Vec<String> =
         table.endpoints.iter().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).collect();
-    let status = match table.endpoints.iter().any(|endpoint| endpoint.path == path) {
+    let status = match table.endpoints.iter().any(|endpoint| endpoint.path.fits(path)) {
         true => StatusCode::METHOD_NOT_ALLOWED,
         false => StatusCode::NOT_FOUND,
     };
@@ -47,24 +50,51 @@ fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
 
 /// The configured names, in a shape that both families' clients read. Patterns are not names.
 fn models(table: &Table) -> serde_json::Value {
-    let names = table.routes.iter().map(|route| route.pattern.to_string()).filter(|name| !name.ends_with('*'));
-    let data: Vec<_> = names
-        .map(|name| {
-            serde_json::json!({
-                "id": name, "object": "model", "created": 0, "owned_by": "pointsman",
-                "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z",
-            })
-        })
-        .collect();
+    let data: Vec<_> = names(table).map(|name| model(&name)).collect();
     let end = |model: Option<&serde_json::Value>| model.map_or(serde_json::Value::Null, |model| model["id"].clone());
     serde_json::json!({
         "object": "list", "has_more": false, "first_id": end(data.first()), "last_id": end(data.last()), "data": data,
     })
 }
 
-fn may_pass(headers: &HeaderMap, keys: &[Secret]) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let shown = text("x-api-key").or_else(|| bearer(headers));
+fn names(table: &Table) -> impl Iterator<Item = String> {
+    table.routes.iter().map(|route| route.pattern.to_string()).filter(|name| !name.ends_with('*'))
+}
+
+fn model(name: &str) -> serde_json::Value {
+    serde_json::json!({
+        "id": name, "object": "model", "created": 0, "owned_by": "pointsman",
+        "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z",
+    })
+}
+
+/// Any name that a route would answer is a model.
+fn one_model(table: &Table, name: &str) -> Response<Body> {
+    match table.route(name) {
+        Some(_) => json(StatusCode::OK, &model(name)),
+        None => error(StatusCode::NOT_FOUND, "not_found_error", "no such model is configured"),
+    }
+}
+
+/// The same for Gemini's clients.
+fn gemini_models(table: &Table) -> serde_json::Value {
+    let methods = ["generateContent", "streamGenerateContent", "countTokens"];
+    let model = |name: String| {
+        serde_json::json!({
+            "name": format!("models/{name}"), "displayName": name, "supportedGenerationMethods": methods,
+        })
+    };
+    serde_json::json!({ "models": names(table).map(model).collect::<Vec<_>>() })
+}
+
+/// Each family of clients shows its key in a way of its own.
+fn may_pass<B>(request: &Request<B>, keys: &[Secret]) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let headers = ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(text);
+    let shown = headers.or_else(|| bearer(request.headers())).or_else(|| {
+        let mut pairs = request.uri().query()?.split('&');
+        pairs.find_map(|pair| pair.strip_prefix("key="))
+    });
     shown.is_some_and(|shown| keys.iter().fold(false, |passes, key| passes | same(shown, key)))
 }
 

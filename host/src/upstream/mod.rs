@@ -1,8 +1,16 @@
-//! Bytes out: connections to providers, and the cutting of their streamed replies into events.
+//! Bytes out: connections to providers, who they think we are, and the cutting of their replies into frames.
 
+mod aws;
 mod client;
+pub mod fetch;
+pub mod frame;
+mod google;
+mod lines;
 mod pieces;
+pub mod sign;
 pub mod sse;
 
 pub use client::Client;
+pub use google::Tokens;
+pub use frame::{Frame, Framer};
 pub use pieces::Pieces;

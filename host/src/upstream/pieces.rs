@@ -16,6 +16,14 @@ impl Pieces {
     pub fn new(pieces: impl IntoIterator<Item = Bytes>) -> Self {
         Pieces(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
     }
+
+    /// All of it in one piece, for a signature.
+    pub fn joined(&self) -> Bytes {
+        match self.0.len() {
+            1 => self.0[0].clone(),
+            _ => self.0.iter().flatten().copied().collect(),
+        }
+    }
 }
 
 impl Body for Pieces {

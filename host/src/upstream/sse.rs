@@ -3,23 +3,10 @@
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use memchr::memchr2;
 
-/// An event larger than this is refused: the provider has gone mad.
-pub const EVENT_BYTES_MAX: usize = 8 << 20;
-
-/// One event, as it stood on the wire and as it reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// All its bytes, the blank line included.
-    pub raw: Bytes,
-    pub name: Option<String>,
-    /// Its `data` lines, joined by line feeds. Absent for a comment, or an event without data.
-    pub data: Option<Bytes>,
-    /// Where `data` begins in `raw`, when it is one line there.
-    pub data_at: Option<usize>,
-}
+use super::frame::{FRAME_BYTES_MAX, Frame};
 
 /// Cuts a stream of bytes into events.
 #[derive(Debug, Default)]
@@ -49,8 +36,8 @@ impl Framer {
     /// The next whole event.
     ///
     /// # Errors
-    /// When an event is larger than [`EVENT_BYTES_MAX`].
-    pub fn next_event(&mut self) -> Result<Option<Event>, String> {
+    /// When an event is larger than [`FRAME_BYTES_MAX`].
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, String> {
         while let Some((end, next)) = self.line_end() {
             let line = Line { from: self.scanned, to: end };
             self.scanned = next;
@@ -64,8 +51,8 @@ impl Framer {
                 return Ok(Some(self.finish()));
             }
         }
-        if self.buffer.len() > EVENT_BYTES_MAX {
-            return Err(format!("one event of the stream has more than {EVENT_BYTES_MAX} bytes"));
+        if self.buffer.len() > FRAME_BYTES_MAX {
+            return Err(format!("one event of the stream has more than {FRAME_BYTES_MAX} bytes"));
         }
         Ok(None)
     }
@@ -83,10 +70,10 @@ impl Framer {
         }
     }
 
-    fn finish(&mut self) -> Event {
+    fn finish(&mut self) -> Frame {
         let raw = self.buffer.split_to(self.scanned).freeze();
         self.scanned = 0;
-        let mut event = Event { raw: raw.clone(), name: None, data: None, data_at: None };
+        let mut event = Frame { raw: raw.clone(), name: None, data: None, data_at: None };
         let mut data_lines = 0;
         for line in std::mem::take(&mut self.lines) {
             let Some((field, at)) = field(&raw, &line) else { continue };
@@ -125,12 +112,12 @@ fn field<'a>(raw: &'a [u8], line: &Line) -> Option<(&'a [u8], usize)> {
 mod tests {
     use super::*;
 
-    fn events(stream: &[u8], chunk: usize) -> Vec<Event> {
+    fn events(stream: &[u8], chunk: usize) -> Vec<Frame> {
         let mut framer = Framer::default();
         let mut events = Vec::new();
         for bytes in stream.chunks(chunk) {
             framer.push(bytes);
-            while let Some(event) = framer.next_event().expect("small events") {
+            while let Some(event) = framer.next_frame().expect("small events") {
                 events.push(event);
             }
         }
@@ -168,7 +155,7 @@ mod tests {
     fn an_event_without_an_end_is_refused_when_it_grows_too_large() {
         let mut framer = Framer::default();
         framer.push(b"data: ");
-        framer.push(&vec![b'x'; EVENT_BYTES_MAX]);
-        assert!(framer.next_event().is_err());
+        framer.push(&vec![b'x'; FRAME_BYTES_MAX]);
+        assert!(framer.next_frame().is_err());
     }
 }

@@ -35,7 +35,7 @@ impl Policy for NightShift {
         } else {
             hour >= self.from || hour < self.to
         };
-        let mut order: Vec<usize> = (0..now.targets.len()).collect();
+        let mut order: Vec<usize> = (0..now.targets.len()).filter(|&target| now.targets[target].able).collect();
         if night {
             order.reverse();
         }

@@ -49,7 +49,8 @@ impl Policy for Failover {
             return give_up("the fault is the caller's own");
         }
         let tried = |target: usize| history.iter().filter(|attempt| attempt.target as usize == target).count();
-        let untried = || (0..situation.targets.len()).filter(|&target| tried(target) == 0);
+        let able = |&target: &usize| situation.targets[target].able;
+        let untried = || (0..situation.targets.len()).filter(able).filter(|&target| tried(target) == 0);
         if let Some(target) = untried().find(|&target| situation.targets[target].ready_in_ms == 0) {
             return attempt(target, if history.is_empty() { "first that is ready" } else { "next that is ready" });
         }
@@ -71,7 +72,8 @@ impl Failover {
         let hopeless = |target: usize| {
             situation.history.iter().any(|attempt| attempt.target as usize == target && !passes(attempt.fault))
         };
-        let candidates = (0..situation.targets.len()).filter(|&target| !hopeless(target));
+        let able = |&target: &usize| situation.targets[target].able;
+        let candidates = (0..situation.targets.len()).filter(able).filter(|&target| !hopeless(target));
         let Some(target) = candidates.min_by_key(|&target| (tried(target), situation.targets[target].retry_after_ms))
         else {
             return give_up("no target is left that another attempt could help");

@@ -2,6 +2,7 @@ use super::*;
 
 fn ready() -> TargetState {
     TargetState {
+        able: true,
         circuit: Circuit::Closed,
         ready_in_ms: 0,
         retry_after_ms: 0,
@@ -90,4 +91,13 @@ fn the_number_of_attempts_is_bounded() {
     let history = vec![failed(0, FaultKind::Overloaded); 3];
     assert_eq!(decide(vec![ready(), ready()], history), None);
     assert!(Failover::open(Settings { attempts: 6, ..Settings::default() }, vec![]).is_err());
+}
+
+#[test]
+fn a_target_that_cannot_serve_the_request_is_never_asked() {
+    let unable = || TargetState { able: false, ..ready() };
+    assert_eq!(decide(vec![unable(), out_for(900)], vec![]), Some((1, 0)));
+    assert_eq!(decide(vec![unable(), unable()], vec![]), None);
+    let retried = decide(vec![unable(), ready()], vec![failed(1, FaultKind::Overloaded)]);
+    assert_eq!(retried.map(|(target, _)| target), Some(1));
 }

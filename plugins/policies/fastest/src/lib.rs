@@ -42,6 +42,7 @@ impl Policy for Fastest {
             return give_up("the fault is the caller's own");
         }
         let mut order: Vec<usize> = (0..situation.targets.len())
+            .filter(|&target| situation.targets[target].able)
             .filter(|&target| history.iter().all(|attempt| attempt.target as usize != target))
             .collect();
         order.sort_by(|&a, &b| cost(&situation.targets[a]).total_cmp(&cost(&situation.targets[b])));
@@ -49,7 +50,7 @@ impl Policy for Fastest {
             && self.settings.explore_one_in > 0
             && situation.sequence % self.settings.explore_one_in == self.settings.explore_one_in - 1;
         match order.as_slice() {
-            [] => give_up("every target was tried"),
+            [] => give_up("every target that can serve the request was tried"),
             [_, second, ..] if explore && situation.targets[*second].ready_in_ms == 0 => {
                 attempt(*second, "to see whether it has become faster")
             }
@@ -75,6 +76,7 @@ mod tests {
 
     fn state(first_token_ms: f64, success_rate: f64, ready_in_ms: u64) -> TargetState {
         TargetState {
+            able: true,
             circuit: Circuit::Closed,
             ready_in_ms,
             retry_after_ms: 0,

@@ -2,28 +2,30 @@
 //! decodes badly. It speaks `openai-chat`, and answers callers at a path of its own.
 
 use pointsman_sdk::codec::chat::{Event, Request};
-use pointsman_sdk::codec::client_protocol::{self, Endpoint, HttpReply, Reading, Written};
+use pointsman_sdk::codec::client_protocol::{self, Endpoint, HttpReply, Reading, Streaming, Written};
 use pointsman_sdk::codec::provider::{
-    self, Auth, Call, Decoded, Encoded, Frame, Framing, Header, HeaderAuth, ReplyHead,
+    self, Auth, Call, Decoded, Encoded, Frame, Framing, Header, HeaderAuth, ModelFacts, ReplyHead,
 };
 use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, fault};
 
 pub struct Codec;
 
 impl Provider for Codec {
-    fn describe() -> provider::Description {
-        provider::Description {
+    fn describe(_: String) -> Result<provider::Description, String> {
+        Ok(provider::Description {
             protocol: "openai-chat".into(),
             operations: vec!["chat".into()],
             default_base_url: None,
-            auth: Auth::Header(HeaderAuth { name: "authorization".into(), prefix: "Bearer ".into() }),
+            auth: vec![Auth::Header(HeaderAuth { name: "authorization".into(), prefix: "Bearer ".into() })],
             forwarded_headers: vec!["*".into()],
+            forwarded_query: vec![],
             returned_headers: vec![],
             reply_model: vec!["model".into()],
-        }
+            media_urls: true,
+        })
     }
 
-    fn encode(_: String, _: String, _: Request) -> Result<Encoded, Fault> {
+    fn encode(_: String, _: String, _: Request, _: ModelFacts) -> Result<Encoded, Fault> {
         Err(fault(FaultKind::Unsupported, "on purpose"))
     }
 
@@ -63,12 +65,13 @@ impl ClientProtocol for Codec {
             path: "/hostile".into(),
             operation: "chat".into(),
             model_field: "model".into(),
-            stream_field: "stream".into(),
+            stream: Streaming::Field("stream".into()),
+            pinning_fields: vec![],
         };
         client_protocol::Description { protocol: "hostile".into(), endpoints: vec![endpoint] }
     }
 
-    fn read(_: String, _: Vec<client_protocol::Header>, _: Vec<u8>) -> Result<Reading, Fault> {
+    fn read(_: String, _: Vec<u8>) -> Result<Reading, Fault> {
         unreachable!("on purpose")
     }
 

@@ -1,0 +1,124 @@
+//! Providers as configured: accounts, the adapters that speak to them, and how they are shown who asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, ensure};
+
+use super::table::Slot;
+use crate::config::{self, Secret};
+use crate::plugin::bindings::provider::{self, Auth};
+use crate::plugin::{Codec, Kind, Plugin};
+use crate::upstream::Tokens;
+
+/// A provider as configured: an account, and the adapters that can speak to it.
+pub struct Provider {
+    pub name: String,
+    /// At least one. The first is for callers whose protocol none speaks.
+    pub adapters: Vec<Arc<Adapter>>,
+}
+
+/// One way to speak to a provider.
+pub struct Adapter {
+    /// The provider's.
+    pub provider: String,
+    pub base_url: String,
+    pub access: Access,
+    /// JSON.
+    pub settings: String,
+    /// Has a provider side.
+    pub plugin: Arc<Plugin>,
+    pub description: provider::Description,
+}
+
+/// How a provider is shown who asks.
+#[derive(Clone)]
+pub enum Access {
+    /// Anyone may ask.
+    Open,
+    Header(provider::HeaderAuth, Secret),
+    Aws(provider::AwsSigv4, config::AwsKeys),
+    Google { scope: String, account: config::GoogleAccount, tokens: Arc<Tokens> },
+}
+
+impl Provider {
+    pub async fn open(name: &str, config: &config::Provider, slots: &BTreeMap<String, Slot>) -> anyhow::Result<Provider> {
+        let mut adapters = Vec::new();
+        for (position, adapter) in config.adapters.iter().enumerate() {
+            let plugin = &slots.get(adapter).ok_or_else(|| anyhow!("no plugin `{adapter}`"))?.live;
+            let settings = if position == 0 { config.settings.as_str() } else { "{}" };
+            let adapter = Adapter::open(name, config, plugin, settings.to_owned()).await;
+            adapters.push(Arc::new(adapter.with_context(|| plugin.name.clone())?));
+        }
+        Ok(Provider { name: name.to_owned(), adapters })
+    }
+
+    /// The adapter for a caller's operation: one that speaks its protocol, else the first that knows the operation.
+    pub fn adapter(&self, protocol: &str, operation: &str) -> Option<&Arc<Adapter>> {
+        let mut able = self.adapters.iter().filter(|adapter| adapter.knows(operation));
+        let first = able.clone().next();
+        able.find(|adapter| adapter.description.protocol == protocol).or(first)
+    }
+}
+
+impl Adapter {
+    async fn open(
+        provider: &str,
+        config: &config::Provider,
+        plugin: &Arc<Plugin>,
+        settings: String,
+    ) -> anyhow::Result<Adapter> {
+        let is_adapter = matches!(plugin.kind, Kind::Adapter { provider: true, .. });
+        let codec = plugin.codec.as_ref().filter(|_| is_adapter);
+        let codec = codec.ok_or_else(|| anyhow!("it is a {}, not a provider adapter", plugin.kind))?;
+        let description = codec.describe(&settings).await?;
+        let default = || description.default_base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        let base_url = config.base_url.clone().or_else(default);
+        let base_url = base_url.ok_or_else(|| anyhow!("its adapter has no default: give a `base_url`"))?;
+        let access = description.auth.iter().find_map(|auth| Access::new(auth, config));
+        ensure!(
+            access.is_some() || config.base_url.is_some() || description.auth.is_empty(),
+            "it needs {}",
+            description.auth.iter().map(wanted).collect::<Vec<_>>().join(", or ")
+        );
+        Ok(Adapter {
+            provider: provider.to_owned(),
+            base_url,
+            access: access.unwrap_or(Access::Open),
+            settings,
+            plugin: Arc::clone(plugin),
+            description,
+        })
+    }
+
+    pub fn codec(&self) -> Option<&Codec> {
+        self.plugin.codec.as_ref()
+    }
+
+    fn knows(&self, operation: &str) -> bool {
+        self.description.operations.iter().any(|known| known == operation)
+    }
+}
+
+impl Access {
+    /// Absent when the configuration has no such secret.
+    fn new(auth: &Auth, config: &config::Provider) -> Option<Access> {
+        match auth {
+            Auth::Header(header) => Some(Access::Header(header.clone(), config.key.clone()?)),
+            Auth::AwsSigv4(how) => Some(Access::Aws(how.clone(), config.aws.clone()?)),
+            Auth::GoogleOauth(scope) => {
+                let account = config.google.clone()?;
+                Some(Access::Google { scope: scope.clone(), account, tokens: Arc::default() })
+            }
+        }
+    }
+}
+
+fn wanted(auth: &Auth) -> &'static str {
+    match auth {
+        Auth::Header(_) => "a `key`, such as key = \"${ENV_VARIABLE}\"",
+        Auth::AwsSigv4(_) => "`aws` credentials, such as aws = { access_key_id = \"…\", secret_access_key = \"…\" }",
+        Auth::GoogleOauth(_) => "a `google` service account, such as google = \"account.json\"",
+    }
+}
+

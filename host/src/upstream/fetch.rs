@@ -1,0 +1,183 @@
+//! Media by URL for providers that take only bytes. The URL is the caller's, so this is the one place where a stranger
+//! says where we connect: only when the configuration allows it, only to public addresses, never along a redirect.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::ConfigBuilderExt as _;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// What Anthropic takes of an image, before Base64, is 5 MB; of a document 32 MB. Ours lies between.
+const MEDIA_BYTES_MAX: usize = 20 << 20;
+/// For one URL, all in all.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What was found at a URL.
+#[derive(Debug)]
+pub struct Media {
+    /// Without parameters, such as `image/png`.
+    pub mime: String,
+    pub bytes: Bytes,
+}
+
+/// Gets media from the public internet, and from `allow`ed `host:port`s.
+pub struct Fetcher {
+    allow: Vec<String>,
+    tls: TlsConnector,
+}
+
+impl Fetcher {
+    /// # Errors
+    /// When the platform's certificates cannot be read.
+    pub fn new(allow: Vec<String>) -> anyhow::Result<Fetcher> {
+        let config = ClientConfig::builder().try_with_platform_verifier().context("reading the certificates")?;
+        let tls = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+        Ok(Fetcher { allow, tls })
+    }
+
+    /// # Errors
+    /// Why the URL was not fetched, in words for its sender.
+    pub async fn get(&self, url: &str) -> anyhow::Result<Media> {
+        let fetched = timeout(TIMEOUT, self.fetch(url)).await;
+        fetched.unwrap_or_else(|_| bail!("it took longer than {} s", TIMEOUT.as_secs()))
+    }
+
+    async fn fetch(&self, url: &str) -> anyhow::Result<Media> {
+        let uri: Uri = url.parse().map_err(|_| anyhow!("it is not a URL"))?;
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => bail!("only http and https are fetched"),
+        };
+        let authority = uri.authority().ok_or_else(|| anyhow!("it has no host"))?;
+        ensure!(!authority.as_str().contains('@'), "it names a user");
+        let host = authority.host();
+        let default_port = if secure { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(default_port);
+        let address = self.address(host, port, port == default_port).await?;
+        // To the very address that was checked: a name that is looked up again could point elsewhere by then.
+        let stream = TcpStream::connect(address).await.context("connecting")?;
+        let response = if secure {
+            let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).context("its host")?;
+            ask(self.tls.connect(name, stream).await.context("TLS")?, &uri).await?
+        } else {
+            ask(stream, &uri).await?
+        };
+        ensure!(!response.status().is_redirection(), "it redirects, which is not followed");
+        ensure!(response.status().is_success(), "it answered {}", response.status());
+        let mime = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media = ["image/", "audio/", "video/", "application/pdf", "text/plain"];
+        ensure!(media.iter().any(|kind| mime.starts_with(kind)), "it is `{mime}`: no media");
+        let body = Limited::new(response.into_body(), MEDIA_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| anyhow!("reading it: {error}"))?;
+        Ok(Media { mime, bytes: body.to_bytes() })
+    }
+
+    async fn address(&self, host: &str, port: u16, usual: bool) -> anyhow::Result<SocketAddr> {
+        let host = host.trim_matches(['[', ']']);
+        let allowed = self.allow.iter().any(|allowed| *allowed == format!("{host}:{port}"));
+        ensure!(usual || allowed, "the port {port} is not the usual one");
+        let mut addresses = tokio::net::lookup_host((host, port)).await.context("looking up its host")?;
+        // One private address among public ones is a trick: then none is used.
+        let mut first = None;
+        let all_public = addresses.all(|address| {
+            first.get_or_insert(address);
+            allowed || is_public(address.ip())
+        });
+        ensure!(all_public, "its host has a private address");
+        first.ok_or_else(|| anyhow!("its host has no address"))
+    }
+}
+
+async fn ask<S>(stream: S, uri: &Uri) -> anyhow::Result<Response<Incoming>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let host = HeaderValue::try_from(uri.authority().map_or("", |authority| authority.as_str()))?;
+    let request = Request::get(path).header(HOST, host).header(ACCEPT, "image/*, application/pdf, */*;q=0.1");
+    Ok(sender.send_request(request.body(Empty::<Bytes>::new())?).await?)
+}
+
+/// Is it an address that anyone on the internet could reach?
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let special = v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                // Carriers' own, IETF's own, benchmarks.
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && (b == 18 || b == 19));
+            !special
+        }
+        IpAddr::V6(v6) => {
+            if let Some(v4) = v6.to_ipv4() {
+                // Mapped, or the old compatible form.
+                return is_public(IpAddr::V4(v4)) && !v6.is_loopback() && !v6.is_unspecified();
+            }
+            let [first, second, ..] = v6.segments();
+            // Only 2000::/3 is given out; in it, 6to4 and Teredo carry an IPv4 address, and 2001:db8 is documentation.
+            first & 0xe000 == 0x2000 && first != 0x2002 && !(first == 0x2001 && (second == 0 || second == 0xdb8))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_are_not_everyones() {
+        for private in [
+            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+            "255.255.255.255", "198.18.0.1", "192.0.0.1", "240.0.0.1", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254",
+            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "ff02::1",
+        ] {
+            assert!(!is_public(private.parse().expect(private)), "{private}");
+        }
+        for public in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+            assert!(is_public(public.parse().expect(public)), "{public}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_before_a_connection() {
+        let fetcher = Fetcher::new(Vec::new()).expect("certificates");
+        for (url, why) in [
+            ("file:///etc/passwd", "only http"),
+            ("http://user@example.com/", "names a user"),
+            ("http://127.0.0.1/a.png", "private"),
+            ("http://[::1]/a.png", "private"),
+            ("http://localhost/a.png", "private"),
+            ("http://example.com:22/", "port"),
+            ("nonsense", "only http"),
+            ("http://2130706433/", "private"),
+        ] {
+            let error = fetcher.get(url).await.expect_err(url);
+            assert!(format!("{error:#}").contains(why), "{url}: {error:#}");
+        }
+    }
+}
