@@ -1,9 +1,15 @@
-//! What an error reply means. Decided by the error's `type` where it says something, else by the status; by words of
-//! the message only where Anthropic gives two different faults the same type.
+//! What an error reply means. Decided by the error's own name where it has one, else by the status; by words of the
+//! message only where two different faults have the same name.
+
+mod aws;
+mod google;
+
+pub use aws::exception;
 
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Of a body that is not the protocol's JSON so much is shown.
 const SNIPPET_CHARS: usize = 200;
@@ -16,39 +22,50 @@ struct Body {
 /// The `error` object of a reply, and of an `error` event in a stream.
 #[derive(Debug, Default, Deserialize)]
 pub struct ErrorBody {
+    /// Anthropic's name of the error.
     #[serde(rename = "type")]
     kind: Option<String>,
     message: Option<String>,
+    /// Google's name of the error.
+    status: Option<String>,
+    /// Google's.
+    details: Option<Box<RawValue>>,
 }
 
 /// The fault of a reply whose status is not 2xx.
 pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
-    let error = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.error);
-    let message = match &error {
-        Some(ErrorBody { message: Some(message), .. }) if !message.is_empty() => message.clone(),
+    if let Some(fault) = aws::reply(head, body) {
+        return fault;
+    }
+    let error = error(body).unwrap_or_default();
+    let message = match &error.message {
+        Some(message) if !message.is_empty() => message.clone(),
         _ => describe_foreign(head.status, body),
     };
-    let error_type = error.and_then(|error| error.kind);
-    Fault {
-        kind: kind(head.status, error_type.as_deref(), &message),
-        status: head.status,
-        message,
-        provider_code: error_type,
-        field: None,
-        retry_after_ms: retry_after_ms(head),
-    }
+    let retry_after_ms = retry_after_ms(head).or_else(|| google::retry_after_ms(&error));
+    fault(head.status, error, message, retry_after_ms)
 }
 
 /// The fault of an error inside a reply that began with status 200.
-pub fn in_reply(error: ErrorBody) -> Fault {
-    let message = error.message.unwrap_or_else(|| "the provider reported an error without a message".into());
-    Fault {
-        kind: kind(0, error.kind.as_deref(), &message),
-        status: 0,
-        message,
-        provider_code: error.kind,
-        field: None,
-        retry_after_ms: None,
+pub fn in_reply(mut error: ErrorBody) -> Fault {
+    let message = error.message.take().unwrap_or_else(|| "the provider reported an error without a message".into());
+    let retry_after_ms = google::retry_after_ms(&error);
+    fault(0, error, message, retry_after_ms)
+}
+
+fn fault(status: u16, error: ErrorBody, message: String, retry_after_ms: Option<u64>) -> Fault {
+    let kind = match &error.status {
+        Some(name) if error.kind.is_none() => google::kind(status, name, &message, &error),
+        _ => kind(status, error.kind.as_deref(), &message),
+    };
+    Fault { kind, status, message, provider_code: error.kind.or(error.status), field: None, retry_after_ms }
+}
+
+/// Google wraps the object in an array where a stream was asked for.
+fn error(body: &[u8]) -> Option<ErrorBody> {
+    match serde_json::from_slice::<Vec<Body>>(body) {
+        Ok(list) => list.into_iter().next()?.error,
+        Err(_) => serde_json::from_slice::<Body>(body).ok()?.error,
     }
 }
 
@@ -77,7 +94,13 @@ fn by_words(message: &str) -> Option<FaultKind> {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["credit balance", "usage limits", "billing"]) {
         Some(FaultKind::QuotaExhausted)
-    } else if says(&["prompt is too long", "exceed context limit", "context window", "context length"]) {
+    } else if says(&[
+        "prompt is too long",
+        "input is too long",
+        "exceed context limit",
+        "context window",
+        "context length",
+    ]) {
         Some(FaultKind::ContextTooLong)
     } else if says(&["content filtering policy"]) {
         Some(FaultKind::ContentPolicy)
@@ -102,6 +125,8 @@ fn by_status(status: u16) -> FaultKind {
         529 => FaultKind::Overloaded,
         // 520 and following are Cloudflare's, which stands in front of the API.
         300..=399 | 502..=504 | 520..=530 => FaultKind::Unavailable,
+        // Bedrock's: the model failed.
+        424 => FaultKind::ServerError,
         400..=499 => FaultKind::InvalidRequest,
         _ => FaultKind::ServerError,
     }
@@ -109,7 +134,7 @@ fn by_status(status: u16) -> FaultKind {
 
 /// A page of whatever stands in front of the provider. HTML tells a person nothing; a short text might.
 fn describe_foreign(status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SNIPPET_CHARS)]);
+    let text = String::from_utf8_lossy(body.get(..4 * SNIPPET_CHARS).unwrap_or(body));
     let text = text.trim();
     if text.is_empty() || text.starts_with('<') {
         return format!("the provider answered with status {status} and no error text");
@@ -120,7 +145,15 @@ fn describe_foreign(status: u16, body: &[u8]) -> String {
 
 /// Anthropic counts in seconds. A date is not ours to read: a plugin has no clock.
 fn retry_after_ms(head: &ReplyHead) -> Option<u64> {
-    let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("retry-after"))?;
-    let seconds: f64 = header.value.trim().parse().ok()?;
+    milliseconds(header(head, "retry-after")?.trim())
+}
+
+fn milliseconds(seconds: &str) -> Option<u64> {
+    let seconds: f64 = seconds.parse().ok()?;
     (seconds.is_finite() && seconds >= 0.0).then(|| (seconds * 1000.0).ceil() as u64)
+}
+
+fn header<'a>(head: &'a ReplyHead, name: &str) -> Option<&'a str> {
+    let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+    Some(&header.value)
 }

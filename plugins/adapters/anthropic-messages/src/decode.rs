@@ -1,11 +1,14 @@
 //! Replies of the provider as events. This also runs over replies that go to the caller untouched, for the sake of usage
 //! and faults: what it does not know it passes over, and it copies no more than the events need.
 
+mod bedrock;
+mod count;
 mod stream;
 mod whole;
 mod wire;
 
-use pointsman_sdk::codec::chat::{Delta, Event, Finish, ToolCallStarted};
+use crate::{PROTOCOL, is_count};
+use pointsman_sdk::codec::chat::{Delta, Event, Finish, Sealed, SealedDelta, ToolCallStarted};
 use pointsman_sdk::codec::provider::{Decoded, Frame};
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
 use serde::{Deserialize, Serialize};
@@ -19,15 +22,18 @@ struct Memory {
     progress: Progress,
 }
 
-pub fn frames(stream: bool, memory: &[u8], frames: &[Frame], ended: bool) -> Decoded {
+pub fn frames(operation: &str, stream: bool, memory: &[u8], frames: &[Frame], ended: bool) -> Decoded {
     let mut memory: Memory = recall(memory);
     let mut events = Vec::new();
     for frame in frames {
         if memory.over {
             break;
         }
-        let said =
-            if stream { memory.progress.frame(frame, &mut events) } else { whole::body(&frame.data, &mut events) };
+        let said = match stream {
+            _ if is_count(operation) => count::body(&frame.data, &mut events),
+            true => memory.progress.frame(frame, &mut events),
+            false => whole::body(&frame.data, &mut events),
+        };
         if let Err(fault) = said {
             events.push(Event::Failed(fault));
         }
@@ -50,11 +56,8 @@ fn push_piece(index: u32, kind: &str, piece: &Piece, events: &mut Vec<Event>) {
     };
     match kind {
         "text" | "text_delta" => push(Event::TextDelta, text(&piece.text)),
-        "thinking" | "thinking_delta" | "signature_delta" => {
-            push(Event::ReasoningDelta, text(&piece.thinking));
-            push(Event::ReasoningSignature, text(&piece.signature));
-        }
-        "redacted_thinking" => push(Event::RedactedReasoning, text(&piece.data)),
+        "thinking" | "thinking_delta" => push(Event::ReasoningDelta, text(&piece.thinking)),
+        "redacted_thinking" => events.push(Event::RedactedReasoning(sealed(index, text(&piece.data)))),
         "input_json_delta" => push(Event::ToolArgumentsDelta, text(&piece.partial_json)),
         "tool_use" => {
             let (id, name) = (text(&piece.id).to_owned(), text(&piece.name).to_owned());
@@ -62,6 +65,11 @@ fn push_piece(index: u32, kind: &str, piece: &Piece, events: &mut Vec<Event>) {
         }
         _ => {}
     }
+}
+
+/// Made by this protocol's own provider.
+fn sealed(index: u32, data: &str) -> SealedDelta {
+    SealedDelta { index, sealed: Sealed { maker: PROTOCOL.into(), data: data.to_owned() } }
 }
 
 fn malformed(what: &str) -> Fault {

@@ -1,10 +1,12 @@
 //! Anthropic's Messages API, spoken to providers and to callers. One file for each direction: `encode` and `decode`
-//! face the provider, `read` and `write` face the caller, `classify` and `refuse` are the two sides of errors.
+//! face the provider, `read` and `write` face the caller, `classify` and `refuse` are the two sides of errors, and
+//! `platform` knows where Claude runs.
 
 mod classify;
 mod decode;
 mod encode;
 mod ids;
+mod platform;
 mod read;
 mod refuse;
 mod settings;
@@ -14,83 +16,79 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use platform::Platform;
 use pointsman_sdk::codec::chat::{Event, Request};
-use pointsman_sdk::codec::provider::{Auth, Call, Decoded, Encoded, Frame, Framing, HeaderAuth, ReplyHead};
-use pointsman_sdk::codec::{ClientProtocol, Fault, Provider, client_protocol, provider};
+use pointsman_sdk::codec::client_protocol::{Endpoint, Streaming};
+use pointsman_sdk::codec::provider::{Call, Decoded, Encoded, Frame, ModelFacts, ReplyHead};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, client_protocol, fault, provider};
 use settings::Settings;
 
 const PROTOCOL: &str = "anthropic-messages";
-
-/// The last version that takes sampling parameters: `2026-10-21` refuses them even at their default values. A caller of
-/// the same protocol brings a version of its own, which the host forwards instead.
-const VERSION: &str = "2023-06-01";
+const COUNT_TOKENS: &str = "count-tokens";
 
 /// The codec of the protocol `anthropic-messages`.
 pub struct Codec;
 
 impl Provider for Codec {
-    fn describe() -> provider::Description {
-        provider::Description {
-            protocol: PROTOCOL.into(),
-            operations: vec!["chat".into()],
-            default_base_url: Some("https://api.anthropic.com".into()),
-            auth: Auth::Header(HeaderAuth { name: "x-api-key".into(), prefix: String::new() }),
-            forwarded_headers: words("anthropic-version anthropic-beta user-agent x-app x-stainless-*"),
-            returned_headers: words("request-id anthropic-* retry-after x-should-retry"),
-            reply_model: words("model message.model"),
+    fn describe(settings: String) -> Result<provider::Description, String> {
+        Ok(Settings::parse(&settings)?.platform.describe())
+    }
+
+    fn encode(settings: String, operation: String, request: Request, model: ModelFacts) -> Result<Encoded, Fault> {
+        let settings = checked(&settings)?;
+        let (body, dropped) = encode::body(&settings, &operation, &request, &model)?;
+        let mut call = settings.platform.call(&operation, &request.model, request.stream);
+        call.headers.extend(body.headers);
+        Ok(Encoded { call, body: body.bytes, dropped })
+    }
+
+    fn forward(settings: String, operation: String, model: String, stream: bool) -> Result<Call, Fault> {
+        match checked(&settings)?.platform {
+            Platform::Anthropic => Ok(Platform::Anthropic.call(&operation, &model, stream)),
+            // No caller speaks their protocols, so that nobody comes here.
+            _ => Err(fault(FaultKind::AdapterFailed, "this platform takes no caller's body as it is")),
         }
-    }
-
-    fn encode(settings: String, _operation: String, request: Request) -> Result<Encoded, Fault> {
-        let settings = Settings::parse(&settings)?;
-        let stream = request.stream;
-        let (body, dropped) = encode::body(&settings, request)?;
-        Ok(Encoded { call: call(stream), body, dropped })
-    }
-
-    fn forward(settings: String, _operation: String, _model: String, stream: bool) -> Result<Call, Fault> {
-        Settings::parse(&settings)?;
-        Ok(call(stream))
     }
 
     fn classify(_operation: String, head: ReplyHead, body: Vec<u8>) -> Fault {
         classify::reply(&head, &body)
     }
 
-    fn decode(_operation: String, stream: bool, memory: Vec<u8>, frames: Vec<Frame>, ended: bool) -> Decoded {
-        decode::frames(stream, &memory, &frames, ended)
+    fn decode(operation: String, stream: bool, memory: Vec<u8>, frames: Vec<Frame>, ended: bool) -> Decoded {
+        decode::frames(&operation, stream, &memory, &frames, ended)
     }
 }
 
 impl ClientProtocol for Codec {
     fn describe() -> client_protocol::Description {
-        let endpoint = client_protocol::Endpoint {
+        let endpoint = |path: &str, operation: &str, stream: Streaming| Endpoint {
             method: "POST".into(),
-            path: "/v1/messages".into(),
-            operation: "chat".into(),
+            path: path.into(),
+            operation: operation.into(),
             model_field: "model".into(),
-            stream_field: "stream".into(),
+            stream,
+            pinning_fields: Vec::new(),
         };
-        client_protocol::Description { protocol: PROTOCOL.into(), endpoints: vec![endpoint] }
+        let endpoints = vec![
+            endpoint("/v1/messages", "chat", Streaming::Field("stream".into())),
+            endpoint("/v1/messages/count_tokens", COUNT_TOKENS, Streaming::Never),
+        ];
+        client_protocol::Description { protocol: PROTOCOL.into(), endpoints }
     }
 
-    fn read(
-        _operation: String,
-        _headers: Vec<client_protocol::Header>,
-        body: Vec<u8>,
-    ) -> Result<client_protocol::Reading, Fault> {
-        let (request, thinking_wanted) = read::request(&body)?;
+    fn read(operation: String, body: Vec<u8>) -> Result<client_protocol::Reading, Fault> {
+        let (request, thinking_wanted) = read::request(&operation, &body)?;
         Ok(client_protocol::Reading { request, memory: write::beginning(thinking_wanted) })
     }
 
     fn write(
-        _operation: String,
+        operation: String,
         stream: bool,
         memory: Vec<u8>,
         events: Vec<Event>,
         ended: bool,
     ) -> client_protocol::Written {
-        write::events(stream, &memory, events, ended)
+        write::events(&operation, stream, &memory, events, ended)
     }
 
     fn refuse(_operation: String, fault: Fault) -> client_protocol::HttpReply {
@@ -98,14 +96,13 @@ impl ClientProtocol for Codec {
     }
 }
 
-fn call(stream: bool) -> Call {
-    let version = provider::Header { name: "anthropic-version".into(), value: VERSION.into() };
-    let framing = if stream { Framing::Sse } else { Framing::WholeBody };
-    Call { method: "POST".into(), path: "/v1/messages".into(), headers: vec![version], framing }
+fn is_count(operation: &str) -> bool {
+    operation == COUNT_TOKENS
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
+/// The host has shown the settings to `describe`, so that an error here is nobody's but ours.
+fn checked(settings: &str) -> Result<Settings, Fault> {
+    Settings::parse(settings).map_err(|why| fault(FaultKind::AdapterFailed, format!("the provider's settings: {why}")))
 }
 
 pointsman_sdk::codec!(Codec);

@@ -1,35 +1,39 @@
-//! A caller's Messages request, in the contract's words. It comes here only when the target speaks another protocol.
+//! A caller's Messages request, in the contract's words. It comes here when the target speaks another protocol, or when
+//! its history holds what another provider made. A field that the contract does not know becomes an extra, named by its
+//! path below the object that keeps it (`metadata.team`), so that `encode` can put it back.
 
 mod content;
 mod messages;
 mod thinking;
 mod tools;
 
+use crate::{PROTOCOL, is_count};
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Request};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
 use serde_json::Value;
 
 /// The request, and whether the caller asked to see the model think.
-pub fn request(body: &[u8]) -> Result<(Request, bool), Fault> {
+pub fn request(operation: &str, body: &[u8]) -> Result<(Request, bool), Fault> {
     let mut top = Fields::parse(body)?;
-    refuse_untranslatable(&mut top)?;
+    let mut extras = Vec::new();
+    refuse_untranslatable(&mut top, &mut extras)?;
     let model = top.string("model")?;
-    let max_tokens = at_least_one(top.u32("max_tokens")?, &top)?;
+    let max_tokens = max_tokens(operation, &mut top)?;
     let mut read = Vec::from_iter(messages::system(&mut top)?);
     read.extend(messages::messages(&mut top)?);
-    let mut extras = Vec::new();
     let mut config = top.object("output_config")?;
     let thinking = thinking::read(&mut top, config.as_mut(), &mut extras)?;
-    let (tool_choice, parallel_tool_calls) = tools::choice(&mut top)?;
+    let (tool_choice, parallel_tool_calls) = tools::choice(&mut top, &mut extras)?;
     let request = Request {
         model,
+        protocol: PROTOCOL.into(),
         messages: read,
         tools: tools::tools(&mut top)?,
         tool_choice,
         parallel_tool_calls,
         output: output_format(&mut top, config, &mut extras)?,
-        max_output_tokens: Some(max_tokens),
+        max_output_tokens: max_tokens,
         temperature: share(&mut top, "temperature")?,
         top_p: share(&mut top, "top_p")?,
         stop: stop_sequences(&mut top)?,
@@ -45,7 +49,7 @@ pub fn request(body: &[u8]) -> Result<(Request, bool), Fault> {
 }
 
 /// Fields whose loss would give the caller something else than it asked for.
-fn refuse_untranslatable(top: &mut Fields) -> Result<(), Fault> {
+fn refuse_untranslatable(top: &mut Fields, extras: &mut Vec<Extra>) -> Result<(), Fault> {
     for name in ["mcp_servers", "container"] {
         let value = top.take(name);
         if value.is_some_and(|value| value != Value::Array(Vec::new())) {
@@ -53,18 +57,23 @@ fn refuse_untranslatable(top: &mut Fields) -> Result<(), Fault> {
             return Err(fault_at(FaultKind::Unsupported, name, message));
         }
     }
-    if top.optional_string("inference_geo")?.is_some_and(|place| place != "global") {
-        let message = "a promise about where the model runs cannot be kept elsewhere";
-        return Err(fault_at(FaultKind::Unsupported, "inference_geo", message));
+    if let Some(place) = top.optional_string("inference_geo")? {
+        if place != "global" {
+            let message = "a promise about where the model runs cannot be kept elsewhere";
+            return Err(fault_at(FaultKind::Unsupported, "inference_geo", message));
+        }
+        extras.push(Extra { name: "inference_geo".into(), value: Value::from(place).to_string() });
     }
     Ok(())
 }
 
-fn at_least_one(max_tokens: Option<u32>, top: &Fields) -> Result<u32, Fault> {
-    match max_tokens {
+fn max_tokens(operation: &str, top: &mut Fields) -> Result<Option<u32>, Fault> {
+    match top.u32("max_tokens")? {
         Some(0) => Err(json::wrong(top.at("max_tokens"), "at least 1")),
-        Some(tokens) => Ok(tokens),
-        None => Err(fault_at(FaultKind::InvalidRequest, "max_tokens", "max_tokens is required")),
+        None if !is_count(operation) => {
+            Err(fault_at(FaultKind::InvalidRequest, "max_tokens", "max_tokens is required"))
+        }
+        tokens => Ok(tokens),
     }
 }
 
@@ -101,6 +110,7 @@ fn output_format(top: &mut Fields, config: Option<Fields>, extras: &mut Vec<Extr
         Value::Object(schema) => Value::Object(schema).to_string(),
         _ => return Err(json::wrong(format.at("schema"), "an object")),
     };
+    extras.extend(below("output_config.format", format));
     // Not `strict`: elsewhere that demands more of the schema than it does here, and a schema in use would be refused.
     Ok(OutputFormat::JsonSchema(JsonSchema { name: None, description: None, schema, strict: None }))
 }

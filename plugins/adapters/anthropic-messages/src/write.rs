@@ -3,16 +3,17 @@
 mod stream;
 mod whole;
 
+use crate::is_count;
 use pointsman_sdk::codec::chat::{Event, Finish, Started};
 use pointsman_sdk::codec::client_protocol::Written;
 use pointsman_sdk::codec::{recall, remember};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// The signature of thinking that another provider left unsigned. The caller sends it back with the history: `read`
-/// knows it for a foreign one, Anthropic refuses it, and `classify` calls that refusal `unsupported`, so that the
-/// conversation goes on at another target. An empty signature would be no safer, and nobody could tell it apart.
-pub const UNSIGNED: &str = "pointsman-unsigned";
+/// The signature of thinking that another provider left unsigned: what `sealed::pack` makes of no data by nobody known.
+/// The caller sends it back with the history, where the host and `read` know it by its mark. An empty signature would be
+/// no safer, and nobody could tell it apart.
+pub const UNSIGNED: &str = "pointsman:unknown:";
 
 #[derive(Default, Deserialize, Serialize)]
 struct Memory {
@@ -29,14 +30,16 @@ pub fn beginning(thinking_wanted: bool) -> Vec<u8> {
     remember(&Memory { hides_thinking: !thinking_wanted, ..Memory::default() })
 }
 
-pub fn events(stream: bool, memory: &[u8], events: Vec<Event>, ended: bool) -> Written {
+pub fn events(operation: &str, stream: bool, memory: &[u8], events: Vec<Event>, ended: bool) -> Written {
     let mut memory: Memory = recall(memory);
     let mut bytes = Vec::new();
     if memory.over {
         return Written { bytes, memory: remember(&memory) };
     }
     let events = if memory.hides_thinking { without_thinking(events) } else { events };
-    memory.over = if stream {
+    memory.over = if is_count(operation) {
+        memory.whole.write_count(events, &mut bytes)
+    } else if stream {
         memory.stream.write(events, ended, &mut bytes)
     } else {
         // A failure before the end is answered by `refuse`: no byte has gone out.

@@ -12,7 +12,7 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
     let said = Said::read(body);
     let kind = by_code(&said).unwrap_or_else(|| by_status(head.status, &said));
     let mut fault = said.fault(kind, head.status, body);
-    fault.retry_after_ms = retry_after_ms(head);
+    fault.retry_after_ms = retry_after_ms(head).or(fault.retry_after_ms);
     fault
 }
 
@@ -31,6 +31,8 @@ struct Said {
     error_type: String,
     code: String,
     param: Option<String>,
+    /// OpenRouter's moderation found something in the prompt.
+    is_flagged: bool,
 }
 
 impl Said {
@@ -43,18 +45,19 @@ impl Said {
             body = items.swap_remove(0);
         }
         let error = match body.get("error") {
-            Some(Value::String(message)) => return Said { message: message.clone(), ..Said::default() },
             Some(error @ Value::Object(_)) => error,
-            // vLLM's older shape has no `error` around it.
+            // vLLM's older shape has no `error` around it; xAI and Ollama have a text there, with the code beside it.
             _ => &body,
         };
-        let message = match text(error, "message") {
-            // FastAPI's word for it, which several servers are written with.
-            message if message.is_empty() => text(error, "detail"),
-            message => message,
-        };
+        let mut message = words(error);
+        // OpenRouter's: what the provider behind it said.
+        let metadata = error.get("metadata").unwrap_or(&Value::Null);
+        if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
+            message = format!("{message}: {}", short(raw));
+        }
         let param = Some(text(error, "param")).filter(|param| !param.is_empty());
-        Said { message, error_type: text(error, "type"), code: text(error, "code"), param }
+        let is_flagged = metadata.get("flagged_input").is_some();
+        Said { message, error_type: text(error, "type"), code: text(error, "code"), param, is_flagged }
     }
 
     fn fault(self, kind: FaultKind, status: u16, body: &[u8]) -> Fault {
@@ -62,7 +65,8 @@ impl Said {
         let message = if kind == FaultKind::Authentication { without_keys(&message) } else { message };
         let code = if self.code.is_empty() { self.error_type } else { self.code };
         let provider_code = Some(code).filter(|code| !code.is_empty());
-        Fault { kind, status, message, provider_code, field: self.param, retry_after_ms: None }
+        let retry_after_ms = wait_in_words(&message);
+        Fault { kind, status, message, provider_code, field: self.param, retry_after_ms }
     }
 
     fn is(&self, words: &[&str]) -> bool {
@@ -74,16 +78,19 @@ impl Said {
     }
 
     fn says_overloaded(&self) -> bool {
-        self.is(&["slow_down", "unavailable_error"])
+        self.is(&["slow_down"])
             || self.code.contains("overloaded")
             || self.error_type.contains("overloaded")
-            || self.mentions(&["overloaded", "Loading model"])
+            || self.mentions(&["overloaded"])
     }
 }
 
 /// Codes that mean one thing, whatever the status.
 fn by_code(said: &Said) -> Option<FaultKind> {
-    if said.is(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]) {
+    // xAI has no code for it.
+    if said.is(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"])
+        || said.mentions(&["used all available credits"])
+    {
         return Some(FaultKind::QuotaExhausted);
     }
     if said.is(&["rate_limit_exceeded", "rate_limit_error"]) {
@@ -92,21 +99,34 @@ fn by_code(said: &Said) -> Option<FaultKind> {
     if said.is(&["context_length_exceeded", "exceed_context_size_error"]) {
         return Some(FaultKind::ContextTooLong);
     }
-    if said.is(&["content_filter", "content_policy_violation", "invalid_prompt"]) {
+    if said.is(&["content_filter", "content_policy_violation", "invalid_prompt"]) || said.is_flagged {
         return Some(FaultKind::ContentPolicy);
     }
     if said.is(&["model_not_found", "DeploymentNotFound"]) {
         return Some(FaultKind::ModelNotFound);
     }
-    said.is(&["invalid_api_key"]).then_some(FaultKind::Authentication)
+    // llama.cpp's, while it loads its model.
+    if said.is(&["unavailable_error"]) {
+        return Some(FaultKind::Unavailable);
+    }
+    // xAI says it with status 400.
+    let is_key = said.is(&["invalid_api_key"]) || said.mentions(&["Incorrect API key"]);
+    is_key.then_some(FaultKind::Authentication)
 }
+
+/// The servers that have no code for a prompt that is too long say it in one of these ways: vLLM and DeepSeek, vLLM
+/// again, llama.cpp, xAI, and Together.
+const TOO_LONG: [&str; 5] = [
+    "maximum context length",
+    "maximum model length",
+    "available context size",
+    "maximum prompt length",
+    "`max_new_tokens` must be",
+];
 
 fn by_status(status: u16, said: &Said) -> FaultKind {
     match status {
-        // The servers that have no code for it say so in these words.
-        400 | 422 if said.mentions(&["maximum context length", "maximum model length", "available context size"]) => {
-            FaultKind::ContextTooLong
-        }
+        400 | 422 if said.mentions(&TOO_LONG) => FaultKind::ContextTooLong,
         401 => FaultKind::Authentication,
         402 => FaultKind::QuotaExhausted,
         403 => FaultKind::Permission,
@@ -158,14 +178,60 @@ fn describe(status: u16, body: &[u8]) -> String {
     if text.is_empty() || text.starts_with('<') {
         return format!("HTTP {status} without a message");
     }
-    let short: String = text.chars().take(MESSAGE_CHARS_MAX).collect();
-    format!("HTTP {status}: {short}")
+    format!("HTTP {status}: {}", short(text))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
+/// Azure's "Please retry after 20 seconds.", and Groq's and OpenAI's "Please try again in 7.66s" (or "120ms").
+fn wait_in_words(message: &str) -> Option<u64> {
+    let after = ["retry after ", "try again in "].iter().find_map(|words| message.split_once(words));
+    let (_, after) = after?;
+    let end = after.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+    let (number, unit) = after.split_at(end);
+    let number: f64 = number.parse().ok()?;
+    let unit = unit.trim_start();
+    let ms = if unit.starts_with("ms") {
+        number
+    } else if unit.starts_with('s') {
+        number * 1000.0
+    } else {
+        return None;
+    };
+    // The cast saturates.
+    Some(ms.ceil() as u64)
+}
+
+/// The message, wherever it stands: FastAPI, which several servers are written with, says `detail`, a text or a list of
+/// mistakes with a `msg` each; Mistral puts that into its message.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let all: Vec<String> = items.iter().map(words).filter(|text| !text.is_empty()).collect();
+            all.join("; ")
+        }
+        Value::Object(fields) => {
+            let named = ["message", "detail", "msg", "error"].iter().filter_map(|name| fields.get(*name));
+            named.map(words).find(|text| !text.is_empty()).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
 }
 
 /// Providers quote the key that they refuse.
 fn without_keys(message: &str) -> String {
-    let words: Vec<&str> = message.split(' ').map(|word| if word.starts_with("sk-") { "sk-…" } else { word }).collect();
+    let words: Vec<String> = message.split(' ').map(without_key).collect();
     words.join(" ")
+}
+
+fn without_key(word: &str) -> String {
+    match ["sk-", "xai-", "gsk_"].iter().find(|start| word.starts_with(*start)) {
+        Some(start) => format!("{start}…"),
+        None => word.to_owned(),
+    }
 }
 
 /// A string or a number as text; empty for anything else.

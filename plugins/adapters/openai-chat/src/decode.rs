@@ -6,15 +6,21 @@
 
 mod assembly;
 mod completeness;
+mod embeddings;
+mod loose;
 mod wire;
+
+pub use embeddings::fold as embeddings;
 
 use crate::classify;
 use assembly::{Assembly, CallPiece};
+use loose::{Count, Loose, OptionalCount, OptionalText};
 use pointsman_sdk::codec::chat::{self, Event, Finish, Finished, Started};
 use pointsman_sdk::codec::provider::{Decoded, Frame};
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
 use serde::{Deserialize, Serialize};
-use wire::{Choice, Chunk, OptionalCount, OptionalText, Say};
+use serde_json::json;
+use wire::{Choice, Chunk, Say};
 
 pub fn fold(stream: bool, memory: &[u8], frames: &[Frame], ended: bool) -> Decoded {
     let mut reply: Reply = recall(memory);
@@ -53,6 +59,13 @@ struct Usage {
     reasoning: u64,
 }
 
+impl Usage {
+    fn told(&self) -> chat::Usage {
+        let &Usage { input, output, cache_read, cache_write, reasoning } = self;
+        chat::Usage { input, output, cache_read, cache_write, reasoning }
+    }
+}
+
 impl Reply {
     fn frame(&mut self, stream: bool, frame: &Frame, events: &mut Vec<Event>) {
         let data = frame.data.trim_ascii();
@@ -60,6 +73,10 @@ impl Reply {
             return;
         }
         if data == b"[DONE]" {
+            // Some servers say that all is said and not why. What is visibly cut is still told as such.
+            if self.finish_reason.is_none() && self.assembly.looks_whole() {
+                self.finish_reason = Some("stop".into());
+            }
             return self.complete(events);
         }
         if frame.event.as_deref() == Some("error") {
@@ -75,6 +92,9 @@ impl Reply {
         if chunk.is_error() {
             return self.fail(classify::in_stream(data), events);
         }
+        if let Some(words) = chunk.groq_error() {
+            return self.fail(fault(FaultKind::ServerError, words), events);
+        }
         if !stream && chunk.choices.as_ref().is_none_or(Vec::is_empty) {
             return self.fail(fault(FaultKind::MalformedReply, "the provider's reply has no choices"), events);
         }
@@ -87,7 +107,7 @@ impl Reply {
     }
 
     fn chunk(&mut self, chunk: Chunk, events: &mut Vec<Event>) {
-        if let Some(usage) = &chunk.usage {
+        if let Some(usage) = chunk.usage() {
             self.usage = Some(usage.counted());
         }
         let choices = chunk.choices.unwrap_or_default();
@@ -102,10 +122,17 @@ impl Reply {
         // Only one answer was asked for; further ones are for callers of this same protocol.
         for choice in choices.into_iter().filter(|choice| choice.index.number() == 0) {
             self.choice(choice, events);
+            if self.is_over {
+                return;
+            }
         }
     }
 
     fn choice(&mut self, choice: Choice, events: &mut Vec<Event>) {
+        if let Some(error) = choice.error {
+            let body = json!({"error": error}).to_string();
+            return self.fail(classify::in_stream(body.as_bytes()), events);
+        }
         if let Some(say) = choice.delta.or(choice.message) {
             self.say(say, events);
         }
@@ -117,11 +144,10 @@ impl Reply {
     }
 
     fn say(&mut self, say: Say, events: &mut Vec<Event>) {
-        // Some servers fill both, with the same text.
-        let reasoning = match say.reasoning_content.text() {
-            "" => say.reasoning.text(),
-            text => text,
-        };
+        // Some servers fill several of them, with the same text.
+        let names = [&say.reasoning_content, &say.reasoning, &say.reasoning_details];
+        let named = names.into_iter().map(OptionalText::text).find(|text| !text.is_empty());
+        let reasoning = named.unwrap_or_else(|| say.content.as_ref().map_or("", Loose::thoughts));
         self.assembly.reasoning(&self.id, reasoning, events);
         self.assembly.text(&self.id, say.content.text(), events);
         let refusal = say.refusal.text();
@@ -129,11 +155,16 @@ impl Reply {
             self.refused = true;
             self.assembly.text(&self.id, refusal, events);
         }
+        // What calls were before there were several.
+        if let Some(function) = &say.function_call {
+            let (name, arguments) = (function.name.text(), function.arguments.text());
+            self.assembly.call(&self.id, CallPiece { wire_index: None, id: "", name, arguments }, events);
+        }
         for call in say.tool_calls.unwrap_or_default() {
             // Custom tools have no function: only callers of this protocol can ask for them.
             if let Some(function) = &call.function {
                 let piece = CallPiece {
-                    wire_index: call.index.as_ref().map(wire::Count::number),
+                    wire_index: call.index.as_ref().map(Count::number),
                     id: call.id.text(),
                     name: function.name.text(),
                     arguments: function.arguments.text(),
@@ -148,9 +179,9 @@ impl Reply {
         let Some(reason) = self.finish_reason.take() else {
             return self.fail(fault(FaultKind::Truncated, "the reply ended before it was complete"), events);
         };
-        if reason == "error" || reason == "abort" {
+        if let Some(kind) = gave_up(&reason) {
             let message = format!("the provider gave up on its reply: finish_reason `{reason}`");
-            return self.fail(fault(FaultKind::ServerError, message), events);
+            return self.fail(fault(kind, message), events);
         }
         if let Err(broken) = self.assembly.finish(&self.id, events) {
             return self.fail(broken, events);
@@ -164,8 +195,10 @@ impl Reply {
 
     fn finish(&self, reason: &str) -> Finish {
         match reason {
-            "length" | "max_tokens" => Finish::Length,
+            // `model_length` is Mistral's: the context is full.
+            "length" | "max_tokens" | "model_length" => Finish::Length,
             "content_filter" => Finish::ContentFilter,
+            "refusal" => Finish::Refusal,
             _ if self.refused => Finish::Refusal,
             "tool_calls" => Finish::ToolCalls,
             // Several servers say `stop` where the model waits for its tools.
@@ -182,8 +215,18 @@ impl Reply {
     }
 
     fn tell_usage(&mut self, events: &mut Vec<Event>) {
-        if let Some(Usage { input, output, cache_read, cache_write, reasoning }) = self.usage.take() {
-            events.push(Event::Usage(chat::Usage { input, output, cache_read, cache_write, reasoning }));
+        if let Some(usage) = self.usage.take() {
+            events.push(Event::Usage(usage.told()));
         }
+    }
+}
+
+/// Finish reasons that say that there is no answer.
+fn gave_up(reason: &str) -> Option<FaultKind> {
+    match reason {
+        "error" | "abort" => Some(FaultKind::ServerError),
+        // DeepSeek's.
+        "insufficient_system_resource" => Some(FaultKind::Overloaded),
+        _ => None,
     }
 }

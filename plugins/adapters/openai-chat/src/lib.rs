@@ -4,34 +4,39 @@
 //! Towards providers: `encode`, `decode`, `classify`. Towards callers: `read`, `write`. What becomes of each request
 //! field is in the README beside this crate.
 
+mod call;
 mod classify;
 mod decode;
 mod encode;
 mod ids;
 mod read;
+mod settings;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 use pointsman_sdk::codec::chat::{Event, Request};
-use pointsman_sdk::codec::client_protocol::{self, Endpoint, HttpReply, Reading, Written};
-use pointsman_sdk::codec::provider::{self, Auth, Call, Decoded, Encoded, Frame, Framing, HeaderAuth, ReplyHead};
-use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, fault};
+use pointsman_sdk::codec::client_protocol::{self, Endpoint, HttpReply, Reading, Streaming, Written};
+use pointsman_sdk::codec::provider::{self, Call, Decoded, Encoded, Frame, ModelFacts, ReplyHead};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, fault, fault_at};
+use settings::Settings;
 
 const PROTOCOL: &str = "openai-chat";
 const CHAT: &str = "chat";
+const EMBEDDINGS: &str = "embeddings";
 
 /// The component. Public so that native tests can call it.
 pub struct Codec;
 
 impl Provider for Codec {
-    fn describe() -> provider::Description {
-        provider::Description {
+    fn describe(settings: String) -> Result<provider::Description, String> {
+        let settings = Settings::parse(&settings)?;
+        Ok(provider::Description {
             protocol: PROTOCOL.into(),
-            operations: vec![CHAT.into()],
-            default_base_url: Some("https://api.openai.com/v1".into()),
-            auth: Auth::Header(HeaderAuth { name: "authorization".into(), prefix: "Bearer ".into() }),
+            operations: names(&[CHAT, EMBEDDINGS]),
+            default_base_url: call::default_base_url(&settings),
+            auth: vec![call::auth(&settings)],
             forwarded_headers: names(&[
                 "openai-organization",
                 "openai-project",
@@ -47,29 +52,42 @@ impl Provider for Codec {
                 "openai-*",
                 "retry-after",
                 "retry-after-ms",
+                // Azure's.
+                "apim-request-id",
+                "x-ms-region",
             ]),
+            forwarded_query: Vec::new(),
             reply_model: names(&["model"]),
-        }
+            media_urls: settings.media_urls,
+        })
     }
 
-    fn encode(settings: String, operation: String, request: Request) -> Result<Encoded, Fault> {
-        let settings = encode::Settings::parse(&settings)?;
-        let call = call(&operation, request.stream)?;
-        let (body, dropped) = encode::body(&settings, request)?;
+    fn encode(settings: String, operation: String, request: Request, model: ModelFacts) -> Result<Encoded, Fault> {
+        if operation != CHAT {
+            return Err(fault(
+                FaultKind::Unsupported,
+                format!("openai-chat cannot translate the operation `{operation}`"),
+            ));
+        }
+        let settings = loaded(&settings)?;
+        let call = call::call(&settings, &operation, &request.model, request.stream)?;
+        let (body, dropped) = encode::body(&settings, &model, request)?;
         Ok(Encoded { call, body, dropped })
     }
 
-    fn forward(settings: String, operation: String, _model: String, stream: bool) -> Result<Call, Fault> {
-        encode::Settings::parse(&settings)?;
-        call(&operation, stream)
+    fn forward(settings: String, operation: String, model: String, stream: bool) -> Result<Call, Fault> {
+        call::call(&loaded(&settings)?, &operation, &model, stream)
     }
 
     fn classify(_operation: String, head: ReplyHead, body: Vec<u8>) -> Fault {
         classify::reply(&head, &body)
     }
 
-    fn decode(_operation: String, stream: bool, memory: Vec<u8>, frames: Vec<Frame>, ended: bool) -> Decoded {
-        decode::fold(stream, &memory, &frames, ended)
+    fn decode(operation: String, stream: bool, memory: Vec<u8>, frames: Vec<Frame>, ended: bool) -> Decoded {
+        match operation.as_str() {
+            EMBEDDINGS => decode::embeddings(&memory, &frames, ended),
+            _ => decode::fold(stream, &memory, &frames, ended),
+        }
     }
 }
 
@@ -80,12 +98,23 @@ impl ClientProtocol for Codec {
             path: "/v1/chat/completions".into(),
             operation: CHAT.into(),
             model_field: "model".into(),
-            stream_field: "stream".into(),
+            stream: Streaming::Field("stream".into()),
+            pinning_fields: Vec::new(),
         };
-        client_protocol::Description { protocol: PROTOCOL.into(), endpoints: vec![chat] }
+        let embeddings = Endpoint {
+            path: "/v1/embeddings".into(),
+            operation: EMBEDDINGS.into(),
+            stream: Streaming::Never,
+            ..chat.clone()
+        };
+        client_protocol::Description { protocol: PROTOCOL.into(), endpoints: vec![chat, embeddings] }
     }
 
-    fn read(_operation: String, _headers: Vec<client_protocol::Header>, body: Vec<u8>) -> Result<Reading, Fault> {
+    fn read(operation: String, body: Vec<u8>) -> Result<Reading, Fault> {
+        if operation != CHAT {
+            let message = format!("{operation} are forwarded to targets that speak openai-chat; this one does not");
+            return Err(fault(FaultKind::Unsupported, message));
+        }
         read::body(&body)
     }
 
@@ -98,17 +127,9 @@ impl ClientProtocol for Codec {
     }
 }
 
-/// The base URL ends in `/v1`, as in every client of this API.
-fn call(operation: &str, stream: bool) -> Result<Call, Fault> {
-    if operation != CHAT {
-        return Err(fault(FaultKind::Unsupported, format!("openai-chat has no operation `{operation}`, only `chat`")));
-    }
-    Ok(Call {
-        method: "POST".into(),
-        path: "/chat/completions".into(),
-        headers: Vec::new(),
-        framing: if stream { Framing::Sse } else { Framing::WholeBody },
-    })
+/// `describe` checked them when the configuration was loaded.
+fn loaded(settings: &str) -> Result<Settings, Fault> {
+    Settings::parse(settings).map_err(|why| fault_at(FaultKind::AdapterFailed, "settings", why))
 }
 
 fn names(list: &[&str]) -> Vec<String> {

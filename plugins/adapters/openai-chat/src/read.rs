@@ -5,11 +5,11 @@ mod messages;
 mod tools;
 
 use crate::write;
-use pointsman_sdk::codec::chat::Request;
+use pointsman_sdk::codec::chat::{Extra, Request};
 use pointsman_sdk::codec::client_protocol::Reading;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields, wrong};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -17,15 +17,24 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     let mut top = Fields::parse(body)?;
     refuse_what_others_cannot_do(&mut top)?;
     let stream = top.bool("stream")?.unwrap_or(false);
+    let mut left = Vec::new();
     let include_usage = match top.object("stream_options")? {
-        Some(mut options) => options.bool("include_usage")?.unwrap_or(false),
+        Some(mut options) => {
+            let include_usage = options.bool("include_usage")?.unwrap_or(false);
+            left.extend(left_of("stream_options", options));
+            include_usage
+        }
         None => false,
     };
     // Both are read, so that neither is left over: the newer name of two wins.
     let (max_tokens, max_completion_tokens) = (top.u32("max_tokens")?, top.u32("max_completion_tokens")?);
     let (user, safety_identifier) = (top.optional_string("user")?, top.optional_string("safety_identifier")?);
-    let request = Request {
+    if let (Some(user), Some(_)) = (&user, &safety_identifier) {
+        left.push(Extra { name: "user".into(), value: Value::from(user.as_str()).to_string() });
+    }
+    let mut request = Request {
         model: top.string("model")?,
+        protocol: crate::PROTOCOL.into(),
         messages: messages::read(&mut top)?,
         tools: tools::list(&mut top)?,
         tool_choice: tools::choice(&mut top)?,
@@ -42,6 +51,7 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
         user: safety_identifier.or(user),
         extras: top.rest(),
     };
+    request.extras.append(&mut left);
     Ok(Reading { request, memory: write::first_memory(include_usage) })
 }
 
@@ -103,6 +113,14 @@ fn effort(top: &mut Fields) -> Result<Option<String>, Fault> {
         }
         _ => Ok(effort),
     }
+}
+
+/// What nobody took of an object inside another, as one extra of its name.
+fn left_of(name: &str, inner: Fields) -> Option<Extra> {
+    let fields =
+        inner.rest().into_iter().filter_map(|Extra { name, value }| Some((name, serde_json::from_str(&value).ok()?)));
+    let fields: Map<String, Value> = fields.collect();
+    (!fields.is_empty()).then(|| Extra { name: name.into(), value: Value::Object(fields).to_string() })
 }
 
 fn unsupported(field: impl Into<String>, message: impl Into<String>) -> Fault {

@@ -1,18 +1,24 @@
 //! Each module is tested through the codec's own functions, as the host calls them.
 
+mod azure;
 mod classify;
 mod decode;
 mod decode_accents;
+mod embeddings;
 mod encode;
 mod encode_messages;
+mod encode_model;
 mod read;
 mod read_messages;
+mod replay;
+mod replay_any;
 mod roundtrip;
+mod settings;
 mod write;
 
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
-use pointsman_sdk::codec::provider::Frame;
+use pointsman_sdk::codec::provider::{Frame, ModelFacts};
 use pointsman_sdk::codec::{ClientProtocol, Fault, Provider, recall};
 use serde_json::{Value, json};
 
@@ -25,16 +31,23 @@ fn decode_stream(frames: &[Frame]) -> Vec<Event> {
     Codec::decode("chat".into(), true, Vec::new(), frames.to_vec(), true).events
 }
 
-/// The same, a call for each frame.
+/// The same, a call for each frame; and in two calls, cut at each boundary, which must change nothing.
 fn decode_slowly(frames: &[Frame]) -> Vec<Event> {
-    let mut memory = Vec::new();
-    let mut events = Vec::new();
-    for frame in frames {
-        let decoded = Codec::decode("chat".into(), true, memory, vec![frame.clone()], false);
-        events.extend(decoded.events);
-        memory = decoded.memory;
+    let in_calls = |calls: Vec<&[Frame]>| {
+        let (mut memory, mut events) = (Vec::new(), Vec::new());
+        for frames in calls {
+            let decoded = Codec::decode("chat".into(), true, memory, frames.to_vec(), false);
+            events.extend(decoded.events);
+            memory = decoded.memory;
+        }
+        events.extend(Codec::decode("chat".into(), true, memory, Vec::new(), true).events);
+        events
+    };
+    let events = in_calls(frames.chunks(1).collect());
+    for cut in 0..=frames.len() {
+        let (first, second) = frames.split_at(cut);
+        assert_eq!(in_calls(vec![first, second]), events, "cut at {cut}");
     }
-    events.extend(Codec::decode("chat".into(), true, memory, Vec::new(), true).events);
     events
 }
 
@@ -119,6 +132,7 @@ fn message(role: Role, parts: Vec<Part>) -> Message {
 fn request(messages: Vec<Message>) -> Request {
     Request {
         model: "gpt-x".into(),
+        protocol: "anthropic-messages".into(),
         messages,
         tools: Vec::new(),
         tool_choice: None,
@@ -146,9 +160,26 @@ fn tool(name: &str) -> Tool {
     Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
 }
 
+/// A model of which nothing is known.
+fn unknown() -> ModelFacts {
+    ModelFacts {
+        context_tokens: None,
+        output_tokens: None,
+        reasoning: None,
+        sampling: None,
+        prefill: None,
+        mid_system: None,
+        attributes: Vec::new(),
+    }
+}
+
 /// The encoded body, and what was dropped.
 fn encode(settings: Value, request: Request) -> Result<(Value, Vec<String>), Fault> {
-    let encoded = <Codec as Provider>::encode(settings.to_string(), "chat".into(), request)?;
+    encode_for(unknown(), settings, request)
+}
+
+fn encode_for(model: ModelFacts, settings: Value, request: Request) -> Result<(Value, Vec<String>), Fault> {
+    let encoded = <Codec as Provider>::encode(settings.to_string(), "chat".into(), request, model)?;
     Ok((serde_json::from_slice(&encoded.body).expect("the body is JSON"), encoded.dropped))
 }
 
@@ -157,7 +188,7 @@ fn encode_messages(messages: Vec<Message>) -> Result<Value, Fault> {
 }
 
 fn read(body: Value) -> Result<Request, Fault> {
-    let reading = <Codec as ClientProtocol>::read("chat".into(), Vec::new(), body.to_string().into_bytes())?;
+    let reading = <Codec as ClientProtocol>::read("chat".into(), body.to_string().into_bytes())?;
     Ok(reading.request)
 }
 

@@ -1,7 +1,8 @@
 //! A streamed reply: events of the wire in, events of the contract out.
 
+use super::bedrock;
 use super::wire::{self, Kind, Message, Piece, Stop, StreamEvent, text};
-use super::{finish, malformed, push_piece};
+use super::{finish, malformed, push_piece, sealed};
 use crate::classify;
 use crate::usage::Counts;
 use pointsman_sdk::codec::Fault;
@@ -30,15 +31,18 @@ struct Open {
     part: u32,
     /// Arguments that came whole at the block's start: they count if no pieces follow.
     arguments: Option<String>,
+    /// Said whole at the block's end.
+    signature: String,
 }
 
 impl Progress {
     /// An error ends the reply.
     pub fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), Fault> {
-        if frame.data.iter().all(u8::is_ascii_whitespace) {
+        let data = bedrock::unwrap(frame)?;
+        if data.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let event: StreamEvent = serde_json::from_slice(&frame.data).map_err(|_| malformed("an event is not JSON"))?;
+        let event: StreamEvent = serde_json::from_slice(&data).map_err(|_| malformed("an event is not JSON"))?;
         let kind = event.kind.as_ref().map(wire::Str::as_str).or(frame.event.as_deref()).unwrap_or_default();
         if !self.started
             && (kind.starts_with("content_block_") || kind.starts_with("message_"))
@@ -88,7 +92,8 @@ impl Progress {
         self.has_calls |= kind == "tool_use";
         push_piece(part, &kind, &piece, events);
         let arguments = wire::arguments(piece.input).map(str::to_owned);
-        self.open = Some(Open { wire_index: index, part, arguments });
+        let signature = text(&piece.signature).to_owned();
+        self.open = Some(Open { wire_index: index, part, arguments, signature });
         Ok(())
     }
 
@@ -103,6 +108,7 @@ impl Progress {
         if !text(&piece.partial_json).is_empty() {
             open.arguments = None;
         }
+        open.signature += text(&piece.signature);
         push_piece(open.part, &kind, &piece, events);
         Ok(())
     }
@@ -111,6 +117,9 @@ impl Progress {
         let Some(open) = self.open.take() else { return };
         if let Some(arguments) = &open.arguments {
             events.push(Event::ToolArgumentsDelta(Delta { index: open.part, text: arguments.clone() }));
+        }
+        if !open.signature.is_empty() {
+            events.push(Event::ReasoningSignature(sealed(open.part, &open.signature)));
         }
         events.push(Event::PartFinished(open.part));
     }

@@ -1,7 +1,7 @@
 //! A reply that is not streamed: the same events, all at once.
 
 use super::wire::{self, Kind, Message, Piece, text};
-use super::{finish, malformed, push_piece};
+use super::{finish, malformed, push_piece, sealed};
 use crate::classify;
 use crate::usage::Counts;
 use pointsman_sdk::codec::Fault;
@@ -43,6 +43,10 @@ fn push_block(index: u32, kind: &str, block: &RawValue, events: &mut Vec<Event>)
     push_piece(index, kind, &piece, events);
     if let Some(arguments) = wire::arguments(piece.input) {
         events.push(Event::ToolArgumentsDelta(Delta { index, text: arguments.to_owned() }));
+    }
+    let signature = text(&piece.signature);
+    if !signature.is_empty() {
+        events.push(Event::ReasoningSignature(sealed(index, signature)));
     }
     events.push(Event::PartFinished(index));
     Ok(())

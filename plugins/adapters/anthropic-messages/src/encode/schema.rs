@@ -18,6 +18,11 @@ pub fn closed(text: &str, path: &str) -> Result<Value, Fault> {
     Ok(schema)
 }
 
+/// The schema of an answer that a caller of this protocol wrote.
+pub fn as_written(text: &str, path: &str) -> Result<Value, Fault> {
+    parse(text, path).map(Value::Object)
+}
+
 fn parse(text: &str, path: &str) -> Result<Map<String, Value>, Fault> {
     serde_json::from_str(text)
         .map_err(|_| fault_at(FaultKind::Unsupported, path, "Anthropic takes only a schema that is a JSON object"))

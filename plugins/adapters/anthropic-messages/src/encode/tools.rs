@@ -1,18 +1,18 @@
 //! Tools, and how the model may choose among them.
 
-use super::{Dropped, schema};
+use super::{Extras, schema};
 use pointsman_sdk::codec::chat::{Request, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
 
 const NAME_CHARS_MAX: usize = 128;
 
-pub fn insert(body: &mut Map<String, Value>, request: &Request, dropped: &mut Dropped) -> Result<(), Fault> {
+pub fn insert(body: &mut Map<String, Value>, request: &Request, extras: &mut Extras) -> Result<(), Fault> {
     if request.tools.is_empty() {
         // Without tools there is nothing to choose, and the API refuses a choice.
         return Ok(());
     }
-    let tools = request.tools.iter().enumerate().map(|(i, each)| tool(each, i, dropped));
+    let tools = request.tools.iter().enumerate().map(|(i, each)| tool(each, i, extras));
     body.insert("tools".into(), tools.collect::<Result<Value, Fault>>()?);
     if let Some(choice) = choice(request) {
         body.insert("tool_choice".into(), choice);
@@ -20,7 +20,7 @@ pub fn insert(body: &mut Map<String, Value>, request: &Request, dropped: &mut Dr
     Ok(())
 }
 
-fn tool(tool: &Tool, position: usize, dropped: &mut Dropped) -> Result<Value, Fault> {
+fn tool(tool: &Tool, position: usize, extras: &mut Extras) -> Result<Value, Fault> {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if tool.name.is_empty() || tool.name.len() > NAME_CHARS_MAX || !tool.name.chars().all(is_legal) {
         let message = "Anthropic takes tool names of 1 to 128 letters, digits, `_` and `-`";
@@ -31,10 +31,10 @@ fn tool(tool: &Tool, position: usize, dropped: &mut Dropped) -> Result<Value, Fa
         wire["description"] = description.as_str().into();
     }
     wire["input_schema"] = schema::of_arguments(&tool.parameters, &format!("tools[{position}].parameters"))?;
-    if tool.strict == Some(true) {
-        wire["strict"] = true.into();
+    if let Some(strict) = tool.strict.filter(|strict| *strict || extras.own) {
+        wire["strict"] = strict.into();
     }
-    dropped.extras_of_part(&tool.extras, &mut wire);
+    extras.put(&tool.extras, &mut wire);
     Ok(wire)
 }
 

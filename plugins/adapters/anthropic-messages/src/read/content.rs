@@ -1,12 +1,15 @@
 //! Content blocks as parts of messages.
 
+use super::below;
+use crate::PROTOCOL;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::chat::{
-    Media, MediaKind, Part, Reasoning, ResultPart, Role, Source, Text, ToolCall, ToolResult,
+    Extra, Media, MediaKind, Part, Reasoning, ResultPart, Role, Sealed, Source, Text, ToolCall, ToolResult,
 };
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
+use pointsman_sdk::sealed;
 use serde_json::Value;
 
 /// A string, or blocks. `role` decides which blocks may stand here.
@@ -31,13 +34,11 @@ fn part(mut block: Fields, role: Role) -> Result<Part, Fault> {
         ("tool_use", Role::Assistant) => Ok(Part::ToolCall(tool_call(block)?)),
         ("thinking", Role::Assistant) => {
             let text = block.string("thinking")?;
-            // What `write` gave without a signature comes back with the mark that says so.
-            let signature =
-                block.optional_string("signature")?.filter(|s| !s.is_empty() && s != crate::write::UNSIGNED);
+            let signature = block.optional_string("signature")?.and_then(sealed);
             Ok(Part::Reasoning(Reasoning { text, signature, redacted: None, extras: block.rest() }))
         }
         ("redacted_thinking", Role::Assistant) => {
-            let redacted = Some(block.string("data")?);
+            let redacted = sealed(block.string("data")?);
             Ok(Part::Reasoning(Reasoning { text: String::new(), signature: None, redacted, extras: block.rest() }))
         }
         ("image" | "document" | "tool_result" | "tool_use" | "thinking" | "redacted_thinking", _) => {
@@ -46,6 +47,12 @@ fn part(mut block: Fields, role: Role) -> Result<Part, Fault> {
         }
         _ => Err(untranslatable(&block, &kind)),
     }
+}
+
+/// None where nobody signed: `write` marks such a thought as sealed by nobody.
+fn sealed(text: String) -> Option<Sealed> {
+    let sealed = sealed::unpack(text, PROTOCOL);
+    (!sealed.data.is_empty()).then_some(sealed)
 }
 
 fn untranslatable(block: &Fields, kind: &str) -> Fault {
@@ -84,18 +91,23 @@ fn tool_result(mut block: Fields) -> Result<ToolResult, Fault> {
 }
 
 fn image(mut block: Fields) -> Result<Media, Fault> {
-    let (mime, source) = source(&mut block)?;
-    Ok(Media { kind: MediaKind::Image, mime, source, title: None, extras: block.rest() })
+    let Content { mime, source, mut extras } = source(&mut block)?;
+    extras.extend(block.rest());
+    Ok(Media { kind: MediaKind::Image, mime, source, title: None, extras })
 }
 
-/// A document of plain text becomes a text: every protocol can say that.
+/// A document of plain text becomes a text: every protocol can say that. Its type and title stay beside it as extras,
+/// for `encode` to know it by.
 fn document(mut block: Fields) -> Result<Part, Fault> {
     let title = block.optional_string("title")?;
-    let (mime, source) = source(&mut block)?;
-    let extras = block.rest();
+    let Content { mime, source, mut extras } = source(&mut block)?;
+    extras.extend(block.rest());
     match source {
         Source::Bytes(bytes) if mime == "text/plain" => {
             let data = String::from_utf8_lossy(&bytes).into_owned();
+            let word = |name: &str, word: &str| Extra { name: name.into(), value: Value::from(word).to_string() };
+            extras.push(word("type", "document"));
+            extras.extend(title.iter().map(|title| word("title", title)));
             let text = title.map_or(data.clone(), |title| format!("{title}\n\n{data}"));
             Ok(Part::Text(Text { text, extras }))
         }
@@ -103,26 +115,37 @@ fn document(mut block: Fields) -> Result<Part, Fault> {
     }
 }
 
-/// Media type, empty where it is not said, and source.
-fn source(block: &mut Fields) -> Result<(String, Source), Fault> {
+/// What a `source` object says.
+struct Content {
+    /// Empty where it is not said.
+    mime: String,
+    source: Source,
+    extras: Vec<Extra>,
+}
+
+fn source(block: &mut Fields) -> Result<Content, Fault> {
     let value = block.required("source")?;
-    let mut source = Fields::new(block.at("source"), value)?;
-    let kind = source.string("type")?;
-    match kind.as_str() {
+    let mut fields = Fields::new(block.at("source"), value)?;
+    let kind = fields.string("type")?;
+    let (mime, source) = match kind.as_str() {
         "base64" => {
-            let data = source.string("data")?;
-            let bytes = STANDARD.decode(data).map_err(|_| json::wrong(source.at("data"), "base64"))?;
-            Ok((source.string("media_type")?, Source::Bytes(bytes)))
+            let data = fields.string("data")?;
+            let bytes = STANDARD.decode(data).map_err(|_| json::wrong(fields.at("data"), "base64"))?;
+            (fields.string("media_type")?, Source::Bytes(bytes))
         }
-        "text" => Ok(("text/plain".into(), Source::Bytes(source.string("data")?.into_bytes()))),
+        "text" => {
+            fields.take("media_type");
+            ("text/plain".into(), Source::Bytes(fields.string("data")?.into_bytes()))
+        }
         "url" => {
-            let url = source.string("url")?;
+            let url = fields.string("url")?;
             if !url.starts_with("https://") && !url.starts_with("http://") {
-                return Err(json::wrong(source.at("url"), "an http or https URL"));
+                return Err(json::wrong(fields.at("url"), "an http or https URL"));
             }
-            Ok((String::new(), Source::Url(url)))
+            (String::new(), Source::Url(url))
         }
-        "file" => Ok((String::new(), Source::FileId(source.string("file_id")?))),
-        _ => Err(untranslatable(&source, &kind)),
-    }
+        "file" => (String::new(), Source::FileId(fields.string("file_id")?)),
+        _ => return Err(untranslatable(&fields, &kind)),
+    };
+    Ok(Content { mime, source, extras: below("source", fields).collect() })
 }

@@ -20,19 +20,27 @@ pub fn read(top: &mut Fields, config: Option<&mut Fields>, extras: &mut Vec<Extr
     let mut thinking = Thinking { effort, ..Thinking::default() };
     let Some(mut fields) = top.object("thinking")? else { return Ok(thinking) };
     let kind = fields.string("type")?;
-    thinking.wanted = kind != "disabled" && fields.optional_string("display")?.is_none_or(|how| how != "omitted");
+    let display = fields.optional_string("display")?;
+    thinking.wanted = kind != "disabled" && display.as_deref() != Some("omitted");
+    extras.extend(display.map(|how| extra("thinking.display", how)));
     match kind.as_str() {
         "enabled" => match fields.u32("budget_tokens")? {
             Some(tokens) => thinking.budget_tokens = Some(tokens),
             None => return Err(json::wrong(fields.at("budget_tokens"), "given when thinking is enabled")),
         },
-        "disabled" => thinking.effort = Some("none".into()),
-        "adaptive" => {}
-        // Whatever else there is or will be: the model thinks as it likes, and the caller is told so.
-        _ => extras.push(Extra { name: "thinking.type".into(), value: Value::from(kind).to_string() }),
+        "disabled" => {
+            let effort = thinking.effort.replace("none".into());
+            extras.extend(effort.map(|effort| extra("output_config.effort", effort)));
+        }
+        // Adaptive, and whatever else there is or will be: the model thinks as it likes, and the caller is told so.
+        _ => extras.push(extra("thinking.type", kind)),
     }
     extras.extend(below("thinking", fields));
     Ok(thinking)
+}
+
+fn extra(name: &str, word: String) -> Extra {
+    Extra { name: name.into(), value: Value::from(word).to_string() }
 }
 
 fn effort(config: &mut Fields) -> Result<Option<String>, Fault> {

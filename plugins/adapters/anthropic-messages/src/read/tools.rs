@@ -1,6 +1,7 @@
 //! Tools, and how the model may choose among them.
 
-use pointsman_sdk::codec::chat::{Tool, ToolChoice};
+use super::below;
+use pointsman_sdk::codec::chat::{Extra, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
 use serde_json::Value;
@@ -28,7 +29,7 @@ fn tool(mut fields: Fields) -> Result<Tool, Fault> {
 }
 
 /// The choice, and whether tools may be called side by side where the caller says so.
-pub fn choice(top: &mut Fields) -> Result<(Option<ToolChoice>, Option<bool>), Fault> {
+pub fn choice(top: &mut Fields, extras: &mut Vec<Extra>) -> Result<(Option<ToolChoice>, Option<bool>), Fault> {
     let Some(mut fields) = top.object("tool_choice")? else { return Ok((None, None)) };
     let choice = match fields.string("type")?.as_str() {
         "auto" => ToolChoice::Auto,
@@ -38,5 +39,6 @@ pub fn choice(top: &mut Fields) -> Result<(Option<ToolChoice>, Option<bool>), Fa
         _ => return Err(json::wrong(fields.at("type"), "one of auto, any, tool and none")),
     };
     let parallel = fields.bool("disable_parallel_tool_use")?.map(|disabled| !disabled);
+    extras.extend(below("tool_choice", fields));
     Ok((Some(choice), parallel))
 }

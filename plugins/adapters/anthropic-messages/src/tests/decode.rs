@@ -74,7 +74,7 @@ fn a_full_stream() {
         Event::Usage(usage(115, 1)),
         Event::Ping,
         Event::ReasoningDelta(delta(0, "hm\n")),
-        Event::ReasoningSignature(delta(0, "sig=")),
+        Event::ReasoningSignature(sealed_delta(0, "anthropic-messages", "sig=")),
         Event::PartFinished(0),
         Event::TextDelta(delta(1, "Hé")),
         Event::TextDelta(delta(1, "llo \"you\"")),
@@ -226,7 +226,7 @@ fn a_whole_reply() {
     };
     let expected = vec![
         Event::Started(Started { id: "msg_1".into(), model: "claude-x".into(), created_unix_s: 0 }),
-        Event::RedactedReasoning(delta(0, "xyz")),
+        Event::RedactedReasoning(sealed_delta(0, "anthropic-messages", "xyz")),
         Event::PartFinished(0),
         Event::TextDelta(delta(1, "hi")),
         Event::PartFinished(1),

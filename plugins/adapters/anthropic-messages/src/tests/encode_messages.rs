@@ -94,7 +94,7 @@ fn illegal_ids_stay_different_and_still_match() {
 #[test]
 fn foreign_reasoning_is_dropped_and_told() {
     let thought = |signature: Option<&str>| {
-        let signature = signature.map(str::to_owned);
+        let signature = signature.map(|data| sealed("gemini", data));
         Part::Reasoning(Reasoning { text: "hm".into(), signature, redacted: None, extras: Vec::new() })
     };
     let messages = vec![user(vec![text("go")]), assistant(vec![thought(None), thought(Some("s")), text("done")])];

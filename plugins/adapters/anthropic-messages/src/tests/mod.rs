@@ -1,24 +1,32 @@
 //! What the codec promises, one file for each direction. Helpers that several of them need stand here.
 
+mod bedrock;
 mod classify;
+mod count;
 mod decode;
 mod encode;
 mod encode_messages;
+mod facts;
+mod generated;
+mod platform;
 mod read;
 mod read_messages;
 mod round_trip;
+mod same_protocol;
+mod sealed;
 mod write;
 
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
-use pointsman_sdk::codec::provider::{Decoded, Frame};
+use pointsman_sdk::codec::provider::{Decoded, Encoded, Frame, ModelFacts};
 use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
 use serde_json::{Value, json};
 
-/// A request with one question of the user.
+/// A request with one question of the user, of a caller of another protocol.
 fn ask(question: &str) -> Request {
     Request {
         model: "claude".into(),
+        protocol: "openai-chat".into(),
         messages: vec![user(vec![text(question)])],
         tools: Vec::new(),
         tool_choice: None,
@@ -79,29 +87,50 @@ fn extra(name: &str, value: Value) -> Extra {
     Extra { name: name.into(), value: value.to_string() }
 }
 
+/// A model that nothing is known of.
+fn no_facts() -> ModelFacts {
+    ModelFacts {
+        context_tokens: None,
+        output_tokens: None,
+        reasoning: None,
+        sampling: None,
+        prefill: None,
+        mid_system: None,
+        attributes: Vec::new(),
+    }
+}
+
 /// The body, and what was dropped.
 fn encode(request: Request) -> (Value, Vec<String>) {
     encode_with("{}", request)
 }
 
 fn encode_with(settings: &str, request: Request) -> (Value, Vec<String>) {
-    let encoded = Codec::encode(settings.into(), "chat".into(), request).unwrap();
+    parsed(Codec::encode(settings.into(), "chat".into(), request, no_facts()).unwrap())
+}
+
+/// The same, for a model that something is known of.
+fn encode_for(facts: ModelFacts, request: Request) -> (Value, Vec<String>) {
+    parsed(Codec::encode("{}".into(), "chat".into(), request, facts).unwrap())
+}
+
+fn parsed(encoded: Encoded) -> (Value, Vec<String>) {
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
 }
 
 /// The field that cannot be said.
 fn encode_unsupported(request: Request) -> String {
-    let fault = Codec::encode("{}".into(), "chat".into(), request).unwrap_err();
+    let fault = Codec::encode("{}".into(), "chat".into(), request, no_facts()).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unsupported);
     fault.field.unwrap()
 }
 
 fn read(body: Value) -> Request {
-    Codec::read("chat".into(), Vec::new(), body.to_string().into_bytes()).unwrap().request
+    Codec::read("chat".into(), body.to_string().into_bytes()).unwrap().request
 }
 
 fn read_fault(body: Value) -> Fault {
-    Codec::read("chat".into(), Vec::new(), body.to_string().into_bytes()).unwrap_err()
+    Codec::read("chat".into(), body.to_string().into_bytes()).unwrap_err()
 }
 
 /// The smallest body that is valid, with other fields on top.
@@ -157,6 +186,14 @@ fn parse_stream(bytes: &[u8]) -> Vec<(String, Value)> {
 
 fn started() -> Event {
     Event::Started(Started { id: "chatcmpl-1".into(), model: "gpt".into(), created_unix_s: 0 })
+}
+
+fn sealed(maker: &str, data: &str) -> Sealed {
+    Sealed { maker: maker.into(), data: data.into() }
+}
+
+fn sealed_delta(index: u32, maker: &str, data: &str) -> SealedDelta {
+    SealedDelta { index, sealed: sealed(maker, data) }
 }
 
 fn delta(index: u32, text: &str) -> Delta {

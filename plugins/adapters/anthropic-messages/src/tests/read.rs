@@ -17,6 +17,7 @@ fn every_field_that_others_know() {
     let output = JsonSchema { name: None, description: None, schema: parameters.to_string(), strict: None };
     let expected = Request {
         model: "claude-x".into(),
+        protocol: "anthropic-messages".into(),
         messages: vec![system("be brief"), user(vec![text("hi")])],
         tools: vec![Tool { description: Some("looks".into()), strict: Some(true), ..tool("look", parameters) }],
         tool_choice: Some(ToolChoice::Named("look".into())),
@@ -47,10 +48,12 @@ fn what_only_anthropic_knows_becomes_extras() {
     names.sort_unstable();
     let expected = [
         "context_management",
+        "inference_geo",
         "metadata.team",
         "output_config.task_budget",
         "service_tier",
         "thinking.novelty",
+        "thinking.type",
         "top_k",
     ];
     assert_eq!(names, expected);
@@ -60,12 +63,15 @@ fn what_only_anthropic_knows_becomes_extras() {
 #[test]
 fn kinds_of_thinking() {
     let effort = |thinking: Value| {
-        let request = read(body_with(json!({ "thinking": thinking })));
-        (request.reasoning_effort, request.reasoning_budget_tokens, request.extras.len())
+        let request = read(body_with(json!({ "thinking": thinking, "output_config": { "effort": "low" } })));
+        (request.reasoning_effort.unwrap(), request.reasoning_budget_tokens, request.extras)
     };
-    assert_eq!(effort(json!({ "type": "disabled" })), (Some("none".into()), None, 0));
-    assert_eq!(effort(json!({ "type": "adaptive", "display": "summarized" })), (None, None, 0));
-    assert_eq!(effort(json!({ "type": "between_tools" })), (None, None, 1));
+    let own_effort = extra("output_config.effort", json!("low"));
+    assert_eq!(effort(json!({ "type": "disabled" })), ("none".into(), None, vec![own_effort]));
+    let extras = vec![extra("thinking.display", json!("summarized")), extra("thinking.type", json!("adaptive"))];
+    assert_eq!(effort(json!({ "type": "adaptive", "display": "summarized" })), ("low".into(), None, extras));
+    let extras = vec![extra("thinking.type", json!("between_tools"))];
+    assert_eq!(effort(json!({ "type": "between_tools" })), ("low".into(), None, extras));
 }
 
 #[test]

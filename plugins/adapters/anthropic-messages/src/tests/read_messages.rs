@@ -23,7 +23,8 @@ fn calls_results_and_thoughts() {
         ] },
     ]));
     let reasoning = |text: &str, signature: Option<&str>, redacted: Option<&str>| {
-        let (signature, redacted) = (signature.map(str::to_owned), redacted.map(str::to_owned));
+        let own = |data: &str| sealed("anthropic-messages", data);
+        let (signature, redacted) = (signature.map(own), redacted.map(own));
         Part::Reasoning(Reasoning { text: text.into(), signature, redacted, extras: Vec::new() })
     };
     let expected = vec![
@@ -57,7 +58,10 @@ fn images_and_documents() {
         media(MediaKind::Image, "", Source::Url("https://x.test/a.png".into())),
         media(MediaKind::Image, "", Source::FileId("file_1".into())),
         media(MediaKind::Document, "application/pdf", Source::Bytes(b"%PDF".to_vec())),
-        text("Notes\n\nwords"),
+        Part::Text(Text {
+            text: "Notes\n\nwords".into(),
+            extras: vec![extra("type", json!("document")), extra("title", json!("Notes"))],
+        }),
     ];
     assert_eq!(messages[0].parts, expected);
 }
@@ -102,6 +106,7 @@ fn a_request_of_claude_code() {
     assert_eq!(marked.extras, [extra("cache_control", mark)]);
     assert_eq!(serde_json::from_str::<Value>(&request.tools[0].parameters).unwrap(), schema);
     assert_eq!(request.reasoning_effort.as_deref(), Some("high"));
-    assert_eq!(request.extras[0].name, "context_management");
+    let names: Vec<_> = request.extras.iter().map(|extra| extra.name.as_str()).collect();
+    assert_eq!(names, ["thinking.type", "context_management"]);
     assert!(request.user.unwrap().len() > 64);
 }

@@ -3,9 +3,10 @@
 
 use super::{UNSIGNED, empty_input, empty_message, no_started, stop_reason};
 use crate::usage::Counts;
-use crate::{ids, refuse};
+use crate::{PROTOCOL, ids, refuse};
 use pointsman_sdk::codec::chat::{Event, Finished, Started, ToolCallStarted};
 use pointsman_sdk::codec::{FaultKind, fault};
+use pointsman_sdk::sealed::pack;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -87,13 +88,13 @@ impl Progress {
                 self.enter(delta.index, Kind::Thinking, thinking, out);
                 self.delta(json!({ "type": "thinking_delta", "thinking": delta.text }), out);
             }
-            Event::ReasoningSignature(delta) if !delta.text.is_empty() => {
+            Event::ReasoningSignature(delta) if !delta.sealed.data.is_empty() => {
                 self.enter(delta.index, Kind::Thinking, thinking, out);
-                self.delta(json!({ "type": "signature_delta", "signature": delta.text }), out);
+                self.delta(json!({ "type": "signature_delta", "signature": pack(&delta.sealed, PROTOCOL) }), out);
                 self.complete();
             }
             Event::RedactedReasoning(delta) => {
-                let block = || json!({ "type": "redacted_thinking", "data": delta.text });
+                let block = || json!({ "type": "redacted_thinking", "data": pack(&delta.sealed, PROTOCOL) });
                 self.enter(delta.index, Kind::Redacted, block, out);
             }
             Event::ToolCallStarted(call) => self.call(&call, out),

@@ -1,10 +1,12 @@
 //! The reply that is not streamed: gathered until it is complete, then said at once.
 
 use super::{UNSIGNED, empty_message, no_started, stop_reason};
+use crate::PROTOCOL;
 use crate::encode::arguments;
 use crate::ids;
 use crate::usage::Counts;
 use pointsman_sdk::codec::chat::{Event, Finished, Started};
+use pointsman_sdk::sealed::pack;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -44,6 +46,23 @@ impl Reply {
         false
     }
 
+    /// The same, where only tokens were counted.
+    pub fn write_count(&mut self, events: Vec<Event>, out: &mut Vec<u8>) -> bool {
+        for event in events {
+            match event {
+                Event::Usage(usage) => self.counts = Counts::from_chat(&usage),
+                Event::Finished(_) => {
+                    let count = json!({ "input_tokens": self.counts.chat().input });
+                    out.extend_from_slice(count.to_string().as_bytes());
+                    return true;
+                }
+                Event::Failed(_) => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
     fn gather(&mut self, event: Event) {
         let last = self.blocks.last_mut().map(|(part, block)| (*part, block));
         match (event, last) {
@@ -58,12 +77,15 @@ impl Reply {
             (Event::ReasoningSignature(delta), Some((part, Block::Thinking { signature, .. })))
                 if part == delta.index =>
             {
-                *signature += &delta.text;
+                *signature = pack(&delta.sealed, PROTOCOL);
             }
             (Event::ReasoningSignature(delta), _) => {
-                self.blocks.push((delta.index, Block::Thinking { text: String::new(), signature: delta.text }));
+                let signature = pack(&delta.sealed, PROTOCOL);
+                self.blocks.push((delta.index, Block::Thinking { text: String::new(), signature }));
             }
-            (Event::RedactedReasoning(delta), _) => self.blocks.push((delta.index, Block::Redacted(delta.text))),
+            (Event::RedactedReasoning(delta), _) => {
+                self.blocks.push((delta.index, Block::Redacted(pack(&delta.sealed, PROTOCOL))));
+            }
             (Event::ToolCallStarted(call), _) => {
                 let block = Block::Call { id: call.id, name: call.name, arguments: String::new() };
                 self.blocks.push((call.index, block));

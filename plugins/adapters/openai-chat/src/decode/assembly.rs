@@ -55,6 +55,12 @@ impl Assembly {
         !self.calls.is_empty()
     }
 
+    /// Something was said, and no call is cut in the middle of its arguments.
+    pub fn looks_whole(&self) -> bool {
+        let has_content = self.index > 0 || !self.parts.is_empty();
+        has_content && self.calls.iter().all(|call| call.arguments.is_complete())
+    }
+
     pub fn text(&mut self, reply_id: &str, text: &str, events: &mut Vec<Event>) {
         self.words(reply_id, Kind::Text, text, events);
     }

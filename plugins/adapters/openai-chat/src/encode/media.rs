@@ -1,6 +1,6 @@
 //! Images, documents and sound -> content parts of a user message.
 
-use super::unsupported;
+use super::{Terms, unsupported};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::Fault;
@@ -8,21 +8,24 @@ use pointsman_sdk::codec::chat::{Media, MediaKind, Source};
 use serde_json::{Value, json};
 
 /// `at` is the field that the fault names.
-pub fn part(at: &str, media: Media) -> Result<Value, Fault> {
+pub fn part(terms: &Terms, at: &str, media: Media) -> Result<Value, Fault> {
     if matches!(media.source, Source::FileId(_)) {
         return Err(unsupported(at, "a file uploaded to another provider does not exist at OpenAI"));
     }
     match media.kind {
-        MediaKind::Image => image(at, media),
+        MediaKind::Image => image(terms, at, media),
         MediaKind::Document => document(at, media),
         MediaKind::Audio => audio(at, media),
         MediaKind::Video => Err(unsupported(at, "OpenAI's chat completions take no video")),
     }
 }
 
-fn image(at: &str, media: Media) -> Result<Value, Fault> {
+fn image(terms: &Terms, at: &str, media: Media) -> Result<Value, Fault> {
     let url = match media.source {
-        Source::Url(url) => url,
+        Source::Url(url) if terms.settings.media_urls => url,
+        Source::Url(_) => {
+            return Err(unsupported(at, "this server fetches no images: the setting `media_urls` says so"));
+        }
         Source::Bytes(_) if media.mime.is_empty() => {
             return Err(unsupported(at, "the image's media type is not known, and OpenAI wants it"));
         }
@@ -66,7 +69,7 @@ fn audio(at: &str, media: Media) -> Result<Value, Fault> {
     Ok(json!({"type": "input_audio", "input_audio": {"data": STANDARD.encode(bytes), "format": format}}))
 }
 
-fn data_url(mime: &str, bytes: &[u8]) -> String {
+pub fn data_url(mime: &str, bytes: &[u8]) -> String {
     let mut url = format!("data:{mime};base64,");
     STANDARD.encode_string(bytes, &mut url);
     url

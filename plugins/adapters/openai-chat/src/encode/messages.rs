@@ -1,17 +1,17 @@
-//! Messages. OpenAI wants every tool call answered, by messages of their own, before anything else is said; and it
-//! takes no images in those answers.
+//! Messages from another protocol. OpenAI wants every tool call answered, by messages of their own, before anything
+//! else is said; and it takes no images in those answers.
 
-use super::{media, unsupported};
+use super::{Terms, content, media, put_thoughts, takes_thought, text_part, unsupported};
 use crate::ids;
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Message, Part, ResultPart, Role, ToolCall, ToolResult};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// OpenAI has no flag for a tool that failed.
 const FAILED_MARK: &str = "The tool failed. ";
 
-pub fn wire(messages: Vec<Message>) -> Result<Vec<Value>, Fault> {
-    let mut transcript = Transcript::default();
+pub fn wire(terms: &Terms, messages: Vec<Message>) -> Result<Vec<Value>, Fault> {
+    let mut transcript = Transcript::begin(terms);
     for (position, message) in messages.into_iter().enumerate() {
         let at = format!("messages[{position}]");
         match message.role {
@@ -26,11 +26,12 @@ pub fn wire(messages: Vec<Message>) -> Result<Vec<Value>, Fault> {
 
 /// One turn is open: what the assistant said, the answers to its calls, and what follows them. It is settled in that
 /// order, whatever order it came in.
-#[derive(Default)]
-struct Transcript {
+struct Transcript<'a> {
+    terms: &'a Terms<'a>,
     said: Vec<Value>,
     /// What the assistant says in the open turn; several messages in a row are one.
     texts: Vec<String>,
+    thoughts: String,
     calls: Vec<Value>,
     call_ids: Vec<String>,
     assistant_spoke: bool,
@@ -39,7 +40,21 @@ struct Transcript {
     after: Vec<Value>,
 }
 
-impl Transcript {
+impl<'a> Transcript<'a> {
+    fn begin(terms: &'a Terms<'a>) -> Self {
+        Transcript {
+            terms,
+            said: Vec::new(),
+            texts: Vec::new(),
+            thoughts: String::new(),
+            calls: Vec::new(),
+            call_ids: Vec::new(),
+            assistant_spoke: false,
+            results: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
     fn system(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {
         let mut texts = Vec::new();
         for (position, part) in parts.into_iter().enumerate() {
@@ -62,7 +77,10 @@ impl Transcript {
                 Part::Text(text) if text.text.is_empty() => {}
                 Part::Text(text) => self.texts.push(text.text),
                 Part::ToolCall(call) => self.call(call),
-                // Another model's thoughts: OpenAI has no field for them, and as text they would be the answer.
+                Part::Reasoning(thought) if takes_thought(self.terms, &thought) => {
+                    self.thoughts.push_str(&thought.text)
+                }
+                // OpenAI has no field for thoughts, and as text they would be the answer.
                 Part::Reasoning(_) => {}
                 Part::Media(_) | Part::ToolResult(_) => {
                     let field = format!("{at}.content[{position}]");
@@ -88,7 +106,7 @@ impl Transcript {
             let at = format!("{at}.content[{position}]");
             match part {
                 Part::Text(text) => said.push(text_part(text.text)),
-                Part::Media(media) => said.push(media::part(&at, media)?),
+                Part::Media(media) => said.push(media::part(self.terms, &at, media)?),
                 Part::ToolResult(result) => said.extend(self.result(&at, result)?),
                 Part::Reasoning(_) | Part::ToolCall(_) => {
                     return Err(unsupported(at, "only the assistant thinks and calls tools"));
@@ -110,7 +128,7 @@ impl Transcript {
             match part {
                 ResultPart::Text(text) => texts.push(text.text),
                 ResultPart::Media(media) => {
-                    attachments.push(media::part(&format!("{at}.content[{position}]"), media)?);
+                    attachments.push(media::part(self.terms, &format!("{at}.content[{position}]"), media)?);
                 }
             }
         }
@@ -127,12 +145,17 @@ impl Transcript {
 
     fn settle(&mut self) {
         let texts: Vec<Value> = self.texts.drain(..).map(text_part).collect();
-        if !self.calls.is_empty() {
-            let content = if texts.is_empty() { Value::Null } else { content(texts) };
+        if self.assistant_spoke {
             let calls = std::mem::take(&mut self.calls);
-            self.said.push(json!({"role": "assistant", "content": content, "tool_calls": calls}));
-        } else if self.assistant_spoke {
-            self.said.push(json!({"role": "assistant", "content": content(texts)}));
+            let content = if texts.is_empty() && !calls.is_empty() { Value::Null } else { content(texts) };
+            let mut message = Map::new();
+            message.insert("role".into(), "assistant".into());
+            put_thoughts(self.terms, &mut message, std::mem::take(&mut self.thoughts));
+            message.insert("content".into(), content);
+            if !calls.is_empty() {
+                message.insert("tool_calls".into(), calls.into());
+            }
+            self.said.push(Value::Object(message));
         }
         self.results.sort_by_key(|(call, _)| *call);
         self.said.extend(self.results.drain(..).map(|(_, message)| message));
@@ -140,22 +163,4 @@ impl Transcript {
         self.call_ids.clear();
         self.assistant_spoke = false;
     }
-}
-
-fn text_part(text: String) -> Value {
-    json!({"type": "text", "text": text})
-}
-
-/// One text is a plain string, which the oldest servers understand too.
-fn content(mut parts: Vec<Value>) -> Value {
-    if parts.is_empty() {
-        return Value::String(String::new());
-    }
-    if let [Value::Object(only)] = parts.as_mut_slice()
-        && only.get("type").is_some_and(|kind| kind == "text")
-        && let Some(text) = only.remove("text")
-    {
-        return text;
-    }
-    Value::Array(parts)
 }

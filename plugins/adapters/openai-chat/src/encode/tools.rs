@@ -1,17 +1,19 @@
 //! Tools, and the shape that the answer must have: the fields that carry JSON schemas.
 
-use super::unsupported;
+use super::extras::put_back;
+use super::{Terms, unsupported};
 use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
 
 const NAME_CHARS_MAX: usize = 64;
 
-pub fn list(tools: Vec<Tool>) -> Result<Vec<Value>, Fault> {
-    tools.into_iter().enumerate().map(|(position, tool)| function(&format!("tools[{position}]"), tool)).collect()
+pub fn list(terms: &Terms, tools: Vec<Tool>) -> Result<Vec<Value>, Fault> {
+    let numbered = tools.into_iter().enumerate();
+    numbered.map(|(position, tool)| function(terms, &format!("tools[{position}]"), tool)).collect()
 }
 
-fn function(at: &str, tool: Tool) -> Result<Value, Fault> {
+fn function(terms: &Terms, at: &str, tool: Tool) -> Result<Value, Fault> {
     // A shorter name would come back in the reply, where nobody remembers the long one.
     if !is_name(&tool.name) {
         let message = format!("OpenAI takes tool names of 1 to {NAME_CHARS_MAX} letters, digits, `_` and `-`");
@@ -26,7 +28,13 @@ fn function(at: &str, tool: Tool) -> Result<Value, Fault> {
     if let Some(strict) = tool.strict {
         function.insert("strict".into(), strict.into());
     }
-    Ok(json!({"type": "function", "function": function}))
+    let mut wire = Map::new();
+    wire.insert("type".into(), "function".into());
+    wire.insert("function".into(), function.into());
+    if terms.is_own {
+        put_back(&mut wire, tool.extras);
+    }
+    Ok(Value::Object(wire))
 }
 
 /// A choice without tools is left out where it says nothing, and refused where it asks for a call.
@@ -43,25 +51,30 @@ pub fn choice(choice: Option<ToolChoice>, no_tools: bool) -> Result<Option<Value
     })
 }
 
-pub fn response_format(output: OutputFormat) -> Result<Option<Value>, Fault> {
+pub fn response_format(terms: &Terms, output: OutputFormat) -> Result<Option<Value>, Fault> {
     match output {
         OutputFormat::Text => Ok(None),
         OutputFormat::JsonObject => Ok(Some(json!({"type": "json_object"}))),
-        OutputFormat::JsonSchema(format) => json_schema(format).map(Some),
+        OutputFormat::JsonSchema(format) => json_schema(terms, format).map(Some),
     }
 }
 
-fn json_schema(format: JsonSchema) -> Result<Value, Fault> {
+fn json_schema(terms: &Terms, format: JsonSchema) -> Result<Value, Fault> {
     let schema = schema("response_format.json_schema.schema", &format.schema)?;
     // Other protocols are strict without saying so; OpenAI's strictness refuses schemas that theirs allows.
-    let strict = format.strict.unwrap_or_else(|| fits_strict(&schema));
+    let strict = match format.strict {
+        None if terms.is_own => None,
+        strict => Some(strict.unwrap_or_else(|| fits_strict(&schema))),
+    };
     let mut wire = Map::new();
     wire.insert("name".into(), schema_name(format.name.as_deref()).into());
     if let Some(description) = format.description {
         wire.insert("description".into(), description.into());
     }
     wire.insert("schema".into(), schema);
-    wire.insert("strict".into(), strict.into());
+    if let Some(strict) = strict {
+        wire.insert("strict".into(), strict.into());
+    }
     Ok(json!({"type": "json_schema", "json_schema": wire}))
 }
 

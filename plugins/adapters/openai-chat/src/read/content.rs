@@ -1,11 +1,11 @@
 //! A message's content: one string, or a list of parts.
 
-use super::unsupported;
+use super::{left_of, unsupported};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{Media, MediaKind, Part, Source, Text};
+use pointsman_sdk::codec::chat::{Extra, Media, MediaKind, Part, Source, Text};
 use pointsman_sdk::json::{self, Fields, wrong};
 use serde_json::Value;
 
@@ -33,16 +33,21 @@ fn part(mut fields: Fields) -> Result<Part, Fault> {
             let text = fields.string("text")?;
             Ok(Part::Text(Text { text, extras: fields.rest() }))
         }
-        // The model's own words in an earlier turn.
         "refusal" => {
             let text = fields.string("refusal")?;
-            Ok(Part::Text(Text { text, extras: fields.rest() }))
+            Ok(Part::Text(refusal(text, fields.rest())))
         }
         "image_url" => image(fields).map(Part::Media),
         "input_audio" => audio(fields).map(Part::Media),
         "file" => file(fields).map(Part::Media),
         _ => Err(unsupported(fields.at("type"), format!("content of type `{kind}` cannot be said to other providers"))),
     }
+}
+
+/// The model's own words in an earlier turn. Others have no part for them but text.
+pub fn refusal(text: String, mut extras: Vec<Extra>) -> Text {
+    extras.push(Extra { name: "type".into(), value: "\"refusal\"".into() });
+    Text { text, extras }
 }
 
 fn image(mut fields: Fields) -> Result<Media, Fault> {
@@ -60,7 +65,9 @@ fn image(mut fields: Fields) -> Result<Media, Fault> {
     } else {
         return Err(wrong(image.at("url"), "an https: or data: URL"));
     };
-    Ok(Media { kind: MediaKind::Image, mime, source, title: None, extras: image.rest() })
+    let detail = image.take("detail").map(|detail| Extra { name: "detail".into(), value: detail.to_string() });
+    let extras = detail.into_iter().chain(fields.rest()).chain(left_of("image_url", image)).collect();
+    Ok(Media { kind: MediaKind::Image, mime, source, title: None, extras })
 }
 
 fn audio(mut fields: Fields) -> Result<Media, Fault> {
@@ -70,13 +77,17 @@ fn audio(mut fields: Fields) -> Result<Media, Fault> {
         "mp3" => "audio/mpeg".into(),
         format => format!("audio/{format}"),
     };
-    Ok(Media { kind: MediaKind::Audio, mime, source, title: None, extras: fields.rest() })
+    let extras = fields.rest().into_iter().chain(left_of("input_audio", audio)).collect();
+    Ok(Media { kind: MediaKind::Audio, mime, source, title: None, extras })
 }
 
 fn file(mut fields: Fields) -> Result<Media, Fault> {
     let mut file = Fields::new(fields.at("file"), fields.required("file")?)?;
     let title = file.optional_string("filename")?;
-    let (mime, source) = match (file.optional_string("file_data")?, file.optional_string("file_id")?) {
+    // With the data, the id is one more field that only OpenAI knows.
+    let data = file.optional_string("file_data")?;
+    let id = if data.is_none() { file.optional_string("file_id")? } else { None };
+    let (mime, source) = match (data, id) {
         (Some(data), _) if data.starts_with("data:") => data_url(&file.at("file_data"), &data)?,
         (Some(data), _) => {
             let is_pdf = title.as_deref().is_none_or(|name| name.to_ascii_lowercase().ends_with(".pdf"));
@@ -86,7 +97,8 @@ fn file(mut fields: Fields) -> Result<Media, Fault> {
         (None, Some(id)) => (String::new(), Source::FileId(id)),
         (None, None) => return Err(wrong(file.path(), "a file with file_data or file_id")),
     };
-    Ok(Media { kind: MediaKind::Document, mime, source, title, extras: file.rest() })
+    let extras = fields.rest().into_iter().chain(left_of("file", file)).collect();
+    Ok(Media { kind: MediaKind::Document, mime, source, title, extras })
 }
 
 /// `data:image/png;base64,…`

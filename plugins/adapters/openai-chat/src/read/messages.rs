@@ -1,7 +1,6 @@
 //! Messages. Tool messages become tool results of a user message, several in a row of the same one.
 
-use super::content;
-use super::unsupported;
+use super::{content, left_of, unsupported};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Message, Part, Reasoning, ResultPart, Role, Text, ToolCall, ToolResult};
 use pointsman_sdk::json::{self, Fields, wrong};
@@ -18,6 +17,7 @@ pub fn read(top: &mut Fields) -> Result<Vec<Message>, Fault> {
         let mut fields = Fields::new(at, item)?;
         let role = fields.string("role")?;
         let message = match role.as_str() {
+            // To OpenAI's newer models they are the same.
             "system" | "developer" => system(fields)?,
             "user" => user(fields)?,
             "assistant" => assistant(fields)?,
@@ -73,7 +73,7 @@ fn assistant(mut fields: Fields) -> Result<Message, Fault> {
         parts.extend(content::parts(&fields.at("content"), value)?);
     }
     if let Some(text) = fields.optional_string("refusal")? {
-        parts.push(Part::Text(Text { text, extras: Vec::new() }));
+        parts.push(Part::Text(content::refusal(text, Vec::new())));
     }
     for (at, value) in fields.array("tool_calls")? {
         parts.push(Part::ToolCall(call(Fields::new(at, value)?)?));
@@ -89,7 +89,9 @@ fn call(mut fields: Fields) -> Result<ToolCall, Fault> {
     let mut function = Fields::new(fields.at("function"), fields.required("function")?)?;
     let name = function.string("name")?;
     let arguments = function.optional_string("arguments")?.unwrap_or_default();
-    Ok(ToolCall { id, name, arguments, extras: fields.rest() })
+    let mut extras = fields.rest();
+    extras.extend(left_of("function", function));
+    Ok(ToolCall { id, name, arguments, extras })
 }
 
 fn tool(mut fields: Fields) -> Result<ToolResult, Fault> {

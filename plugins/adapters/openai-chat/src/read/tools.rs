@@ -1,6 +1,6 @@
 //! Tools, which of them to call, and the shape that the answer must have.
 
-use super::unsupported;
+use super::{left_of, unsupported};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
 use pointsman_sdk::json::{Fields, wrong};
@@ -21,7 +21,7 @@ fn tool(mut fields: Fields) -> Result<Tool, Fault> {
     let parameters = parameters(&mut function)?;
     let strict = function.bool("strict")?;
     let mut extras = fields.rest();
-    extras.extend(function.rest());
+    extras.extend(left_of("function", function));
     Ok(Tool { name, description, parameters, strict, extras })
 }
 

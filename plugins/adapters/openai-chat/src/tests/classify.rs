@@ -69,9 +69,22 @@ fn other_servers_have_other_shapes() {
             ModelNotFound,
         ),
         (404, r#"{"error":"model 'x' not found"}"#, ModelNotFound),
-        (503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, Overloaded),
+        (503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, Unavailable),
         (400, r#"[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]"#, InvalidRequest),
         (422, r#"{"detail":"Field required"}"#, InvalidRequest),
+        (422, r#"{"detail":[{"type":"missing","loc":["body","model"],"msg":"Field required"}]}"#, InvalidRequest),
+        (
+            422,
+            r#"{"object":"error","message":{"detail":[{"msg":"Extra inputs are not permitted"}]},"code":null}"#,
+            InvalidRequest,
+        ),
+        (503, r#"{"object":"error","message":"Loading model","type":"x","code":503}"#, Unavailable),
+        (400, r#"{"code":"invalid","error":"This model's maximum prompt length is 131072"}"#, ContextTooLong),
+        (400, r#"{"code":"invalid","error":"Incorrect API key provided: xai-123"}"#, Authentication),
+        (429, r#"{"code":"exhausted","error":"Your team has used all available credits"}"#, QuotaExhausted),
+        (422, r#"{"error":{"message":"`inputs` tokens + `max_new_tokens` must be <= 4097"}}"#, ContextTooLong),
+        (403, r#"{"error":{"code":403,"message":"Flagged","metadata":{"flagged_input":"x"}}}"#, ContentPolicy),
+        (402, r#"{"error":{"code":402,"message":"Insufficient credits"}}"#, QuotaExhausted),
     ];
     for (status, body, kind) in cases {
         let fault = classify(status, &[], body);
@@ -95,6 +108,44 @@ fn the_wait_is_in_milliseconds() {
     assert_eq!(wait(&[("retry-after", "1"), ("retry-after-ms", "312.4")]), Some(313));
     assert_eq!(wait(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]), None);
     assert_eq!(wait(&[("retry-after", "-3")]), None);
+}
+
+#[test]
+fn azure_has_codes_of_its_own() {
+    let azure = |code: &str, message: &str| json!({"error": {"code": code, "message": message}}).to_string();
+    let cases = [
+        (401, azure("401", "Access denied due to invalid subscription key or wrong API endpoint."), Authentication),
+        (404, azure("DeploymentNotFound", "The API deployment for this resource does not exist."), ModelNotFound),
+        (404, azure("404", "Resource not found"), ModelNotFound),
+        (429, azure("429", "Rate limit is exceeded. Please retry after 20 seconds."), RateLimited),
+        (400, azure("content_filter", "The response was filtered."), ContentPolicy),
+        (400, azure("OperationNotSupported", "The chatCompletion operation does not work."), InvalidRequest),
+    ];
+    for (status, body, kind) in cases {
+        assert_eq!(classify(status, &[], &body).kind, kind, "{body}");
+    }
+}
+
+#[test]
+fn a_wait_may_stand_in_the_words_alone() {
+    let wait = |headers: &[(&str, &str)], words: &str| {
+        classify(429, headers, &json!({"error": {"message": words, "code": "429"}}).to_string()).retry_after_ms
+    };
+    assert_eq!(wait(&[], "Please retry after 20 seconds."), Some(20_000));
+    assert_eq!(wait(&[], "Please try again in 7.66s. Visit"), Some(7_660));
+    assert_eq!(wait(&[], "Please try again in 120ms."), Some(120));
+    assert_eq!(wait(&[("retry-after", "3")], "Please retry after 20 seconds."), Some(3_000));
+    for unknown in ["Please try again in 6m0s.", "retry after ", "retry after 5", "retry after ..s", "retry after é"] {
+        assert_eq!(wait(&[], unknown), None, "{unknown}");
+    }
+}
+
+#[test]
+fn what_stands_behind_openrouter_is_quoted() {
+    let metadata = json!({"raw": "{\"error\":\"busy\"}", "provider_name": "X"});
+    let body = json!({"error": {"code": 429, "message": "Provider returned error", "metadata": metadata}});
+    let fault = classify(429, &[], &body.to_string());
+    assert_eq!(fault.message, "Provider returned error: {\"error\":\"busy\"}");
 }
 
 #[test]

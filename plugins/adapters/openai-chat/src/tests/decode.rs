@@ -151,8 +151,10 @@ fn a_stream_without_a_finish_reason_is_truncated() {
     assert_eq!(cut[..2], [started(), said(0, "Once upon")]);
     assert_eq!(failure(&cut).kind, FaultKind::Truncated);
     assert_eq!(failure(&decode_stream(&[])).kind, FaultKind::Truncated);
-    let hollow = decode_stream(&[chunk(json!({"content": "Once upon"}), None), done()]);
+    let hollow = decode_stream(&[chunk(json!({"role": "assistant"}), None), done()]);
     assert_eq!(failure(&hollow).kind, FaultKind::Truncated);
+    let in_a_call = decode_stream(&[call_piece(0, "a", "f", "{\"x\""), done()]);
+    assert_eq!(failure(&in_a_call).kind, FaultKind::Truncated);
 }
 
 #[test]

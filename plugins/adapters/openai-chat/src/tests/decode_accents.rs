@@ -162,6 +162,133 @@ fn errors_come_in_other_shapes_too() {
     assert_eq!(failure(&decode_stream(&[frame(vllm)])).kind, pointsman_sdk::codec::FaultKind::ContextTooLong);
     let named = Frame { event: Some("error".into()), data: br#"{"message":"upstream died"}"#.to_vec() };
     assert_eq!(failure(&decode_stream(&[named])).message, "upstream died");
+    let text = frame(json!({"error": "runner died"}));
+    assert_eq!(failure(&decode_stream(&[text])).message, "runner died");
+    let loading = frame(json!({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}));
+    assert_eq!(failure(&decode_stream(&[loading])).kind, pointsman_sdk::codec::FaultKind::Unavailable);
+    let groq = frame(json!({"id": "1", "choices": [], "x_groq": {"id": "r", "error": "over capacity"}}));
+    assert_eq!(failure(&decode_stream(&[groq])).message, "over capacity");
+    let busy = decode_stream(&[chunk(json!({"content": "a"}), Some("insufficient_system_resource"))]);
+    assert_eq!(failure(&busy).kind, pointsman_sdk::codec::FaultKind::Overloaded);
     let aborted = decode_stream(&[chunk(json!({"content": "a"}), Some("error")), done()]);
     assert_eq!(failure(&aborted).kind, pointsman_sdk::codec::FaultKind::ServerError);
+}
+
+#[test]
+fn openrouter_breaks_off_with_an_error_beside_the_choices() {
+    let mut broken = json!({
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "gpt-x", "provider": "X",
+        "error": {"code": "server_error", "message": "Provider disconnected unexpectedly"},
+        "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": "error"}],
+    });
+    // The comment `: OPENROUTER PROCESSING` comes as an event without data, or not at all.
+    let begin = [frame(""), chunk(json!({"content": "a"}), None)];
+    let events = events_of(&[&begin[..], &[frame(&broken), done()]].concat());
+    assert_eq!(events[..2], [started(), said(0, "a")]);
+    assert_eq!(events.len(), 3);
+    assert_eq!(failure(&events).message, "Provider disconnected unexpectedly");
+    assert_eq!(failure(&events).kind, pointsman_sdk::codec::FaultKind::ServerError);
+    // Not streamed, it stands in the choice.
+    broken["choices"][0]["error"] = json!({"code": 502, "message": "Bad gateway"});
+    broken.as_object_mut().unwrap().remove("error");
+    let events = decode_whole(broken);
+    assert_eq!(events.len(), 2);
+    assert_eq!(failure(&events).kind, pointsman_sdk::codec::FaultKind::Unavailable);
+}
+
+#[test]
+fn mistral_thinks_in_the_content() {
+    let thinking = |text: &str| json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]});
+    let frames = [
+        chunk(json!({"role": "assistant", "content": ""}), None),
+        chunk(json!({"content": [thinking("Hm, ")]}), None),
+        chunk(json!({"content": [thinking("so."), {"type": "text", "text": "4"}]}), None),
+        chunk(json!({"content": "2"}), Some("model_length")),
+    ];
+    let expected = [
+        started(),
+        thought(0, "Hm, "),
+        thought(0, "so."),
+        Event::PartFinished(0),
+        said(1, "4"),
+        said(1, "2"),
+        Event::PartFinished(1),
+        finished(Finish::Length),
+    ];
+    assert_eq!(events_of(&frames), expected);
+}
+
+#[test]
+fn openrouters_details_are_read_where_nothing_else_is_said() {
+    let details = json!({"reasoning_details": [
+        {"type": "reasoning.summary", "summary": "In "},
+        {"type": "reasoning.text", "text": "short.", "signature": "sig"},
+        {"type": "reasoning.encrypted", "data": "xyz"},
+    ]});
+    assert_eq!(events_of(&[chunk(details, Some("stop"))])[1], thought(0, "In short."));
+}
+
+#[test]
+fn a_call_may_come_in_the_old_form() {
+    let piece =
+        |name: Value, arguments: &str| chunk(json!({"function_call": {"name": name, "arguments": arguments}}), None);
+    let frames = [
+        piece(json!("f"), ""),
+        piece(Value::Null, "{\"x\""),
+        piece(Value::Null, ":1}"),
+        chunk(json!({}), Some("function_call")),
+    ];
+    let events = events_of(&frames);
+    let Event::ToolCallStarted(call) = &events[1] else { panic!("{events:?}") };
+    assert_eq!((call.name.as_str(), call.id.starts_with("call_")), ("f", true));
+    let rest = [argued(0, "{\"x\""), argued(0, ":1}"), Event::PartFinished(0), finished(Finish::ToolCalls)];
+    assert_eq!(events[2..], rest);
+}
+
+#[test]
+fn done_without_a_reason_ends_what_is_whole() {
+    let events = events_of(&[chunk(json!({"content": "All."}), None), done()]);
+    assert_eq!(events[1..], [said(0, "All."), Event::PartFinished(0), finished(Finish::Stop)]);
+    let events = events_of(&[call_piece(0, "a", "f", "{}"), done()]);
+    assert_eq!(events.last(), Some(&finished(Finish::ToolCalls)));
+}
+
+#[test]
+fn usage_stands_in_odd_places_and_counts_in_odd_ways() {
+    let usage = |reply: Value| {
+        let events = events_of(&[frame(reply), chunk(json!({}), Some("stop"))]);
+        events.into_iter().find_map(|event| match event {
+            Event::Usage(usage) => Some(usage),
+            _ => None,
+        })
+    };
+    let expected = Some(Usage { input: 4, output: 2, cache_read: 0, cache_write: 0, reasoning: 0 });
+    let counted = json!({"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6});
+    assert_eq!(usage(json!({"choices": [], "x_groq": {"usage": counted}})), expected);
+    assert_eq!(usage(json!({"choices": [{"index": 0, "delta": {}, "usage": counted}]})), expected);
+    let deepseek = json!({"prompt_tokens": 4, "completion_tokens": 2, "prompt_cache_hit_tokens": 3});
+    assert_eq!(
+        usage(json!({"choices": [], "usage": deepseek})),
+        expected.map(|usage| Usage { cache_read: 3, ..usage })
+    );
+    let xai = json!({
+        "prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 16,
+        "completion_tokens_details": {"reasoning_tokens": 10},
+    });
+    let expected = Usage { input: 4, output: 12, cache_read: 0, cache_write: 0, reasoning: 10 };
+    assert_eq!(usage(json!({"choices": [], "usage": xai})), Some(expected));
+}
+
+#[test]
+fn calls_without_frames_change_nothing() {
+    let frames = [chunk(json!({"content": "a"}), None), chunk(json!({}), Some("stop")), done()];
+    let (mut memory, mut events) = (Vec::new(), Vec::new());
+    for frame in &frames {
+        for frames in [vec![], vec![frame.clone()], vec![]] {
+            let decoded = Codec::decode("chat".into(), true, memory, frames, false);
+            events.extend(decoded.events);
+            memory = decoded.memory;
+        }
+    }
+    assert_eq!(events, decode_stream(&frames));
 }

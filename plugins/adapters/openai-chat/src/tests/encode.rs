@@ -54,7 +54,7 @@ fn settings_say_how_a_server_differs() {
     let (body, _) = encode(json!({"max_tokens_field": "max_tokens"}), request()).unwrap();
     assert_eq!((&body["max_tokens"], &body["max_completion_tokens"]), (&json!(9), &Value::Null));
     let (body, dropped) = encode(json!({"sampling": false, "reasoning_effort": false}), request()).unwrap();
-    assert_eq!(dropped, ["temperature", "top_p", "reasoning_effort"]);
+    assert_eq!(dropped, ["reasoning_effort", "temperature", "top_p"]);
     assert!(body.get("temperature").is_none() && body.get("reasoning_effort").is_none());
 
     let fault = encode(json!({"max_token_field": "x"}), hello()).unwrap_err();
@@ -71,7 +71,7 @@ fn the_path_goes_behind_a_base_url_with_its_version() {
     let call = <Codec as Provider>::forward("{}".into(), "chat".into(), "m".into(), true).unwrap();
     assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/chat/completions"));
     assert_eq!(call.framing, pointsman_sdk::codec::provider::Framing::Sse);
-    let encoded = <Codec as Provider>::encode("{}".into(), "chat".into(), hello()).unwrap();
+    let encoded = <Codec as Provider>::encode("{}".into(), "chat".into(), hello(), unknown()).unwrap();
     assert_eq!(encoded.call.framing, pointsman_sdk::codec::provider::Framing::WholeBody);
     assert!(<Codec as Provider>::forward("{}".into(), "embed".into(), "m".into(), true).is_err());
 }

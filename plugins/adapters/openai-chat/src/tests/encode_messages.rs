@@ -55,7 +55,8 @@ fn answers_follow_their_calls_at_once_and_in_order() {
 
 #[test]
 fn thoughts_are_never_sent_as_words() {
-    let thinking = Reasoning { text: "hm".into(), signature: Some("s".into()), redacted: None, extras: Vec::new() };
+    let signature = Some(Sealed { maker: "anthropic-messages".into(), data: "s".into() });
+    let thinking = Reasoning { text: "hm".into(), signature, redacted: None, extras: Vec::new() };
     let wire = encode_messages(vec![
         message(Role::User, vec![text("Go")]),
         message(Role::Assistant, vec![Part::Reasoning(thinking.clone()), tool_call("a", "f", "{}")]),

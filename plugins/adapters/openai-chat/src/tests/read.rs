@@ -22,6 +22,7 @@ fn every_field_has_its_place() {
     };
     let expected = Request {
         model: "m".into(),
+        protocol: "openai-chat".into(),
         max_output_tokens: Some(100),
         temperature: Some(1.5),
         top_p: Some(0.25),
@@ -33,6 +34,8 @@ fn every_field_has_its_place() {
         parallel_tool_calls: Some(false),
         tool_choice: Some(ToolChoice::Required),
         tools: vec![tool],
+        // The older name of two is one more field that only this protocol knows.
+        extras: vec![Extra { name: "user".into(), value: "\"old\"".into() }],
         ..hello()
     };
     assert_eq!(request, expected);

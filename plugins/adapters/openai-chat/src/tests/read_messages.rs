@@ -37,7 +37,9 @@ fn what_the_assistant_said_thought_and_refused() {
         json!({"role": "assistant", "reasoning_content": "hm", "content": "No.", "refusal": "I can't.", "name": "bot"});
     let parts = read_messages(json!([assistant])).unwrap().remove(0);
     let thinking = Reasoning { text: "hm".into(), signature: None, redacted: None, extras: Vec::new() };
-    assert_eq!(parts.parts, [Part::Reasoning(thinking), text("No."), text("I can't.")]);
+    let refusal = Extra { name: "type".into(), value: "\"refusal\"".into() };
+    let refused = Part::Text(Text { text: "I can't.".into(), extras: vec![refusal] });
+    assert_eq!(parts.parts, [Part::Reasoning(thinking), text("No."), refused]);
     assert_eq!(parts.extras, [Extra { name: "name".into(), value: "\"bot\"".into() }]);
 }
 

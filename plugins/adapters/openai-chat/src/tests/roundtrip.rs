@@ -48,6 +48,7 @@ fn a_whole_reply_survives_with_its_pieces_joined() {
 fn a_request_survives() {
     let pdf = media(MediaKind::Document, "application/pdf", Source::Bytes(vec![0, 159, 146]));
     let request = Request {
+        protocol: "openai-chat".into(),
         tools: vec![tool("f")],
         tool_choice: Some(ToolChoice::Named("f".into())),
         parallel_tool_calls: Some(true),
@@ -91,7 +92,7 @@ fn broken_bytes_do_no_harm() {
         assert!(matches!(last, Some(Event::Failed(_) | Event::Finished(_))), "{last:?} at {cut}");
     }
     for cut in 0..request.len() {
-        let fault = <Codec as ClientProtocol>::read("chat".into(), Vec::new(), request[..cut].to_vec()).unwrap_err();
+        let fault = <Codec as ClientProtocol>::read("chat".into(), request[..cut].to_vec()).unwrap_err();
         assert_eq!(fault.kind, pointsman_sdk::codec::FaultKind::InvalidRequest);
     }
 }

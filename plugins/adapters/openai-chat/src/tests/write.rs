@@ -11,7 +11,7 @@ fn with_usage() -> Vec<u8> {
         "model": "m", "messages": [{"role": "user", "content": "Hello"}],
         "stream": true, "stream_options": {"include_usage": true},
     });
-    let reading = <Codec as ClientProtocol>::read("chat".into(), Vec::new(), body.to_string().into_bytes());
+    let reading = <Codec as ClientProtocol>::read("chat".into(), body.to_string().into_bytes());
     reading.expect("a good request").memory
 }
 
@@ -39,7 +39,10 @@ fn a_stream_of_everything() {
         started(),
         Event::Ping,
         thought(0, "Hm"),
-        Event::ReasoningSignature(Delta { index: 0, text: "sig".into() }),
+        Event::ReasoningSignature(SealedDelta {
+            index: 0,
+            sealed: Sealed { maker: "anthropic-messages".into(), data: "sig".into() },
+        }),
         Event::PartFinished(0),
         said(1, "Hi \"you\""),
         Event::PartFinished(1),

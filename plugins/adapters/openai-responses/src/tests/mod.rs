@@ -1,0 +1,206 @@
+//! What the codec promises, one file for each direction. Helpers that several of them need stand here.
+
+mod classify;
+mod decode;
+mod decode_accents;
+mod decode_failures;
+mod describe;
+mod encode;
+mod encode_items;
+mod read;
+mod read_items;
+mod round_trip;
+mod write;
+mod write_failures;
+
+use crate::Codec;
+use pointsman_sdk::codec::chat::*;
+use pointsman_sdk::codec::provider::{Frame, ModelFacts, ReasoningForm};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use serde_json::{Value, json};
+
+/// A request of another protocol.
+fn request(messages: Vec<Message>) -> Request {
+    Request {
+        model: "gpt".into(),
+        protocol: "anthropic-messages".into(),
+        messages,
+        tools: Vec::new(),
+        tool_choice: None,
+        parallel_tool_calls: None,
+        output: OutputFormat::Text,
+        max_output_tokens: None,
+        temperature: None,
+        top_p: None,
+        stop: Vec::new(),
+        seed: None,
+        reasoning_effort: None,
+        reasoning_budget_tokens: None,
+        stream: false,
+        user: None,
+        extras: Vec::new(),
+    }
+}
+
+fn ask() -> Request {
+    request(vec![user(vec![text("hi")])])
+}
+
+fn facts() -> ModelFacts {
+    ModelFacts {
+        context_tokens: None,
+        output_tokens: None,
+        reasoning: None,
+        sampling: None,
+        prefill: None,
+        mid_system: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn message(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, parts, extras: Vec::new() }
+}
+
+fn user(parts: Vec<Part>) -> Message {
+    message(Role::User, parts)
+}
+
+fn assistant(parts: Vec<Part>) -> Message {
+    message(Role::Assistant, parts)
+}
+
+fn system(words: &str) -> Message {
+    message(Role::System, vec![text(words)])
+}
+
+fn text(words: &str) -> Part {
+    Part::Text(Text { text: words.into(), extras: Vec::new() })
+}
+
+fn thought(words: &str, signature: Option<Sealed>) -> Part {
+    Part::Reasoning(Reasoning { text: words.into(), signature, redacted: None, extras: Vec::new() })
+}
+
+fn sealed(maker: &str, data: &str) -> Sealed {
+    Sealed { maker: maker.into(), data: data.into() }
+}
+
+/// What OpenAI sealed: the item's id and its encrypted text.
+fn own_secret() -> Sealed {
+    sealed("openai-responses", r#"{"id":"rs_1","encrypted_content":"gAAA="}"#)
+}
+
+fn call(id: &str, arguments: &str) -> Part {
+    Part::ToolCall(ToolCall { id: id.into(), name: "look".into(), arguments: arguments.into(), extras: Vec::new() })
+}
+
+fn result(id: &str, words: &str) -> Part {
+    let content = vec![ResultPart::Text(Text { text: words.into(), extras: Vec::new() })];
+    Part::ToolResult(ToolResult { call_id: id.into(), name: None, failed: false, content, extras: Vec::new() })
+}
+
+fn media(kind: MediaKind, mime: &str, source: Source) -> Media {
+    Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() }
+}
+
+fn tool(name: &str, parameters: Value) -> Tool {
+    let parameters = parameters.to_string();
+    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
+}
+
+fn extra(name: &str, value: Value) -> Extra {
+    Extra { name: name.into(), value: value.to_string() }
+}
+
+/// The body, and what was dropped.
+fn encode(request: Request, model: ModelFacts) -> (Value, Vec<String>) {
+    let encoded = Codec::encode("{}".into(), "chat".into(), request, model).unwrap();
+    (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
+}
+
+/// The input items of these messages.
+fn items(messages: Vec<Message>) -> Value {
+    encode(request(messages), facts()).0["input"].take()
+}
+
+/// The field that cannot be said.
+fn unsaid(request: Request, model: ModelFacts) -> String {
+    let fault = Codec::encode("{}".into(), "chat".into(), request, model).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unsupported);
+    fault.field.unwrap()
+}
+
+fn read(body: Value) -> Request {
+    Codec::read("chat".into(), body.to_string().into_bytes()).unwrap().request
+}
+
+fn read_fault(body: Value) -> Fault {
+    Codec::read("chat".into(), body.to_string().into_bytes()).unwrap_err()
+}
+
+/// The smallest body that is valid, with other fields on top.
+fn body_with(more: Value) -> Value {
+    let mut body = json!({"model": "m", "input": "hi"});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn frame(data: &Value) -> Frame {
+    Frame { event: data["type"].as_str().map(str::to_owned), data: data.to_string().into_bytes() }
+}
+
+/// The stream's events; and they are the same however its frames are batched.
+fn decode(stream: &[Value]) -> Vec<Event> {
+    let frames: Vec<Frame> = stream.iter().map(frame).collect();
+    let fold = |memory, frames: &[Frame], ended| Codec::decode("chat".into(), true, memory, frames.to_vec(), ended);
+    let at_once = fold(Vec::new(), &frames, true).events;
+    for cut in 0..=frames.len() {
+        let first = fold(Vec::new(), &frames[..cut], false);
+        let mut events = first.events;
+        events.extend(fold(first.memory, &frames[cut..], true).events);
+        assert_eq!(events, at_once, "cut at {cut}");
+    }
+    let (mut memory, mut one_by_one) = (Vec::new(), Vec::new());
+    for frame in &frames {
+        let decoded = fold(memory, std::slice::from_ref(frame), false);
+        memory = decoded.memory;
+        one_by_one.extend(decoded.events);
+    }
+    one_by_one.extend(fold(memory, &[], true).events);
+    assert_eq!(one_by_one, at_once);
+    at_once
+}
+
+fn decode_whole(body: &Value) -> Vec<Event> {
+    Codec::decode("chat".into(), false, Vec::new(), vec![frame(body)], true).events
+}
+
+fn started() -> Event {
+    Event::Started(Started { id: "resp_1".into(), model: "gpt".into(), created_unix_s: 7 })
+}
+
+fn delta(index: u32, text: &str) -> Delta {
+    Delta { index, text: text.into() }
+}
+
+fn call_started(index: u32, id: &str) -> Event {
+    Event::ToolCallStarted(ToolCallStarted { index, id: id.into(), name: "look".into() })
+}
+
+fn signature(index: u32, sealed: Sealed) -> Event {
+    Event::ReasoningSignature(SealedDelta { index, sealed })
+}
+
+fn finished(reason: Finish) -> Event {
+    Event::Finished(Finished { reason, stop_sequence: None })
+}
+
+fn failure(events: &[Event]) -> &Fault {
+    match events.last() {
+        Some(Event::Failed(fault)) => fault,
+        other => panic!("expected a failure, not {other:?}"),
+    }
+}
