@@ -1,0 +1,149 @@
+//! What the adapter promises, one file for each direction. Helpers that several of them need stand here.
+
+mod classify;
+mod decode;
+mod describe;
+mod encode;
+mod encode_messages;
+
+use crate::Adapter;
+use pointsman_adapter_sdk::chat::*;
+use pointsman_adapter_sdk::provider::{Frame, ModelFacts, ReplyHead};
+use pointsman_adapter_sdk::{Fault, FaultKind, Provider};
+use serde_json::{Value, json};
+
+/// A request with one question of the user.
+fn ask(question: &str) -> Request {
+    Request {
+        model: "qwen3".into(),
+        protocol: "openai-chat".into(),
+        messages: vec![user(vec![text(question)])],
+        tools: Vec::new(),
+        tool_choice: None,
+        parallel_tool_calls: None,
+        output: OutputFormat::Text,
+        max_output_tokens: None,
+        temperature: None,
+        top_p: None,
+        stop: Vec::new(),
+        seed: None,
+        reasoning_effort: None,
+        reasoning_budget_tokens: None,
+        stream: false,
+        user: None,
+        extras: Vec::new(),
+    }
+}
+
+fn facts() -> ModelFacts {
+    ModelFacts {
+        context_tokens: None,
+        output_tokens: None,
+        reasoning: None,
+        sampling: None,
+        prefill: None,
+        mid_system: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn message(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, parts, extras: Vec::new() }
+}
+
+fn user(parts: Vec<Part>) -> Message {
+    message(Role::User, parts)
+}
+
+fn assistant(parts: Vec<Part>) -> Message {
+    message(Role::Assistant, parts)
+}
+
+fn system(words: &str) -> Message {
+    message(Role::System, vec![text(words)])
+}
+
+fn text(words: &str) -> Part {
+    Part::Text(Text { text: words.into(), extras: Vec::new() })
+}
+
+fn thought(words: &str, maker: Option<&str>) -> Part {
+    let signature = maker.map(|maker| Sealed { maker: maker.into(), data: "x".into() });
+    Part::Reasoning(Reasoning { text: words.into(), signature, redacted: None, extras: Vec::new() })
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> Part {
+    Part::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: arguments.into(), extras: Vec::new() })
+}
+
+fn result(id: &str, content: Vec<ResultPart>) -> Part {
+    Part::ToolResult(ToolResult { call_id: id.into(), name: None, failed: false, content, extras: Vec::new() })
+}
+
+fn result_text(words: &str) -> ResultPart {
+    ResultPart::Text(Text { text: words.into(), extras: Vec::new() })
+}
+
+fn media(kind: MediaKind, mime: &str, source: Source) -> Media {
+    Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() }
+}
+
+fn tool(name: &str, parameters: Value) -> Tool {
+    let parameters = parameters.to_string();
+    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
+}
+
+fn extra(name: &str, value: Value) -> Extra {
+    Extra { name: name.into(), value: value.to_string() }
+}
+
+/// The body, and what was dropped.
+fn encode(request: Request) -> (Value, Vec<String>) {
+    encode_with("{}", request, facts())
+}
+
+fn encode_with(settings: &str, request: Request, facts: ModelFacts) -> (Value, Vec<String>) {
+    let encoded = Adapter::encode(settings.into(), "chat".into(), request, facts).unwrap();
+    (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
+}
+
+/// The field that cannot be said.
+fn refused(request: Request, facts: ModelFacts) -> String {
+    let fault = Adapter::encode("{}".into(), "chat".into(), request, facts).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unsupported, "{}", fault.message);
+    fault.field.unwrap()
+}
+
+fn frame(data: &str) -> Frame {
+    Frame { event: None, data: data.as_bytes().to_vec() }
+}
+
+fn decode_stream(lines: &[String]) -> Vec<Event> {
+    let frames = lines.iter().map(|line| frame(line)).collect();
+    Adapter::decode("chat".into(), true, Vec::new(), frames, true).events
+}
+
+/// The same in two calls, cut before the line at `cut`.
+fn decode_cut(lines: &[String], cut: usize) -> Vec<Event> {
+    let frames: Vec<Frame> = lines.iter().map(|line| frame(line)).collect();
+    let (first, rest) = frames.split_at(cut);
+    let first = Adapter::decode("chat".into(), true, Vec::new(), first.to_vec(), false);
+    let rest = Adapter::decode("chat".into(), true, first.memory, rest.to_vec(), false);
+    let end = Adapter::decode("chat".into(), true, rest.memory, Vec::new(), true);
+    [first.events, rest.events, end.events].concat()
+}
+
+fn decode_whole(body: Value) -> Vec<Event> {
+    Adapter::decode("chat".into(), false, Vec::new(), vec![frame(&body.to_string())], true).events
+}
+
+fn failure(events: &[Event]) -> &Fault {
+    match events.last() {
+        Some(Event::Failed(fault)) => fault,
+        other => panic!("expected a failure, not {other:?}"),
+    }
+}
+
+fn classified(status: u16, body: &str) -> Fault {
+    Adapter::classify("chat".into(), ReplyHead { status, headers: Vec::new() }, body.as_bytes().to_vec())
+}
