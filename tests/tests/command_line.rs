@@ -65,8 +65,20 @@ async fn help_names_every_verb() {
 
 #[tokio::test]
 async fn every_example_configuration_is_valid() {
-    let environment =
-        [("ANTHROPIC_API_KEY", "a"), ("OPENAI_API_KEY", "b"), ("TEAM_KEY", "c"), ("POINTSMAN_ADMIN_TOKEN", "d")];
+    let account = root().join("tests/fixtures/service-account.json");
+    let account = account.to_string_lossy();
+    let environment = [
+        ("ANTHROPIC_API_KEY", "a"),
+        ("OPENAI_API_KEY", "b"),
+        ("TEAM_KEY", "c"),
+        ("POINTSMAN_ADMIN_TOKEN", "d"),
+        ("GEMINI_API_KEY", "e"),
+        ("AZURE_OPENAI_API_KEY", "f"),
+        ("AWS_ACCESS_KEY_ID", "g"),
+        ("AWS_SECRET_ACCESS_KEY", "h"),
+        ("OPENROUTER_API_KEY", "i"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", &*account),
+    ];
     let mut examples = 0;
     for entry in std::fs::read_dir(root().join("examples")).expect("examples") {
         let path = entry.expect("an entry").path();
@@ -77,7 +89,7 @@ async fn every_example_configuration_is_valid() {
             examples += 1;
         }
     }
-    assert!(examples >= 3);
+    assert!(examples >= 5);
 }
 
 #[tokio::test]

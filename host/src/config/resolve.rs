@@ -181,14 +181,18 @@ impl Resolver<'_> {
     ) -> Result<BTreeMap<String, Provider>, ConfigError> {
         let mut providers = BTreeMap::new();
         for (name, provider) in written {
-            let adapters = match &provider.adapter {
-                written::Adapters::One(adapter) => std::slice::from_ref(adapter),
+            let span = provider.adapter.span();
+            let adapters = match provider.adapter.into_inner() {
+                written::Adapters::One(adapter) => vec![adapter],
                 written::Adapters::Several(adapters) => adapters,
             };
-            let adapters = adapters.iter().map(|adapter| self.known(adapter, plugins, "plugin"));
+            let adapters = adapters.into_iter().map(|adapter| {
+                let adapter = Spanned::new(span.clone(), adapter);
+                self.known(&adapter, plugins, "plugin")
+            });
             let adapters: Vec<String> = adapters.collect::<Result<_, _>>()?;
             if adapters.is_empty() {
-                return Err(ConfigError::plain(format!("providers.{name}: `adapter` names no plugin")));
+                return Err(self.error(span, "it names no plugin", None));
             }
             let base_url = match &provider.base_url {
                 None => None,

@@ -97,7 +97,7 @@ pub struct PluginFile {
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The plugin that speaks the provider's protocol, or several: then one that speaks the caller's is used, else the first.
-    pub adapter: Adapters,
+    pub adapter: Spanned<Adapters>,
     /// The adapter's default when absent.
     pub base_url: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
@@ -113,8 +113,8 @@ pub struct Provider {
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "an adapter is the name of a plugin, or a list of such names")]
 pub enum Adapters {
-    One(Spanned<String>),
-    Several(Vec<Spanned<String>>),
+    One(String),
+    Several(Vec<String>),
 }
 
 /// `[providers.NAME.aws]`

@@ -9,8 +9,10 @@ use super::schema;
 const SAID_BACK_CHARS: usize = 200;
 /// `write N words` beyond this is a typing error.
 const WORDS_MAX: usize = 100_000;
-/// A reply stops for want of tokens only when that was clearly the point.
-const TOKENS_SMALL: usize = 5;
+/// A reply stops for want of tokens only when that was clearly the point. Some providers take no smaller limit than this.
+const TOKENS_SMALL: usize = 16;
+/// What thinking costs.
+pub const THINKING_TOKENS: usize = 5;
 
 /// What a fake needs to know of a request.
 #[derive(Debug, Default)]
@@ -53,6 +55,11 @@ pub enum Choice {
     None,
     Any,
     Named(String),
+}
+
+/// Does a fake know this model? It knows every one but these.
+pub fn is_known(model: &str) -> bool {
+    !model.is_empty() && !model.contains("no-such-model") && !model.starts_with("missing")
 }
 
 /// A whole reply.
@@ -99,7 +106,7 @@ impl Answer {
         }
         let thinking = asked.thinking.then_some("Let me think.");
         let written = calls.iter().map(|call| 8 + call.arguments.len() / 4).sum::<usize>();
-        let output_tokens = text.len() + written + if asked.thinking { 5 } else { 0 };
+        let output_tokens = text.len() + written + if asked.thinking { THINKING_TOKENS } else { 0 };
         Answer { thinking, text, calls, finish, input_tokens: asked.input_chars / 4 + 1, output_tokens }
     }
 
@@ -112,6 +119,11 @@ impl Answer {
 /// Words with the space that follows them.
 fn pieces(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
+}
+
+/// Two texts under one another, an empty one left out.
+pub fn join(one: &str, other: &str) -> String {
+    if one.is_empty() { other.to_owned() } else { format!("{one}\n{other}") }
 }
 
 /// A text in a few pieces, never within a character.

@@ -11,16 +11,14 @@ use hyper::body::Frame;
 use hyper::header::CONTENT_LENGTH;
 use serde_json::Value;
 
+use super::Protocol;
 use super::behaviour::{Behaviour, Fault};
-use super::reply::{Part, Piece, Script};
-use super::server::{Body, JSON, error_body, respond, with_headers};
+use super::reply::{Part, Piece, Refused, Script, Sent};
+use super::server::{Body, JSON, respond, with_headers};
 use super::socket::Scissors;
-use super::state::Running;
-use super::{Protocol, anthropic, openai};
+use super::state::{Running, Seen};
 
-const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 const GARBAGE: &str = "{\"what\": [";
-const GARBAGE_EVENTS: &str = "data: {\"what\": [\n\ndata: }\n\n";
 const HTML: &str = "<!DOCTYPE html>\n<html><body><h1>We'll be back soon</h1></body></html>\n";
 /// What was written before a cut must have left, or the cut would seem to come earlier than it was asked for.
 const BEFORE_CUT: Duration = Duration::from_millis(5);
@@ -28,6 +26,7 @@ const BEFORE_CUT: Duration = Duration::from_millis(5);
 /// One reply, and how it is to go.
 pub struct Performance {
     pub protocol: Protocol,
+    pub seen: Seen,
     pub number: usize,
     pub behaviour: Behaviour,
     pub running: Running,
@@ -41,10 +40,7 @@ impl Performance {
         match &self.behaviour.fault {
             Fault::Status { status, retry_after_s } => {
                 tokio::time::sleep(first_token).await;
-                let mut headers = self.headers(*status);
-                headers.extend(retry_after_s.map(|seconds| ("retry-after", seconds.to_string())));
-                let body = error_body(self.protocol, *status, self.number).to_string();
-                Ok(Some(respond(*status, JSON, &headers, body)))
+                Ok(Some(self.refuse(&self.protocol.failure(&self.seen, *status, *retry_after_s, self.number))))
             }
             Fault::StatusBody { status, content_type, body } => {
                 tokio::time::sleep(first_token).await;
@@ -78,16 +74,13 @@ impl Performance {
         }
     }
 
-    /// JSON with the headers that the provider sends.
-    pub fn respond(&self, status: u16, body: String) -> Response<Body> {
-        respond(status, JSON, &self.headers(status), body)
+    pub fn refuse(&self, refused: &Refused) -> Response<Body> {
+        let headers = [self.headers(refused.status), refused.headers.clone()].concat();
+        respond(refused.status, JSON, &headers, refused.body.to_string())
     }
 
     fn headers(&self, status: u16) -> Vec<(&'static str, String)> {
-        match self.protocol {
-            Protocol::OpenAiChat => openai::headers(self.number, status),
-            Protocol::AnthropicMessages => anthropic::headers(self.number, status),
-        }
+        self.protocol.headers(&self.seen, self.number, status)
     }
 
     /// A reply in one piece takes as long as the stream would have. Faults inside a stream become what they would be without
@@ -100,20 +93,17 @@ impl Performance {
             Fault::HangAfter { .. } | Fault::CutAfter { .. } | Fault::EndAfter { .. } => self.half(&body.to_string()),
             Fault::ErrorBeforeContent | Fault::ErrorAfter { .. } => {
                 self.running.complete();
-                let status = match self.protocol {
-                    Protocol::OpenAiChat => 503,
-                    Protocol::AnthropicMessages => 529,
-                };
-                self.respond(status, error_body(self.protocol, status, self.number).to_string())
+                let status = self.protocol.overloaded();
+                self.refuse(&self.protocol.failure(&self.seen, status, None, self.number))
             }
             Fault::Garbage => {
                 self.running.complete();
-                self.respond(200, GARBAGE.to_owned())
+                respond(200, JSON, &self.headers(200), GARBAGE.to_owned())
             }
             // The others have had their turn before the headers.
             _ => {
                 self.running.complete();
-                self.respond(200, body.to_string())
+                respond(200, JSON, &self.headers(200), body.to_string())
             }
         }
     }
@@ -154,10 +144,10 @@ impl Performance {
     }
 
     fn streamed(self, pieces: Vec<Piece>) -> Response<Body> {
-        let headers = self.headers(200);
-        let playing = Playing { pieces: pieces.into_iter(), performance: self, chunks: 0, over: false };
+        let (headers, content_type) = (self.headers(200), self.protocol.stream_type(&self.seen));
+        let playing = Playing { pieces: pieces.into_iter(), performance: self, sent: Sent::default(), over: false };
         let frames = stream::unfold(playing, Playing::next);
-        with_headers(Response::new(StreamBody::new(frames).boxed_unsync()), 200, EVENT_STREAM, &headers)
+        with_headers(Response::new(StreamBody::new(frames).boxed_unsync()), 200, content_type, &headers)
     }
 }
 
@@ -165,7 +155,7 @@ impl Performance {
 struct Playing {
     pieces: std::vec::IntoIter<Piece>,
     performance: Performance,
-    chunks: usize,
+    sent: Sent,
     over: bool,
 }
 
@@ -178,7 +168,7 @@ impl Playing {
         if self.performance.behaviour.fault == Fault::Garbage {
             running.complete();
             self.over = true;
-            return Some((frame(GARBAGE_EVENTS.to_owned()), self));
+            return Some((Ok(Frame::data(self.performance.protocol.garbage())), self));
         }
         let Some(piece) = self.pieces.next() else {
             running.complete();
@@ -189,17 +179,18 @@ impl Playing {
         }
         if piece.part == Part::Content {
             let Behaviour { first_token, between_tokens, .. } = self.performance.behaviour;
-            let delay = if self.chunks == 0 { first_token } else { between_tokens };
+            let delay = if self.sent.chunks == 0 { first_token } else { between_tokens };
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            self.chunks += 1;
+            self.sent.chunks += 1;
         }
+        self.sent.pieces += 1;
         // Callers may close as soon as they have read the last piece: that is no cancelling.
         if self.pieces.len() == 0 {
             running.complete();
         }
-        Some((frame(piece.bytes), self))
+        Some((Ok(Frame::data(piece.bytes)), self))
     }
 
     /// Does the fault strike before this piece? At the latest before the closing ones, so a fault that was asked for comes
@@ -208,7 +199,7 @@ impl Playing {
         let Some(after) = self.performance.behaviour.fault.after() else { return false };
         match piece.part {
             Part::Opening => false,
-            Part::Content | Part::Frame => self.chunks >= after,
+            Part::Content | Part::Frame => self.sent.chunks >= after,
             Part::Closing => true,
         }
     }
@@ -216,18 +207,12 @@ impl Playing {
     async fn break_off(mut self) -> Option<(Result<Frame<Bytes>, io::Error>, Playing)> {
         self.over = true;
         if matches!(self.performance.behaviour.fault, Fault::ErrorBeforeContent | Fault::ErrorAfter { .. }) {
-            self.performance.running.complete();
-            let event = match self.performance.protocol {
-                Protocol::OpenAiChat => openai::error_event(),
-                Protocol::AnthropicMessages => anthropic::error_event(),
-            };
-            return Some((frame(event), self));
+            let Performance { protocol, seen, number, running, .. } = &self.performance;
+            running.complete();
+            let event = protocol.error_event(seen, self.sent, *number);
+            return Some((Ok(Frame::data(event)), self));
         }
         let error = self.performance.breaks().await?;
         Some((Err(error), self))
     }
-}
-
-fn frame(text: String) -> Result<Frame<Bytes>, io::Error> {
-    Ok(Frame::data(Bytes::from(text)))
 }

@@ -3,20 +3,24 @@
 
 mod answer;
 mod anthropic;
+mod bedrock;
 mod behaviour;
 mod faults;
+mod gemini;
+mod ollama;
 mod openai;
+mod protocol;
 mod reply;
+mod responses;
 mod schema;
+mod seal;
 mod server;
 mod socket;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -26,35 +30,8 @@ use tokio::task::JoinHandle;
 use self::state::State;
 
 pub use self::behaviour::{Behaviour, Fault};
+pub use self::protocol::Protocol;
 pub use self::state::Seen;
-
-/// What a fake speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    OpenAiChat,
-    AnthropicMessages,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Protocol::OpenAiChat => "openai-chat",
-            Protocol::AnthropicMessages => "anthropic-messages",
-        })
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "openai-chat" => Ok(Protocol::OpenAiChat),
-            "anthropic-messages" => Ok(Protocol::AnthropicMessages),
-            _ => Err(format!("`{text}` is not a protocol: there are openai-chat and anthropic-messages")),
-        }
-    }
-}
 
 /// A fake that is running. Dropping it stops it and cuts its connections.
 pub struct Fake {
@@ -89,10 +66,7 @@ impl Fake {
 
     /// What a configuration gives as `base_url`.
     pub fn base_url(&self) -> String {
-        match self.protocol {
-            Protocol::AnthropicMessages => format!("http://{}", self.address),
-            Protocol::OpenAiChat => format!("http://{}/v1", self.address),
-        }
+        self.protocol.base_url(self.address)
     }
 
     /// From the next request on, for every model that has no behaviour of its own.

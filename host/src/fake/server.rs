@@ -19,10 +19,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::faults::Performance;
-use super::reply::{Refused, Script};
 use super::socket::{Scissors, Socket};
 use super::state::{Running, Seen, State};
-use super::{Protocol, anthropic, openai};
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -63,7 +61,9 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Ok(too_large(&state)),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Ok(too_large(&state, &Seen::new(&head, Bytes::new(), "")));
+        }
         Err(error) => return Err(io::Error::other(error)),
     };
     match (&head.method, head.uri.path()) {
@@ -74,12 +74,15 @@ async fn answer(
     }
     // What is not JSON is refused later, as a request without anything in it, unless a fault comes first.
     let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let seen = Seen::new(&head, body, value["model"].as_str().unwrap_or_default());
+    let protocol = state.protocol;
+    let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+    let seen = Seen::new(&head, body, &protocol.model(path, &value));
     state.remember(seen.clone());
     let performance = Performance {
-        protocol: state.protocol,
+        protocol,
         number: state.next_number(),
         behaviour: state.behaviour(&seen.model),
+        seen,
         running: Running::begin(&state),
         scissors,
     };
@@ -87,32 +90,19 @@ async fn answer(
         performance.running.complete();
         return Ok(response);
     }
-    match script(state.protocol, &seen, &value, performance.number) {
+    match protocol.script(&performance.seen, &value, performance.number) {
         Ok(script) => performance.perform(script).await,
         Err(refused) => {
             performance.running.complete();
-            Ok(performance.respond(refused.status, refused.body.to_string()))
+            Ok(performance.refuse(&refused))
         }
     }
 }
 
-fn script(protocol: Protocol, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
-    match protocol {
-        Protocol::OpenAiChat => openai::script(seen, body, number),
-        Protocol::AnthropicMessages => anthropic::script(seen, body, number),
-    }
-}
-
-fn too_large(state: &State) -> Response<Body> {
-    respond(413, JSON, &[], error_body(state.protocol, 413, state.next_number()).to_string())
-}
-
-/// What the provider says with this status.
-pub fn error_body(protocol: Protocol, status: u16, number: usize) -> Value {
-    match protocol {
-        Protocol::OpenAiChat => openai::error_body(status),
-        Protocol::AnthropicMessages => anthropic::error_body(status, number),
-    }
+fn too_large(state: &State, seen: &Seen) -> Response<Body> {
+    let number = state.next_number();
+    let refused = state.protocol.failure(seen, 413, None, number);
+    respond(refused.status, JSON, &refused.headers, refused.body.to_string())
 }
 
 pub fn respond(status: u16, content_type: &str, headers: &[(&'static str, String)], body: String) -> Response<Body> {

@@ -28,7 +28,7 @@ pub struct Seen {
     /// Names in lower case, in the order they came.
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
-    /// Empty if the body names none.
+    /// Empty if neither path nor body names one.
     pub model: String,
 }
 
@@ -36,13 +36,33 @@ impl Seen {
     pub fn new(head: &Parts, body: Bytes, model: &str) -> Seen {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+        let mut headers: Vec<_> = headers.collect();
+        // HTTP/2 says it elsewhere.
+        if let (false, Some(authority)) = (head.headers.contains_key("host"), head.uri.authority()) {
+            headers.push(("host".to_owned(), authority.to_string()));
+        }
         Seen {
             method: head.method.to_string(),
             path: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-            headers: headers.collect(),
+            headers,
             body,
             model: model.to_owned(),
         }
+    }
+
+    /// Without the query.
+    pub fn bare_path(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
+    /// The first value of a name in the query, as it stands there.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.path.split_once('?')?;
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(given, _)| *given == name)
+            .map(|(_, value)| value)
     }
 
     /// The first header of this name.

@@ -35,6 +35,8 @@ async fn open_with(
 ) -> anyhow::Result<Response<Incoming>> {
     let request = Request::post(format!("http://{}{path}", fake.address()))
         .header("authorization", "Bearer key")
+        .header("api-key", "key")
+        .header("x-goog-api-key", "key")
         .header("anthropic-version", "2023-06-01")
         .body(Full::new(Bytes::from(body)))?;
     Ok(client.request(request).await?)
@@ -52,15 +54,32 @@ async fn read(response: Response<Incoming>) -> (String, End) {
     }
 }
 
-fn asking(stream: bool) -> String {
-    let messages = json!([{ "role": "user", "content": "write 9 words" }]);
-    json!({ "model": "m", "max_tokens": 100, "stream": stream, "messages": messages }).to_string()
+const PROMPT: &str = "write 9 words";
+
+fn asking(protocol: Protocol, stream: bool) -> String {
+    let messages = json!([{ "role": "user", "content": PROMPT }]);
+    let body = match protocol {
+        Protocol::OpenAiChat | Protocol::AnthropicMessages => {
+            json!({ "model": "m", "max_tokens": 100, "stream": stream, "messages": messages })
+        }
+        Protocol::Ollama => json!({ "model": "m", "stream": stream, "messages": messages }),
+        Protocol::OpenAiResponses => json!({ "model": "m", "stream": stream, "input": PROMPT }),
+        Protocol::Gemini => json!({ "contents": [{ "role": "user", "parts": [{ "text": PROMPT }] }] }),
+        Protocol::Bedrock => json!({ "messages": [{ "role": "user", "content": [{ "text": PROMPT }] }] }),
+    };
+    body.to_string()
 }
 
-fn path(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::OpenAiChat => "/v1/chat/completions",
-        Protocol::AnthropicMessages => "/v1/messages",
+fn path(protocol: Protocol, stream: bool) -> &'static str {
+    match (protocol, stream) {
+        (Protocol::OpenAiChat, _) => "/v1/chat/completions",
+        (Protocol::OpenAiResponses, _) => "/v1/responses",
+        (Protocol::AnthropicMessages, _) => "/v1/messages",
+        (Protocol::Gemini, true) => "/v1beta/models/m:streamGenerateContent?alt=sse",
+        (Protocol::Gemini, false) => "/v1beta/models/m:generateContent",
+        (Protocol::Bedrock, true) => "/model/m/converse-stream",
+        (Protocol::Bedrock, false) => "/model/m/converse",
+        (Protocol::Ollama, _) => "/api/chat",
     }
 }
 
@@ -73,7 +92,7 @@ async fn misbehaving(protocol: Protocol, word: &str) -> Fake {
 /// What came of a request to a fake that behaves so: status, text, end.
 async fn outcome(protocol: Protocol, word: &str, stream: bool) -> (u16, String, End) {
     let fake = misbehaving(protocol, word).await;
-    let response = open(&fake, path(protocol), asking(stream)).await.expect("an answer");
+    let response = open(&fake, path(protocol, stream), asking(protocol, stream)).await.expect("an answer");
     let status = response.status().as_u16();
     let (text, end) = read(response).await;
     (status, text, end)
@@ -125,8 +144,110 @@ async fn openai_streams_break_where_they_are_told_to() {
 }
 
 #[tokio::test]
+async fn the_other_streams_break_where_they_are_told_to() {
+    for (protocol, delta, last, error) in [
+        (Protocol::OpenAiResponses, "\"delta\":\"word", "event: response.completed", "server_is_overloaded"),
+        (Protocol::Gemini, "\"text\":\"word", "\"finishReason\"", "data: {\"error\":{\"code\":503"),
+        (Protocol::Bedrock, "\"delta\":{\"text\":\"word", "messageStop", "serviceUnavailableException"),
+        (Protocol::Ollama, "\"content\":\"word", "\"done\":true", "{\"error\":\"server busy"),
+    ] {
+        let (status, text, end) = outcome(protocol, "ok", true).await;
+        assert_eq!((status, text.matches(delta).count(), end), (200, 9, End::Clean), "{protocol}: {text}");
+        assert!(text.contains(last), "{protocol}: {text}");
+        for (word, chunks, expected) in [
+            ("hang-before-content", 0, End::Silent),
+            ("hang-after:3", 3, End::Silent),
+            ("error-before-content", 0, End::Clean),
+            ("error-after:3", 3, End::Clean),
+            ("cut-after:3", 3, End::Broken),
+            ("end-after:3", 3, End::Clean),
+            ("end-after:100", 9, End::Clean),
+        ] {
+            let (status, text, end) = outcome(protocol, word, true).await;
+            assert_eq!(
+                (status, text.matches(delta).count(), end),
+                (200, chunks, expected),
+                "{protocol} {word}: {text}"
+            );
+            assert!(!text.contains(last), "{protocol} {word}: {text}");
+            assert_eq!(text.contains(error), word.starts_with("error"), "{protocol} {word}: {text}");
+        }
+        let (status, text, end) = outcome(protocol, "garbage", true).await;
+        assert!(status == 200 && end == End::Clean && !text.contains(last), "{protocol}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn failures_have_the_words_of_the_provider() {
+    for (protocol, word, status, header, said) in [
+        (Protocol::OpenAiResponses, "429:7", 429, Some(("retry-after", "7")), "rate_limit_exceeded"),
+        (Protocol::Gemini, "429:7", 429, None, "\"retryDelay\":\"7s\""),
+        (Protocol::Gemini, "529", 503, None, "UNAVAILABLE"),
+        (Protocol::Gemini, "401", 401, None, "UNAUTHENTICATED"),
+        (Protocol::Bedrock, "429:7", 429, Some(("x-amzn-errortype", "ThrottlingException:")), "Too many requests"),
+        (
+            Protocol::Bedrock,
+            "529",
+            503,
+            Some(("x-amzn-errortype", "ServiceUnavailableException:")),
+            "unable to process",
+        ),
+        (Protocol::Ollama, "404", 404, None, "not found"),
+        (Protocol::Ollama, "529", 503, None, "{\"error\":\"server busy"),
+    ] {
+        let fake = misbehaving(protocol, word).await;
+        let response = open(&fake, path(protocol, true), asking(protocol, true)).await.expect("an answer");
+        let (given, headers) = (response.status(), response.headers().clone());
+        let (text, _) = read(response).await;
+        assert!(given == status && text.contains(said), "{protocol} {word}: {given} {text}");
+        assert_eq!(headers.contains_key("retry-after"), header.is_some_and(|(name, _)| name == "retry-after"));
+        if let Some((name, value)) = header {
+            assert!(
+                headers[name].to_str().is_ok_and(|given| given.starts_with(value)),
+                "{protocol} {word}: {headers:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn faults_come_for_models_that_stand_in_the_path() {
+    for (protocol, path) in [
+        (Protocol::Gemini, "/v1beta/models/fault%2F503:generateContent"),
+        (Protocol::Bedrock, "/model/fault%2F503/converse"),
+        (Protocol::OpenAiChat, "/openai/deployments/fault%2F503/chat/completions?api-version=2024-10-21"),
+    ] {
+        let fake = Fake::start(protocol).await.expect("a port");
+        let response = open(&fake, path, asking(protocol, false)).await.expect("an answer");
+        assert_eq!((response.status().as_u16(), fake.seen()[0].model.as_str()), (503, "fault/503"));
+    }
+}
+
+#[tokio::test]
+async fn streams_have_the_types_of_their_framings() {
+    for (protocol, path, expected) in [
+        (Protocol::OpenAiResponses, "/v1/responses", "text/event-stream; charset=utf-8"),
+        (Protocol::Gemini, "/v1beta/models/m:streamGenerateContent?alt=sse", "text/event-stream"),
+        (Protocol::Gemini, "/v1beta/models/m:streamGenerateContent", "application/json; charset=UTF-8"),
+        (Protocol::Bedrock, "/model/m/converse-stream", "application/vnd.amazon.eventstream"),
+        (Protocol::Ollama, "/api/chat", "application/x-ndjson"),
+    ] {
+        let fake = Fake::start(protocol).await.expect("a port");
+        let response = open(&fake, path, asking(protocol, true)).await.expect("an answer");
+        assert_eq!(response.headers()["content-type"], expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn whole_replies_fail_in_the_nearest_way() {
-    for protocol in [Protocol::AnthropicMessages, Protocol::OpenAiChat] {
+    for protocol in [
+        Protocol::AnthropicMessages,
+        Protocol::OpenAiChat,
+        Protocol::OpenAiResponses,
+        Protocol::Gemini,
+        Protocol::Bedrock,
+        Protocol::Ollama,
+    ] {
         let (_, full, _) = outcome(protocol, "ok", false).await;
         assert!(full.contains("word9"), "{full}");
         let half = full.len() / 2;
@@ -136,7 +257,7 @@ async fn whole_replies_fail_in_the_nearest_way() {
             let (status, text, end) = outcome(protocol, word, false).await;
             assert_eq!((status, text.len(), end), (200, half, expected), "{word}");
         }
-        let overloaded = if protocol == Protocol::OpenAiChat { 503 } else { 529 };
+        let overloaded = if protocol == Protocol::AnthropicMessages { 529 } else { 503 };
         assert_eq!(outcome(protocol, "error-after:3", false).await.0, overloaded);
         assert!(serde_json::from_str::<Value>(&outcome(protocol, "garbage", false).await.1).is_err());
     }
@@ -145,25 +266,29 @@ async fn whole_replies_fail_in_the_nearest_way() {
 #[tokio::test]
 async fn faults_before_headers() {
     let fake = misbehaving(Protocol::AnthropicMessages, "429:7").await;
-    let response = open(&fake, "/v1/messages", asking(true)).await.expect("an answer");
+    let response = open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)).await.expect("an answer");
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"7".parse().expect("a value")));
     assert!(response.headers().contains_key("request-id"));
     fake.behave("reset".parse().expect("a behaviour"));
-    let error = open(&fake, "/v1/messages", asking(true)).await.expect_err("no answer");
+    let error = open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)).await.expect_err("no answer");
     assert!(format!("{error:?}").contains("reset by peer"), "{error:?}");
     fake.behave("hang".parse().expect("a behaviour"));
-    assert!(tokio::time::timeout(NEVER, open(&fake, "/v1/messages", asking(true))).await.is_err());
+    assert!(
+        tokio::time::timeout(NEVER, open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)))
+            .await
+            .is_err()
+    );
     fake.behave("html".parse().expect("a behaviour"));
-    let response = open(&fake, "/v1/messages", asking(true)).await.expect("an answer");
+    let response = open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)).await.expect("an answer");
     assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
 }
 
 #[tokio::test]
 async fn one_model_may_behave_differently() {
     let fake = misbehaving(Protocol::OpenAiChat, "500").await;
-    let (path, status) = (path(Protocol::OpenAiChat), async |model: &str| {
+    let (path, status) = (path(Protocol::OpenAiChat, false), async |model: &str| {
         let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] }).to_string();
-        open(&fake, path(Protocol::OpenAiChat), body).await.expect("an answer").status().as_u16()
+        open(&fake, path(Protocol::OpenAiChat, false), body).await.expect("an answer").status().as_u16()
     });
     fake.behave_for("good", Behaviour::default());
     assert_eq!([status("good").await, status("other").await, status("fault/503").await], [200, 500, 503]);
@@ -178,7 +303,7 @@ async fn one_model_may_behave_differently() {
 #[tokio::test]
 async fn callers_that_leave_are_counted() {
     let fake = misbehaving(Protocol::AnthropicMessages, "hang-after:2").await;
-    let response = open(&fake, "/v1/messages", asking(true)).await.expect("an answer");
+    let response = open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)).await.expect("an answer");
     assert_eq!((fake.open(), fake.cancelled()), (1, 0));
     drop(response);
     let left = async {
@@ -193,7 +318,9 @@ async fn callers_that_leave_are_counted() {
 async fn http_2_without_tls_works_and_dropping_cuts() {
     let fake = misbehaving(Protocol::OpenAiChat, "hang-after:2").await;
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
-    let response = open_with(client, &fake, path(Protocol::OpenAiChat), asking(true)).await.expect("an answer");
+    let response = open_with(client, &fake, path(Protocol::OpenAiChat, true), asking(Protocol::OpenAiChat, true))
+        .await
+        .expect("an answer");
     assert_eq!(response.version(), hyper::Version::HTTP_2);
     drop(fake);
     assert_eq!(read(response).await.1, End::Broken);

@@ -64,11 +64,7 @@ impl Outgoing {
         if same && !(exchange.asked.marked && exchange.reading().await.is_ok()) {
             return forward(exchange, adapter, model).await;
         }
-        let mut outgoing = translate(exchange, adapter, model).await?;
-        if same {
-            outgoing.translating = None;
-        }
-        Ok(outgoing)
+        translate(exchange, adapter, model, same).await
     }
 }
 
@@ -90,7 +86,8 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Re
     })
 }
 
-async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Result<Outgoing, Fault> {
+/// Say the request in the target's protocol. `same`: it is the caller's too, so that headers go along and the reply as well.
+async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, same: bool) -> Result<Outgoing, Fault> {
     let reading = exchange.reading().await?;
     let by_url = !adapter.description.media_urls && media::has_urls(&reading.request);
     let mut asked = match by_url {
@@ -110,13 +107,18 @@ async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> 
         fault
     })?;
     let body = Pieces::new([Bytes::from(encoded.body)]);
-    let request = request(exchange, adapter, &encoded.call, "", &mut HeaderMap::new(), body).await?;
+    let (mut headers, mut query) = (HeaderMap::new(), String::new());
+    if same {
+        headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
+        query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
+    }
+    let request = request(exchange, adapter, &encoded.call, &query, &mut headers, body).await?;
     Ok(Outgoing {
         request,
         adapter: Arc::clone(adapter),
         framing: encoded.call.framing,
         dropped: encoded.dropped,
-        translating: Some(reading.memory.clone()),
+        translating: (!same).then(|| reading.memory.clone()),
     })
 }
 

@@ -106,6 +106,8 @@ enum How {
         memory: Vec<u8>,
         model: String,
         created_unix_s: u64,
+        /// For a reply that has no id of its own.
+        id: String,
     },
 }
 
@@ -117,7 +119,8 @@ impl Writer {
 
     pub fn translating(exchange: &Exchange, memory: Vec<u8>) -> Writer {
         let created_unix_s = exchange.gateway.clock.unix().as_secs();
-        let how = How::Translate { memory, model: exchange.asked.model.clone(), created_unix_s };
+        let id = format!("{:016x}", exchange.random);
+        let how = How::Translate { memory, model: exchange.asked.model.clone(), created_unix_s, id };
         Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how }
     }
 
@@ -151,13 +154,16 @@ impl Writer {
     }
 
     async fn translate(&mut self, mut events: Vec<chat::Event>, last: bool) -> Result<Bytes, Fault> {
-        let How::Translate { memory, model, created_unix_s } = &mut self.how else { return Ok(Bytes::new()) };
+        let How::Translate { memory, model, created_unix_s, id } = &mut self.how else { return Ok(Bytes::new()) };
         if events.is_empty() && !last {
             return Ok(Bytes::new());
         }
         for event in &mut events {
             if let chat::Event::Started(started) = event {
                 started.model.clone_from(model);
+                if started.id.is_empty() {
+                    started.id.clone_from(id);
+                }
                 if started.created_unix_s == 0 {
                     started.created_unix_s = *created_unix_s;
                 }

@@ -167,7 +167,8 @@ mod tests {
     async fn what_is_refused_before_a_connection() {
         let fetcher = Fetcher::new(Vec::new()).expect("certificates");
         for (url, why) in [
-            ("file:///etc/passwd", "only http"),
+            ("file:///etc/passwd", "not a URL"),
+            ("ftp://example.com/", "only http"),
             ("http://user@example.com/", "names a user"),
             ("http://127.0.0.1/a.png", "private"),
             ("http://[::1]/a.png", "private"),

@@ -1,9 +1,9 @@
-// What both scripts share: the command line, one line for each case, and checks that say what was wrong.
+// What the scripts share: the command line, one line for each case, and checks that say what was wrong.
 
 import { isDeepStrictEqual } from 'node:util';
 
 for (const name of Object.keys(process.env)) {
-  if (/^(ANTHROPIC|OPENAI)_/.test(name) || /_proxy$/i.test(name)) delete process.env[name];
+  if (/^(ANTHROPIC|OPENAI|GEMINI|GOOGLE)_/.test(name) || /_proxy$/i.test(name)) delete process.env[name];
 }
 // The SDK says with every request that a model will be retired.
 console.warn = () => {};
@@ -107,14 +107,14 @@ export async function checkStreamError(sdk, className, texts) {
 
 const named = (error) => `${error?.constructor?.name}: ${error?.message ?? error}`;
 
-/** `connect` takes the base URL and makes a client; a case takes a client, the model and what follows its colon. */
+/** `connect` takes base URL and model and makes a client; a case takes a client, the model and what follows its colon. */
 export async function main(cases, connect) {
   const [script, baseUrl, model, ...names] = process.argv.slice(1);
   if (!names.length) {
     console.error(`usage: ${script} BASE_URL MODEL CASE...\ncases: ${Object.keys(cases).join(' ')}`);
     process.exit(1);
   }
-  const client = connect(baseUrl.replace(/\/+$/, ''));
+  const client = connect(baseUrl.replace(/\/+$/, ''), model);
   for (const name of names) {
     const [word, argument = ''] = name.split(/:(.*)/s);
     if (!Object.hasOwn(cases, word)) fail(name, `no such case; there are: ${Object.keys(cases).join(' ')}`);

@@ -1,6 +1,7 @@
 // Drives the official Anthropic client: `node sdk_anthropic.mjs BASE_URL MODEL CASE...`
 //
-// `stop_sequence:REASON` expects another stop reason: a provider behind a translation may not tell which it was.
+// `stop_sequence:REASON` expects another stop reason: a provider behind a translation may not tell which it was. `models` is
+// for a name that stands in the list.
 
 import * as harness from './harness.mjs';
 import * as sdk from '@anthropic-ai/sdk';
@@ -208,6 +209,26 @@ async function stop_sequence(client, model, reason) {
   }
 }
 
+async function count_tokens(client, model) {
+  const count = async (content, more = {}) =>
+    (await client.messages.countTokens({ model, messages: user(content), ...more })).input_tokens;
+  const [short, long] = [await count('hello'), await count('hello '.repeat(20))];
+  const withMore = await count('hello', { system: 'Be brief.', tools: [tool('get_weather')] });
+  check(0 < short && short < Math.min(long, withMore), `counted ${short}, ${long} and ${withMore}`);
+  await raises(sdk, 'BadRequestError', () => client.messages.countTokens({ model, messages: [] }));
+  await raises(sdk, 'NotFoundError', () => count('hello', { model: 'no-such-model' }));
+}
+
+async function models(client, model) {
+  const listed = [];
+  for await (const one of client.models.list()) listed.push(one.id);
+  check(listed.includes(model), `the list lacks ${model}: ${harness.shown(listed)}`);
+  const one = await client.models.retrieve(model);
+  equal([one.id, one.type], [model, 'model'], 'the model');
+  check(one.display_name && one.created_at, `the model says too little of itself: ${harness.shown(one)}`);
+  await raises(sdk, 'NotFoundError', () => client.models.retrieve('no-such-model'));
+}
+
 async function checkRefusal(className, status, kind, action) {
   const error = await raises(sdk, className, action);
   equal(error.status, status, 'the status');
@@ -241,7 +262,7 @@ async function expect_stream_error(client, model, className) {
 
 const cases = {
   plain, stream, long_stream, system, multi_turn, tools, parallel_tools, tools_stream, no_argument_tool, image, structured,
-  thinking, length, stop_sequence, error_400, error_404, expect_error, expect_stream_error,
+  thinking, length, stop_sequence, count_tokens, models, error_400, error_404, expect_error, expect_stream_error,
 };
 
 await harness.main(

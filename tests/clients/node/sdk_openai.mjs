@@ -1,4 +1,8 @@
 // Drives the official OpenAI client: `node sdk_openai.mjs BASE_URL MODEL CASE...`
+//
+// `embeddings` and `embeddings_base64` are for a model that embeds, `models` for a name that stands in the list.
+
+import { isDeepStrictEqual } from 'node:util';
 
 import * as harness from './harness.mjs';
 import * as sdk from 'openai';
@@ -246,6 +250,49 @@ async function stop_sequence(client, model) {
   }
 }
 
+const TEXTS = ['hello', 'something else'];
+
+function vectorsOf(embedded, count) {
+  equal(embedded.object, 'list', 'object');
+  equal(embedded.data.map((one) => one.index), Array.from({ length: count }, (_, index) => index), 'the indices');
+  const vectors = embedded.data.map((one) => Array.from(one.embedding));
+  const numbers = vectors.every((vector) => vector.length && vector.every(Number.isFinite));
+  check(numbers, `not vectors of numbers: ${harness.shown(vectors)}`);
+  equal(new Set(vectors.map((vector) => vector.length)).size, 1, 'the number of different lengths');
+  check(embedded.usage.prompt_tokens > 0, `no tokens were counted: ${harness.shown(embedded.usage)}`);
+  return vectors;
+}
+
+async function embeddings(client, model) {
+  const embed = (input) => client.embeddings.create({ model, input, encoding_format: 'float' });
+  const [alone] = vectorsOf(await embed('hello'), 1);
+  const vectors = vectorsOf(await embed(TEXTS), 2);
+  equal(vectors[0], alone, 'the vector of the same text');
+  check(!isDeepStrictEqual(vectors[0], vectors[1]), 'two texts have the same vector');
+}
+
+/** The client asks for base64 unless told otherwise, and unpacks it. */
+async function embeddings_base64(client, model) {
+  const wire = await (await client.embeddings.create({ model, input: TEXTS }).asResponse()).json();
+  check(wire.data.every((one) => typeof one.embedding === 'string'), `not base64: ${harness.shown(wire)}`);
+  const plain = vectorsOf(await client.embeddings.create({ model, input: TEXTS, encoding_format: 'float' }), 2);
+  const packed = vectorsOf(await client.embeddings.create({ model, input: TEXTS }), 2);
+  // It packs 32 bits of each.
+  const close = (one, other) => Math.abs(one - other) <= 1e-6 * Math.max(1, Math.abs(one));
+  const alike = (one, other) => one.length === other.length && one.every((number, at) => close(number, other[at]));
+  const same = plain.every((vector, at) => alike(vector, packed[at]));
+  check(same, `${harness.shown(plain)} packed is ${harness.shown(packed)}`);
+}
+
+async function models(client, model) {
+  const listed = [];
+  for await (const one of client.models.list()) listed.push(one.id);
+  check(listed.includes(model), `the list lacks ${model}: ${harness.shown(listed)}`);
+  const one = await client.models.retrieve(model);
+  equal([one.id, one.object], [model, 'model'], 'the model');
+  await raises(sdk, 'NotFoundError', () => client.models.retrieve('no-such-model'));
+}
+
 async function checkRefusal(className, status, action) {
   const error = await raises(sdk, className, action);
   equal(error.status, status, 'the status');
@@ -277,7 +324,7 @@ async function expect_stream_error(client, model, className) {
 
 const cases = {
   plain, stream, long_stream, system, multi_turn, tools, parallel_tools, tools_stream, no_argument_tool, image, structured,
-  length, stop_sequence, error_400, error_404, expect_error, expect_stream_error,
+  length, stop_sequence, embeddings, embeddings_base64, models, error_400, error_404, expect_error, expect_stream_error,
 };
 
 await harness.main(

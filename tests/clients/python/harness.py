@@ -1,4 +1,4 @@
-"""What both scripts share: the command line, one line for each case, and checks that say what was wrong."""
+"""What the scripts share: the command line, one line for each case, and checks that say what was wrong."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ import traceback
 import warnings
 
 for name in list(os.environ):
-    if name.startswith(("ANTHROPIC_", "OPENAI_")) or name.lower().endswith("_proxy"):
+    if name.startswith(("ANTHROPIC_", "OPENAI_", "GEMINI_", "GOOGLE_")) or name.lower().endswith("_proxy"):
         del os.environ[name]
 warnings.simplefilter("ignore")
 

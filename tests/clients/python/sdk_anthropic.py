@@ -1,6 +1,7 @@
 """Drives the official Anthropic client: `sdk_anthropic.py BASE_URL MODEL CASE...`
 
-`stop_sequence:REASON` expects another stop reason: a provider behind a translation may not tell which it was.
+`stop_sequence:REASON` expects another stop reason: a provider behind a translation may not tell which it was. `models` is
+for a name that stands in the list.
 """
 
 from typing import List, Literal
@@ -215,6 +216,26 @@ def stop_sequence(client, model, reason):
         equal(message.stop_sequence, "word7" if reason == "stop_sequence" else None, "stop_sequence")
 
 
+def count_tokens(client, model, _):
+    def count(text, **more):
+        return client.messages.count_tokens(model=model, messages=user(text), **more).input_tokens
+
+    short, long = count("hello"), count("hello " * 20)
+    with_more = count("hello", system="Be brief.", tools=[tool("get_weather")])
+    check(0 < short < min(long, with_more), f"counted {short}, {long} and {with_more}")
+    for wrong, name, class_name in (([], model, "BadRequestError"), (user("hello"), "no-such-model", "NotFoundError")):
+        raises(anthropic, class_name, lambda: client.messages.count_tokens(model=name, messages=wrong))
+
+
+def models(client, model, _):
+    listed = [one.id for one in client.models.list()]
+    check(model in listed, f"the list lacks {model}: {listed!r}")
+    one = client.models.retrieve(model)
+    equal((one.id, one.type), (model, "model"), "the model")
+    check(one.display_name and one.created_at, f"the model says too little of itself: {one!r}")
+    raises(anthropic, "NotFoundError", lambda: client.models.retrieve("no-such-model"))
+
+
 def check_refusal(class_name, status, kind, action):
     error = raises(anthropic, class_name, action)
     equal(error.status_code, status, "the status")
@@ -245,7 +266,7 @@ def expect_stream_error(client, model, class_name):
 
 CASES = [
     plain, stream, long_stream, system, multi_turn, tools, parallel_tools, tools_stream, no_argument_tool, image, structured,
-    thinking, length, stop_sequence, error_400, error_404, expect_error, expect_stream_error,
+    thinking, length, stop_sequence, count_tokens, models, error_400, error_404, expect_error, expect_stream_error,
 ]  # fmt: skip
 
 

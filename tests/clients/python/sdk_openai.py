@@ -1,6 +1,10 @@
-"""Drives the official OpenAI client: `sdk_openai.py BASE_URL MODEL CASE...`"""
+"""Drives the official OpenAI client: `sdk_openai.py BASE_URL MODEL CASE...`
+
+`embeddings` and `embeddings_base64` are for a model that embeds, `models` for a name that stands in the list.
+"""
 
 import json
+import math
 from typing import List, Literal
 
 import harness
@@ -229,7 +233,6 @@ def image(client, model, _):
     contains(text, "you said: look at this")
 
 
-
 class Report(BaseModel):
     city: str
     days: List[int]
@@ -263,6 +266,45 @@ def stop_sequence(client, model, _):
         equal((text.split(), finish), (words(6), "stop"), "the stream")
 
 
+TEXTS = ["hello", "something else"]
+
+
+def check_vectors(embedded, count):
+    equal(embedded.object, "list", "object")
+    equal([one.index for one in embedded.data], list(range(count)), "the indices")
+    vectors = [one.embedding for one in embedded.data]
+    check(all(vector and all(map(math.isfinite, vector)) for vector in vectors), f"not vectors of numbers: {vectors!r}")
+    equal(len({len(vector) for vector in vectors}), 1, "the number of different lengths")
+    check(embedded.usage.prompt_tokens > 0, f"no tokens were counted: {embedded.usage!r}")
+    return vectors
+
+
+def embeddings(client, model, _):
+    [alone] = check_vectors(client.embeddings.create(model=model, input="hello", encoding_format="float"), 1)
+    vectors = check_vectors(client.embeddings.create(model=model, input=TEXTS, encoding_format="float"), 2)
+    equal(vectors[0], alone, "the vector of the same text")
+    check(vectors[0] != vectors[1], "two texts have the same vector")
+
+
+def embeddings_base64(client, model, _):
+    """The client asks for base64 unless told otherwise, and unpacks it."""
+    wire = json.loads(client.embeddings.with_raw_response.create(model=model, input=TEXTS).text)
+    check(all(isinstance(one["embedding"], str) for one in wire["data"]), f"not base64: {wire!r}")
+    plain = check_vectors(client.embeddings.create(model=model, input=TEXTS, encoding_format="float"), 2)
+    packed = check_vectors(client.embeddings.create(model=model, input=TEXTS), 2)
+    # It packs 32 bits of each.
+    same = [math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for some, more in zip(plain, packed) for a, b in zip(some, more)]
+    check(all(same) and len(plain[0]) == len(packed[0]), f"{plain!r} packed is {packed!r}")
+
+
+def models(client, model, _):
+    listed = [one.id for one in client.models.list()]
+    check(model in listed, f"the list lacks {model}: {listed!r}")
+    one = client.models.retrieve(model)
+    equal((one.id, one.object), (model, "model"), "the model")
+    raises(openai, "NotFoundError", lambda: client.models.retrieve("no-such-model"))
+
+
 def check_refusal(class_name, status, action):
     error = raises(openai, class_name, action)
     equal(error.status_code, status, "the status")
@@ -291,7 +333,7 @@ def expect_stream_error(client, model, class_name):
 
 CASES = [
     plain, stream, long_stream, system, multi_turn, tools, parallel_tools, tools_stream, no_argument_tool, image, structured,
-    length, stop_sequence, error_400, error_404, expect_error, expect_stream_error,
+    length, stop_sequence, embeddings, embeddings_base64, models, error_400, error_404, expect_error, expect_stream_error,
 ]  # fmt: skip
 
 

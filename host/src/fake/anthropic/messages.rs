@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::answer::Asked;
+use super::super::answer::{Asked, join};
 use super::SIGNATURE;
 use super::pairs::Calls;
 use super::rules::Age;
@@ -84,10 +84,6 @@ pub fn text_of(content: &Value) -> String {
 /// Of letters that names and ids may have.
 pub fn is_legal(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-}
-
-fn join(one: &str, other: &str) -> String {
-    if one.is_empty() { other.to_owned() } else { format!("{one}\n{other}") }
 }
 
 fn check_role<'a>(at: &str, message: &'a Value, position: usize, model: &str) -> Result<&'a str, String> {

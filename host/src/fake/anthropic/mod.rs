@@ -2,9 +2,9 @@
 //!
 //! <https://platform.claude.com/docs/en/api/messages>, <https://platform.claude.com/docs/en/api/errors>
 
-mod messages;
+pub mod messages;
 mod pairs;
-mod rules;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -22,19 +22,20 @@ const SIGNATURE: &str = "c2lnbmF0dXJl";
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     let refused = |wrong: Wrong| refused(wrong.status, wrong.kind, &wrong.message, number);
-    match (seen.method.as_str(), seen.path.split('?').next().unwrap_or_default()) {
+    let version = rules::check_headers(seen).map_err(refused)?;
+    match (seen.method.as_str(), seen.bare_path()) {
         ("POST", "/v1/messages") => {}
         ("POST", "/v1/messages/count_tokens") => {
-            let asked = rules::check_count(seen, body).map_err(refused)?;
+            let asked = rules::check_count(version, body).map_err(refused)?;
             let body = json!({ "input_tokens": Answer::to(&asked, Protocol::AnthropicMessages).input_tokens });
             return Ok(Script::Whole { body, chunks: 1 });
         }
         _ => return Err(refused(Wrong { status: 404, kind: "not_found_error", message: "Not Found".to_owned() })),
     }
-    let asked = rules::check(seen, body).map_err(refused)?;
+    let asked = rules::check(version, body).map_err(refused)?;
     let answer = Answer::to(&asked, Protocol::AnthropicMessages);
     Ok(match asked.stream {
-        true => Script::Stream(stream(&asked, &answer, number)),
+        true => Script::Stream(events(&asked, &answer, number).iter().map(|(part, data)| sse(*part, data)).collect()),
         false => Script::Whole { body: whole(&asked, &answer, number), chunks: answer.chunks() },
     })
 }
@@ -45,7 +46,7 @@ fn request_id(number: usize) -> String {
 
 fn refused(status: u16, kind: &str, message: &str, number: usize) -> Refused {
     let body = json!({ "type": "error", "error": error(kind, message), "request_id": request_id(number) });
-    Refused { status, body }
+    Refused::new(status, body)
 }
 
 fn error(kind: &str, message: &str) -> Value {
@@ -54,7 +55,8 @@ fn error(kind: &str, message: &str) -> Value {
 
 /// The error that may come after a 200.
 pub fn error_event() -> String {
-    event("error", &json!({ "error": error("overloaded_error", "Overloaded") }))
+    let data = json!({ "type": "error", "error": error("overloaded_error", "Overloaded") });
+    format!("event: error\ndata: {data}\n\n")
 }
 
 pub fn error_body(status: u16, number: usize) -> Value {
@@ -138,7 +140,7 @@ fn message(asked: &Asked, answer: &Answer, number: usize, output_tokens: usize) 
     })
 }
 
-fn whole(asked: &Asked, answer: &Answer, number: usize) -> Value {
+pub fn whole(asked: &Asked, answer: &Answer, number: usize) -> Value {
     let (reason, sequence) = stop(&answer.finish);
     let mut message = message(asked, answer, number, answer.output_tokens);
     message["content"] = json!(blocks(answer, number));
@@ -147,17 +149,16 @@ fn whole(asked: &Asked, answer: &Answer, number: usize) -> Value {
     message
 }
 
-fn event(name: &str, fields: &Value) -> String {
-    let mut data = json!({ "type": name });
-    if let (Some(data), Some(fields)) = (data.as_object_mut(), fields.as_object()) {
-        data.extend(fields.clone());
-    }
-    format!("event: {name}\ndata: {data}\n\n")
+fn sse(part: Part, data: &Value) -> Piece {
+    Piece::new(part, format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default()))
 }
 
-fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut say = |part: Part, name: &str, fields: Value| pieces.push(Piece { bytes: event(name, &fields), part });
+pub fn events(asked: &Asked, answer: &Answer, number: usize) -> Vec<(Part, Value)> {
+    let mut events = Vec::new();
+    let mut say = |part: Part, name: &str, mut data: Value| {
+        data["type"] = json!(name);
+        events.push((part, data));
+    };
     say(Part::Opening, "message_start", json!({ "message": message(asked, answer, number, 1) }));
     say(Part::Opening, "ping", json!({}));
     let mut calls = answer.calls.iter();
@@ -182,7 +183,7 @@ fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
     });
     say(Part::Closing, "message_delta", json!({ "delta": delta, "usage": usage }));
     say(Part::Closing, "message_stop", json!({}));
-    pieces
+    events
 }
 
 /// A block as it starts: its fields are there and empty.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::answer::{Asked, Choice};
+use super::super::answer::{Asked, Choice, is_known};
 use super::super::schema::is_closed;
 use super::super::state::Seen;
 use super::messages;
@@ -41,6 +41,9 @@ const FIELDS: &[&str] = &[
 const VERSIONS: &[&str] = &["2023-01-01", "2023-06-01", NEWEST_VERSION];
 /// Takes no sampling parameters any more, and less in messages.
 pub const NEWEST_VERSION: &str = "2026-10-21";
+/// Fields that counting does not take.
+const NOT_COUNTED: &[&str] =
+    &["max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata", "service_tier"];
 const CACHE_CONTROLS_MAX: usize = 4;
 const BUDGET_TOKENS_MIN: u64 = 1024;
 
@@ -102,25 +105,31 @@ impl Age {
 }
 
 /// All the rules, for a request that wants an answer.
-pub fn check(seen: &Seen, body: &Value) -> Result<Asked, Wrong> {
-    let mut asked = check_count(seen, body)?;
+pub fn check(version: &str, body: &Value) -> Result<Asked, Wrong> {
+    let mut asked = check_body(version, body)?;
     let max_tokens = check_max_tokens(body, &asked.model)?;
-    check_sampling(seen, body, &asked.model)?;
+    check_sampling(version, body, &asked.model)?;
     check_thinking(body, max_tokens, &asked)?;
     asked.max_tokens = Some(max_tokens);
     Ok(asked)
 }
 
-/// The rules that hold even where only tokens are to be counted.
-pub fn check_count(seen: &Seen, body: &Value) -> Result<Asked, Wrong> {
-    check_headers(seen)?;
+/// The rules where only tokens are to be counted: nothing is to be written, so nothing may be said of how.
+pub fn check_count(version: &str, body: &Value) -> Result<Asked, Wrong> {
+    match NOT_COUNTED.iter().find(|field| body.get(**field).is_some()) {
+        Some(field) => Err(format!("{field}: Extra inputs are not permitted").into()),
+        None => check_body(version, body),
+    }
+}
+
+/// The rules for all that is read.
+fn check_body(version: &str, body: &Value) -> Result<Asked, Wrong> {
     let object = body.as_object().ok_or("The request body is not valid JSON")?;
     if let Some(unknown) = object.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Err(format!("{unknown}: Extra inputs are not permitted").into());
     }
     let model = body["model"].as_str().ok_or("model: Field required")?;
-    // A fake knows every model but these, and those that are not named at all.
-    if model.is_empty() || model.contains("no-such-model") {
+    if !is_known(model) {
         return Err(Wrong { status: 404, kind: "not_found_error", message: format!("model: {model}") });
     }
     let mut asked = Asked {
@@ -135,7 +144,7 @@ pub fn check_count(seen: &Seen, body: &Value) -> Result<Asked, Wrong> {
     };
     check_tools(body, &mut asked)?;
     messages::check_system(&body["system"])?;
-    messages::check(body, seen.header("anthropic-version") == Some(NEWEST_VERSION), &mut asked)?;
+    messages::check(body, version == NEWEST_VERSION, &mut asked)?;
     let cached = cache_controls(&body["system"]) + cache_controls(&body["tools"]) + cache_controls(&body["messages"]);
     if cached > CACHE_CONTROLS_MAX {
         return Err(format!("A maximum of 4 blocks with cache_control may be provided. Found {cached}.").into());
@@ -143,8 +152,8 @@ pub fn check_count(seen: &Seen, body: &Value) -> Result<Asked, Wrong> {
     Ok(asked)
 }
 
-/// When both keys come, `x-api-key` counts.
-fn check_headers(seen: &Seen) -> Result<(), Wrong> {
+/// The version. When both keys come, `x-api-key` counts.
+pub fn check_headers(seen: &Seen) -> Result<&str, Wrong> {
     let bearer = seen.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = seen.header("x-api-key").or(bearer).unwrap_or_default();
     if key.is_empty() || key.starts_with("bad-") {
@@ -154,10 +163,10 @@ fn check_headers(seen: &Seen) -> Result<(), Wrong> {
     if !VERSIONS.contains(&version) {
         return Err(format!("anthropic-version: {version:?} is not a valid version").into());
     }
-    Ok(())
+    Ok(version)
 }
 
-fn check_max_tokens(body: &Value, model: &str) -> Result<u64, String> {
+pub fn check_max_tokens(body: &Value, model: &str) -> Result<u64, String> {
     let given = body.get("max_tokens").ok_or("max_tokens: Field required")?;
     let given = given.as_i64().ok_or("max_tokens: Input should be a valid integer")?;
     let given = u64::try_from(given).ok().filter(|given| *given >= 1);
@@ -169,10 +178,10 @@ fn check_max_tokens(body: &Value, model: &str) -> Result<u64, String> {
     Ok(given)
 }
 
-fn check_sampling(seen: &Seen, body: &Value, model: &str) -> Result<(), String> {
+pub fn check_sampling(version: &str, body: &Value, model: &str) -> Result<(), String> {
     let given = ["temperature", "top_p", "top_k"].into_iter().filter(|field| body.get(field).is_some());
     for field in given {
-        if seen.header("anthropic-version") == Some(NEWEST_VERSION) {
+        if version == NEWEST_VERSION {
             return Err(format!("{field}: Extra inputs are not permitted"));
         }
         if Age::of(model).is_newest() {
@@ -193,7 +202,7 @@ fn check_sampling(seen: &Seen, body: &Value, model: &str) -> Result<(), String> 
     Ok(())
 }
 
-fn check_thinking(body: &Value, max_tokens: u64, asked: &Asked) -> Result<(), String> {
+pub fn check_thinking(body: &Value, max_tokens: u64, asked: &Asked) -> Result<(), String> {
     let thinking = &body["thinking"];
     if asked.thinking && matches!(asked.choice, Choice::Any | Choice::Named(_)) {
         return Err("Thinking may not be enabled when tool_choice forces tool use.".to_owned());

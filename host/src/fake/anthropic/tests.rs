@@ -259,6 +259,8 @@ fn tokens_are_counted_without_a_limit() {
     let headers = seen(&[("x-api-key", "key"), ("anthropic-version", OLD)], "/v1/messages/count_tokens");
     let counted = script(&headers, &with(json!({ "max_tokens": null })), 1);
     assert!(matches!(counted, Ok(Script::Whole { body, .. }) if body["input_tokens"].as_u64() > Some(0)));
+    let refused = script(&headers, &with(json!({})), 1).err().expect("a refusal");
+    assert_eq!(refused.body["error"]["message"], "max_tokens: Extra inputs are not permitted");
 }
 
 #[test]
@@ -270,7 +272,7 @@ fn streams_have_the_order_of_the_api() {
     }));
     let Ok(Script::Stream(pieces)) = ask(OLD, &body) else { panic!("a stream") };
     let data = |piece: &Piece| -> Value {
-        let data = piece.bytes.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+        let data = piece.text().lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
         serde_json::from_str(data).expect("JSON")
     };
     let events: Vec<Value> = pieces.iter().map(data).collect();

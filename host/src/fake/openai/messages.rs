@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::super::answer::Asked;
+use super::super::answer::{Asked, join};
 use super::rules::{Wrong, missing, unknown, wrong};
 
 const CALL_ID_CHARS_MAX: usize = 40;
@@ -85,10 +85,6 @@ fn text_of(content: &Value) -> String {
         Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n"),
         _ => String::new(),
     }
-}
-
-fn join(one: &str, other: &str) -> String {
-    if one.is_empty() { other.to_owned() } else { format!("{one}\n{other}") }
 }
 
 /// Role, fields and parts are such as the API knows.
@@ -189,20 +185,22 @@ fn read_images(at: &str, message: &Value, asked: &mut Asked) -> Result<(), Wrong
     for (position, part) in parts.filter(|(_, part)| part["type"] == "image_url") {
         let at = format!("{at}.content[{position}].image_url.url");
         let Some(url) = part["image_url"]["url"].as_str() else { return missing(at) };
-        let Some(data) = url.strip_prefix("data:") else {
-            if !url.starts_with("https://") && !url.starts_with("http://") {
-                return wrong(at, "Invalid image URL: expected a valid URL.");
-            }
-            asked.images.push(format!("at {url}"));
-            continue;
-        };
-        let (kind, data) = data.split_once(";base64,").unwrap_or_default();
-        match STANDARD.decode(data) {
-            Ok(bytes) if !bytes.is_empty() && kind.starts_with("image/") => {
-                asked.images.push(format!("of {} bytes ({kind})", bytes.len()));
-            }
-            _ => return wrong(at, "Invalid base64 image_url."),
-        }
+        asked.images.push(described(url).or_else(|message| wrong(at, message))?);
     }
     Ok(())
+}
+
+/// An image in words, of a `data:` URL or another one.
+pub fn described(url: &str) -> Result<String, &'static str> {
+    let Some(data) = url.strip_prefix("data:") else {
+        let fits = url.starts_with("https://") || url.starts_with("http://");
+        return if fits { Ok(format!("at {url}")) } else { Err("Invalid image URL: expected a valid URL.") };
+    };
+    let (kind, data) = data.split_once(";base64,").unwrap_or_default();
+    match STANDARD.decode(data) {
+        Ok(bytes) if !bytes.is_empty() && kind.starts_with("image/") => {
+            Ok(format!("of {} bytes ({kind})", bytes.len()))
+        }
+        _ => Err("Invalid base64 image_url."),
+    }
 }

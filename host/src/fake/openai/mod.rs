@@ -1,12 +1,16 @@
-//! Chat Completions, as they look from outside.
+//! Chat Completions and embeddings, as they look from outside, also as Azure serves them.
 //!
 //! <https://platform.openai.com/docs/api-reference/chat>, <https://platform.openai.com/docs/guides/error-codes>
 
-mod messages;
-mod rules;
+mod azure;
+mod embeddings;
+pub mod messages;
+pub mod rules;
 #[cfg(test)]
 mod tests;
-mod tools;
+pub mod tools;
+
+use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
@@ -16,28 +20,71 @@ use super::answer::{Answer, Asked, Finish, fragments};
 use super::reply::{Part, Piece, Refused, Script};
 use super::state::Seen;
 
+pub use self::azure::deployment;
+
 /// 2 June 2026, when it all began.
-const CREATED: u64 = 1_780_394_400;
+pub const CREATED: u64 = 1_780_394_400;
 /// What thinking costs, where it is asked for.
 const REASONING_TOKENS: usize = 7;
 const INVALID: &str = "invalid_request_error";
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
-    if seen.method != "POST" || seen.path.split('?').next() != Some("/v1/chat/completions") {
-        let text = format!("Invalid URL ({} {})", seen.method, seen.path);
-        return Err(refused(404, INVALID, None, &text, None));
+    let is_azure = azure::is_azure(seen);
+    let mut body = Cow::Borrowed(body);
+    if is_azure {
+        azure::check(seen)?;
+        if let Some(deployment) = deployment(&seen.path).filter(|_| body.is_object()) {
+            body.to_mut()["model"] = json!(deployment);
+        }
+    } else {
+        rules::check_key(seen).map_err(refusal)?;
     }
-    let wrong = |wrong: Wrong| refused(wrong.status, INVALID, wrong.param.as_deref(), &wrong.message, wrong.code);
-    let asked = rules::check(seen, body).map_err(wrong)?;
+    match (seen.method.as_str(), operation(seen)) {
+        ("POST", "chat/completions") => {}
+        ("POST", "embeddings") => {
+            let body = embeddings::answer(&body).map_err(refusal)?;
+            return Ok(Script::Whole { body, chunks: 1 });
+        }
+        _ if is_azure => return Err(azure::not_found()),
+        _ => return Err(invalid_url(seen)),
+    }
+    let asked = rules::check(&body).map_err(refusal)?;
     let answer = Answer::to(&asked, Protocol::OpenAiChat);
     Ok(match asked.stream {
-        true => Script::Stream(stream(&asked, &answer, number)),
-        false => Script::Whole { body: whole(&asked, &answer, number), chunks: answer.chunks() },
+        true => {
+            let chunks = stream(&asked, &answer, number);
+            let chunks = if is_azure { azure::filtered_chunks(chunks) } else { chunks };
+            let pieces = chunks.into_iter().map(|(part, chunk)| Piece::new(part, format!("data: {chunk}\n\n")));
+            let done = Piece::new(Part::Closing, "data: [DONE]\n\n");
+            Script::Stream(pieces.chain([done]).collect())
+        }
+        false => {
+            let body = whole(&asked, &answer, number);
+            Script::Whole { body: if is_azure { azure::filtered(body) } else { body }, chunks: answer.chunks() }
+        }
     })
 }
 
+/// What stands after the version or the deployment.
+fn operation(seen: &Seen) -> &str {
+    let path = seen.bare_path();
+    let deployed = || path.strip_prefix("/openai/deployments/")?.split_once('/').map(|(_, operation)| operation);
+    let plain = path.strip_prefix("/v1/").or_else(|| path.strip_prefix("/openai/v1/"));
+    plain.or_else(deployed).unwrap_or_default()
+}
+
+pub fn invalid_url(seen: &Seen) -> Refused {
+    let text = format!("Invalid URL ({} {})", seen.method, seen.path);
+    refused(404, INVALID, None, &text, None)
+}
+
+pub fn refusal(wrong: Wrong) -> Refused {
+    refused(wrong.status, INVALID, wrong.param.as_deref(), &wrong.message, wrong.code)
+}
+
 fn refused(status: u16, kind: &str, param: Option<&str>, message: &str, code: Option<&str>) -> Refused {
-    Refused { status, body: json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }) }
+    let error = json!({ "message": message, "type": kind, "param": param, "code": code });
+    Refused::new(status, json!({ "error": error }))
 }
 
 /// The error that may come after a 200.
@@ -46,7 +93,14 @@ pub fn error_event() -> String {
     format!("data: {}\n\n", overloaded.body)
 }
 
-pub fn error_body(status: u16) -> Value {
+pub fn failure(seen: &Seen, status: u16, retry_after_s: Option<u64>) -> Refused {
+    if azure::is_azure(seen) {
+        return azure::failure(status, retry_after_s);
+    }
+    Refused::new(status, error_body(status)).with_retry_after(retry_after_s)
+}
+
+fn error_body(status: u16) -> Value {
     let (kind, code, message) = match status {
         401 => (INVALID, Some("invalid_api_key"), "Incorrect API key provided."),
         403 => (INVALID, Some("unsupported_country_region_territory"), "Country, region, or territory not supported"),
@@ -61,7 +115,10 @@ pub fn error_body(status: u16) -> Value {
 }
 
 /// With every reply, good or bad; limits only where a request was counted.
-pub fn headers(number: usize, status: u16) -> Vec<(&'static str, String)> {
+pub fn headers(seen: &Seen, number: usize, status: u16) -> Vec<(&'static str, String)> {
+    if azure::is_azure(seen) {
+        return azure::headers(number, status);
+    }
     let mut headers = vec![("x-request-id", format!("req_fake{number:06}"))];
     let (requests, tokens, reset) = match status {
         200 => ("4999", "799000", "12ms"),
@@ -130,7 +187,7 @@ fn whole(asked: &Asked, answer: &Answer, number: usize) -> Value {
     })
 }
 
-fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
+fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<(Part, Value)> {
     let chunk = |choices: Value| {
         let mut chunk = json!({
             "id": id(number), "object": "chat.completion.chunk", "created": CREATED, "model": asked.model,
@@ -141,23 +198,21 @@ fn stream(asked: &Asked, answer: &Answer, number: usize) -> Vec<Piece> {
         }
         chunk
     };
-    let piece = |part: Part, value: Value| Piece { bytes: format!("data: {value}\n\n"), part };
     let delta = |part: Part, delta: Value, finish: Value| {
         let choice = json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });
-        piece(part, chunk(json!([choice])))
+        (part, chunk(json!([choice])))
     };
     let content = if answer.calls.is_empty() { json!("") } else { Value::Null };
     let opening = json!({ "role": "assistant", "content": content, "refusal": null });
-    let mut pieces = vec![delta(Part::Opening, opening, Value::Null)];
-    pieces.extend(deltas(answer, number).into_iter().map(|fields| delta(Part::Content, fields, Value::Null)));
-    pieces.push(delta(Part::Closing, json!({}), json!(finish(&answer.finish))));
+    let mut chunks = vec![delta(Part::Opening, opening, Value::Null)];
+    chunks.extend(deltas(answer, number).into_iter().map(|fields| delta(Part::Content, fields, Value::Null)));
+    chunks.push(delta(Part::Closing, json!({}), json!(finish(&answer.finish))));
     if asked.stream_usage {
         let mut last = chunk(json!([]));
         last["usage"] = usage(asked, answer);
-        pieces.push(piece(Part::Closing, last));
+        chunks.push((Part::Closing, last));
     }
-    pieces.push(Piece { bytes: "data: [DONE]\n\n".to_owned(), part: Part::Closing });
-    pieces
+    chunks
 }
 
 /// Text word by word; calls one after another, id and name only in the first piece of each.

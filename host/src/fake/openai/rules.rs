@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::answer::Asked;
+use super::super::answer::{Asked, is_known};
 use super::super::state::Seen;
 use super::messages;
 use super::tools::{check_choice, check_strict, check_tools, is_legal};
@@ -46,7 +46,6 @@ const FIELDS: &[&str] = &[
     "prompt_cache_options",
     "prompt_cache_retention",
 ];
-/// Field, least, most.
 const RANGES: &[(&str, f64, f64)] = &[
     ("temperature", 0.0, 2.0),
     ("top_p", 0.0, 1.0),
@@ -87,29 +86,44 @@ pub fn unknown<T>(param: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong { status: 400, param: Some(param), message, code: Some("unknown_parameter") })
 }
 
-pub fn check(seen: &Seen, body: &Value) -> Result<Asked, Wrong> {
+pub fn check_key(seen: &Seen) -> Result<(), Wrong> {
     let key = seen.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if key.is_empty() || key.starts_with("bad-") {
         let message = "Incorrect API key provided.".to_owned();
         return Err(Wrong { status: 401, param: None, message, code: Some("invalid_api_key") });
     }
-    let Some(object) = body.as_object() else {
-        let message = "We could not parse the JSON body of your request.".to_owned();
-        return Err(Wrong { status: 400, param: None, message, code: None });
-    };
-    if let Some(name) = object.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-        let message = format!("Unrecognized request argument supplied: {name}");
-        return Err(Wrong { status: 400, param: Some(name.clone()), message, code: Some("unknown_parameter") });
-    }
+    Ok(())
+}
+
+/// A model that is named and known.
+pub fn check_model_name(body: &Value) -> Result<&str, Wrong> {
     let model = body["model"].as_str().unwrap_or_default();
     if model.is_empty() {
         return wrong("model", "you must provide a model parameter");
     }
-    // A fake knows every model but these.
-    if model.contains("no-such-model") {
+    if !is_known(model) {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         return Err(Wrong { status: 404, param: None, message, code: Some("model_not_found") });
     }
+    Ok(model)
+}
+
+/// The fields of a body in which there are no others than these.
+pub fn check_fields(body: &Value, known: &[&str]) -> Result<(), Wrong> {
+    let Some(object) = body.as_object() else {
+        let message = "We could not parse the JSON body of your request.".to_owned();
+        return Err(Wrong { status: 400, param: None, message, code: None });
+    };
+    if let Some(name) = object.keys().find(|name| !known.contains(&name.as_str())) {
+        let message = format!("Unrecognized request argument supplied: {name}");
+        return Err(Wrong { status: 400, param: Some(name.clone()), message, code: Some("unknown_parameter") });
+    }
+    Ok(())
+}
+
+pub fn check(body: &Value) -> Result<Asked, Wrong> {
+    check_fields(body, FIELDS)?;
+    let model = check_model_name(body)?;
     let mut asked = Asked {
         model: model.to_owned(),
         stream: body["stream"] == true,
@@ -120,7 +134,7 @@ pub fn check(seen: &Seen, body: &Value) -> Result<Asked, Wrong> {
         ..Asked::default()
     };
     check_model(body, model)?;
-    check_numbers(body)?;
+    check_numbers(body, RANGES)?;
     check_lengths(body)?;
     asked.max_tokens = check_max_tokens(body)?;
     asked.stop = check_stop(body)?;
@@ -158,8 +172,9 @@ fn check_model(body: &Value, model: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn check_numbers(body: &Value) -> Result<(), Wrong> {
-    for (field, least, most) in RANGES.iter().filter(|(field, ..)| is_given(body, field)) {
+/// Ranges: field, least, most.
+pub fn check_numbers(body: &Value, ranges: &[(&str, f64, f64)]) -> Result<(), Wrong> {
+    for (field, least, most) in ranges.iter().filter(|(field, ..)| is_given(body, field)) {
         let Some(given) = body[field].as_f64() else {
             return wrong(*field, format!("Invalid type for '{field}': expected a decimal."));
         };

@@ -199,11 +199,11 @@ fn streams_have_the_order_of_the_api() {
         _ => panic!("a stream"),
     };
     let usual = pieces(json!({ "stream": true }));
-    assert_eq!(usual.last().map(|piece| piece.bytes.as_str()), Some("data: [DONE]\n\n"));
-    assert!(usual.iter().all(|piece| !piece.bytes.contains("usage")));
+    assert_eq!(usual.last().map(|piece| piece.text()), Some("data: [DONE]\n\n"));
+    assert!(usual.iter().all(|piece| !piece.text().contains("usage")));
     let asked =
         pieces(json!({ "stream": true, "stream_options": { "include_usage": true }, "reasoning_effort": "low" }));
-    let data = |piece: &Piece| serde_json::from_str::<Value>(piece.bytes.trim_start_matches("data: ")).expect("JSON");
+    let data = |piece: &Piece| serde_json::from_str::<Value>(piece.text().trim_start_matches("data: ")).expect("JSON");
     let events: Vec<Value> = asked[..asked.len() - 1].iter().map(data).collect();
     assert_eq!(events[0]["choices"][0]["delta"]["role"], "assistant");
     let (usage, before) = events.split_last().expect("chunks");
@@ -223,7 +223,7 @@ fn calls_stream_their_arguments_in_pieces() {
     });
     let Ok(Script::Stream(pieces)) = ask("Bearer key", &with(fields)) else { panic!("a stream") };
     let data =
-        pieces.iter().filter_map(|piece| piece.bytes.strip_prefix("data: ")).filter(|data| !data.contains("[DONE]"));
+        pieces.iter().filter_map(|piece| piece.text().strip_prefix("data: ")).filter(|data| !data.contains("[DONE]"));
     let events: Vec<Value> = data.map(|data| serde_json::from_str(data).expect("JSON")).collect();
     let calls: Vec<&Value> =
         events.iter().filter_map(|event| event["choices"][0]["delta"]["tool_calls"].get(0)).collect();
@@ -235,4 +235,89 @@ fn calls_stream_their_arguments_in_pieces() {
     let ids: Vec<&str> = calls.iter().filter_map(|call| call["id"].as_str()).collect();
     assert_eq!(ids, ["call_000001_0", "call_000001_1"]);
     assert!(calls.len() > 4);
+}
+
+fn ask_azure(path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Script, Refused> {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let body_bytes = Bytes::from(body.to_string());
+    let seen = Seen { method: "POST".into(), path: path.into(), headers, body: body_bytes, model: String::new() };
+    script(&seen, body, 1)
+}
+
+#[test]
+fn azure_wants_its_own_key_and_version() {
+    let body = json!({ "messages": [{ "role": "user", "content": "hi" }] });
+    let key = [("api-key", "key")];
+    let chat = "/openai/deployments/mine/chat/completions?api-version=2024-10-21";
+    let refused = |path: &str, headers: &[(&str, &str)], body: &Value| {
+        let refused = ask_azure(path, headers, body).err()?;
+        Some((refused.status, refused.body["error"]["code"].as_str().unwrap_or_default().to_owned()))
+    };
+    assert_eq!(refused(chat, &key, &body), None);
+    assert_eq!(refused(chat, &[("authorization", "Bearer token")], &body), None);
+    assert_eq!(refused(chat, &[], &body), Some((401, "401".into())));
+    let bare = "/openai/deployments/mine/chat/completions";
+    assert_eq!(refused(bare, &key, &body), Some((404, "404".into())));
+    assert_eq!(refused(&chat.replace("mine", "missing"), &key, &body), Some((404, "DeploymentNotFound".into())));
+    let options = json!({ "messages": [{ "role": "user", "content": "hi" }], "stream": true, "stream_options": {} });
+    assert_eq!(refused(chat, &key, &options), None);
+    let old = chat.replace("2024-10-21", "2024-02-01");
+    assert_eq!(refused(&old, &key, &options), Some((400, "unknown_parameter".into())));
+    let limited = azure::failure(429, Some(7));
+    assert_eq!(limited.headers, [("retry-after", "7".to_owned()), ("retry-after-ms", "7000".to_owned())]);
+    assert!(
+        limited.body["error"]["message"].as_str().is_some_and(|text| text.contains("Please retry after 7 seconds"))
+    );
+}
+
+#[test]
+fn azure_says_what_its_filters_found() {
+    let path = "/openai/deployments/mine/chat/completions?api-version=2024-10-21";
+    let ask = |stream: bool| {
+        let body = json!({ "messages": [{ "role": "user", "content": "hi" }], "stream": stream });
+        ask_azure(path, &[("api-key", "key")], &body)
+    };
+    let Ok(Script::Whole { body, .. }) = ask(false) else { panic!("a whole reply") };
+    assert_eq!((&body["model"], body["prompt_filter_results"].is_array()), (&json!("mine"), true));
+    assert_eq!(body["choices"][0]["content_filter_results"]["hate"]["severity"], "safe");
+    let Ok(Script::Stream(pieces)) = ask(true) else { panic!("a stream") };
+    let first: Value = serde_json::from_str(pieces[0].text().trim_start_matches("data: ")).expect("JSON");
+    assert_eq!(
+        (&first["choices"], &first["id"], first["prompt_filter_results"].is_array()),
+        (&json!([]), &json!(""), true)
+    );
+    assert_eq!(pieces.last().map(Piece::text), Some("data: [DONE]\n\n"));
+}
+
+#[test]
+fn embeddings_follow_from_the_text() {
+    let embed = |fields: Value| {
+        let mut body = json!({ "model": "e", "input": ["a", "b"] });
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        match ask_azure("/v1/embeddings", &[("authorization", "Bearer key")], &body) {
+            Ok(Script::Whole { body, .. }) => body,
+            Ok(Script::Stream(_)) => panic!("a stream"),
+            Err(refused) => refused.body,
+        }
+    };
+    let floats = embed(json!({}));
+    let numbers: Vec<f32> = serde_json::from_value(floats["data"][0]["embedding"].clone()).expect("numbers");
+    assert_eq!((numbers.len(), floats["data"][1]["index"].as_u64()), (8, Some(1)));
+    assert_ne!(floats["data"][0]["embedding"], floats["data"][1]["embedding"]);
+    let encoded = embed(json!({ "encoding_format": "base64" }))["data"][0]["embedding"].clone();
+    let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, encoded.as_str().expect("text"));
+    let bytes = bytes.expect("base64");
+    let decoded: Vec<f32> = bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().expect("four"))).collect();
+    assert_eq!(decoded, numbers);
+    let length = |fields: Value| embed(fields)["data"][0]["embedding"].as_array().map(Vec::len);
+    assert_eq!(length(json!({ "dimensions": 3, "input": [1, 2, 3] })), Some(3));
+    for (fields, param) in [
+        (json!({ "input": "" }), "input"),
+        (json!({ "input": [] }), "input"),
+        (json!({ "dimensions": 0 }), "dimensions"),
+        (json!({ "encoding_format": "int8" }), "encoding_format"),
+        (json!({ "stream": true }), "stream"),
+    ] {
+        assert_eq!(embed(fields)["error"]["param"], param);
+    }
 }

@@ -1,0 +1,8 @@
+//! Any error reply, for each provider's protocol.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let [which, status, bytes @ ..] = bytes else { return };
+    let subjects = pointsman_fuzz::subjects();
+    pointsman_fuzz::error(&subjects[*which as usize % subjects.len()], 400 + u16::from(*status), bytes);
+});
