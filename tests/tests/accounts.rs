@@ -45,9 +45,11 @@ async fn server(content_type: &'static str, body: Vec<u8>) -> (SocketAddr, Arc<M
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_account_gets_one_token_and_uses_it() {
-    let (address, statements) =
-        server("application/json", br#"{"access_token":"granted-token","expires_in":3599,"token_type":"Bearer"}"#.to_vec())
-            .await;
+    let (address, statements) = server(
+        "application/json",
+        br#"{"access_token":"granted-token","expires_in":3599,"token_type":"Bearer"}"#.to_vec(),
+    )
+    .await;
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let account = std::fs::read_to_string(fixtures.join("service-account.json")).expect("the account");
     let file = std::env::temp_dir().join(format!("pointsman-account-{}.json", std::process::id()));
@@ -73,7 +75,11 @@ async fn a_service_account_gets_one_token_and_uses_it() {
     }
     let seen = gemini.seen();
     assert_eq!(seen[0].header("authorization"), Some("Bearer granted-token"));
-    assert!(seen[0].path.starts_with("/v1/projects/project-1/locations/europe-west4/publishers/google/models/gemini-2.5-pro"));
+    assert!(
+        seen[0]
+            .path
+            .starts_with("/v1/projects/project-1/locations/europe-west4/publishers/google/models/gemini-2.5-pro")
+    );
     let statements = statements.lock().expect("no panic").clone();
     assert_eq!(statements.len(), 1, "one token serves many requests");
     let statement = statements[0].split("assertion=").nth(1).expect("a statement");
@@ -205,7 +211,12 @@ async fn tokens_are_counted_by_the_provider_or_guessed() {
     body["model"] = "only-claude".into();
     line.anthropic.behave(behave("529"));
     let answer = line.post("/v1/messages/count_tokens", &body).await;
-    assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-estimated")), (200, "input-tokens"), "{}", answer.body);
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("x-pointsman-estimated")),
+        (200, "input-tokens"),
+        "{}",
+        answer.body
+    );
     body["messages"] = json!("nonsense");
     assert_eq!(line.post("/v1/messages/count_tokens", &body).await.status, 400);
 }

@@ -7,7 +7,7 @@ use crate::fake::{Behaviour, Fake, Protocol};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// `openai-chat` or `anthropic-messages`.
+    /// `anthropic-messages`, `openai-chat`, `openai-responses`, `gemini`, `bedrock` or `ollama`.
     protocol: Protocol,
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,

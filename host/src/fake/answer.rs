@@ -91,7 +91,7 @@ pub enum Finish {
 
 impl Answer {
     pub fn to(asked: &Asked, protocol: Protocol) -> Answer {
-        let calls = if asked.results.is_empty() { calls(asked) } else { Vec::new() };
+        let calls = calls(asked);
         let full = if calls.is_empty() { text(asked, protocol) } else { String::new() };
         let (mut text, mut finish) = (pieces(&full), if calls.is_empty() { Finish::Stop } else { Finish::Tools });
         let stops = asked.stop.iter().filter(|stop| !stop.is_empty());
@@ -162,7 +162,8 @@ fn words(user: &str) -> Option<usize> {
     user.match_indices("write ").find_map(|(at, write)| number(&user[at + write.len()..]))
 }
 
-/// `use tool NAME with JSON`, one on a line. A tool that must be called is called, with arguments that fit.
+/// What was asked for, if it is allowed. A tool that must be called is called, with arguments that fit, until there are
+/// results: they would never end otherwise.
 fn calls(asked: &Asked) -> Vec<Call> {
     let allowed = |name: &str| match &asked.choice {
         Choice::None => false,
@@ -170,19 +171,30 @@ fn calls(asked: &Asked) -> Vec<Call> {
         Choice::Named(only) => only == name,
     };
     let allowed: Vec<&Tool> = asked.tools.iter().filter(|tool| allowed(&tool.name)).collect();
-    let call = |line: &str| {
-        let (name, arguments) = line.trim().strip_prefix("use tool ")?.split_once(" with ")?;
+    let call = |order: &str| {
+        let (name, arguments) = order.split_once(" with ")?;
         let known = allowed.iter().any(|tool| tool.name == name);
         known.then(|| Call { name: name.to_owned(), arguments: arguments.trim().to_owned() })
     };
-    let mut calls: Vec<Call> = asked.user.lines().filter_map(call).collect();
-    if let (true, Choice::Any | Choice::Named(_), Some(tool)) = (calls.is_empty(), &asked.choice, allowed.first()) {
+    let mut calls: Vec<Call> = orders(asked).into_iter().filter_map(call).collect();
+    let none_yet = calls.is_empty() && asked.results.is_empty();
+    if let (true, Choice::Any | Choice::Named(_), Some(tool)) = (none_yet, &asked.choice, allowed.first()) {
         calls.push(Call { name: tool.name.clone(), arguments: schema::sample(&tool.schema).to_string() });
     }
     if asked.one_call {
         calls.truncate(1);
     }
     calls
+}
+
+/// `NAME with JSON`, as it stands in the prompt: `use tool NAME with JSON` is a line of it. Once there are results, they alone
+/// say what is next: `then use tool NAME with JSON` ends a line of theirs, whatever stands before it.
+fn orders(asked: &Asked) -> Vec<&str> {
+    if asked.results.is_empty() {
+        return asked.user.lines().filter_map(|line| line.trim().strip_prefix("use tool ")).collect();
+    }
+    let lines = asked.results.iter().flat_map(|result| result.lines());
+    lines.filter_map(|line| Some(line.split_once("then use tool ")?.1)).collect()
 }
 
 #[cfg(test)]
@@ -210,6 +222,20 @@ mod tests {
         assert_eq!(answer.calls, [Call { name: "get".into(), arguments: "{\"a\":1}".into() }]);
         let results = Asked { results: vec!["x".into(), "y".into()], ..asked("use tool get with {}") };
         assert_eq!(said(&results), "The tools said: x; y");
+    }
+
+    #[test]
+    fn results_say_which_tool_is_next() {
+        let lines = "1\tnothing here\n2\tthen use tool get with {\"n\":1}\nthen use tool other with {}";
+        let results = vec![lines.to_owned(), "18 degrees, then use tool get with {}".to_owned()];
+        let next = |choice| {
+            let asked = Asked { results: results.clone(), choice, ..asked("use tool get with {\"n\":9}") };
+            Answer::to(&asked, Protocol::OpenAiChat).calls.into_iter().map(|call| call.arguments).collect::<Vec<_>>()
+        };
+        assert_eq!(next(Choice::Auto), ["{\"n\":1}", "{}"]);
+        assert_eq!(next(Choice::None), [] as [&str; 0]);
+        let over = Asked { results: vec!["x".into()], choice: Choice::Any, ..asked("use tool get with {}") };
+        assert_eq!(said(&over), "The tools said: x");
     }
 
     #[test]

@@ -15,10 +15,10 @@ use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
 use super::outgoing::{Outgoing, adapter_failed, matches};
+use super::provider::Adapter;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
-use super::provider::Adapter;
 use super::table::Target;
 use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
@@ -245,8 +245,7 @@ async fn refused(exchange: &Exchange, adapter: &Adapter, response: Response<Inco
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after_date(exchange, &head.headers));
-    let raw =
-        same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
+    let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
     Bad { fault, raw }
 }
 

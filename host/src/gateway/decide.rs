@@ -99,7 +99,8 @@ fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Resu
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     let attempt = match decision.action {
         Action::GiveUp
-            if situation.history.is_empty() && situation.targets.iter().all(|target| target.able && target.ready_in_ms == 0) =>
+            if situation.history.is_empty()
+                && situation.targets.iter().all(|target| target.able && target.ready_in_ms == 0) =>
         {
             return Err(PluginFault::Nonsense(
                 "it gave up before any attempt, though every target is ready".to_owned(),
@@ -124,9 +125,8 @@ fn in_order(exchange: &Exchange, history: &[Failed], situation: &Situation) -> N
     if history.last().is_some_and(callers_own) {
         return Next::GiveUp("the fault is the caller's own".to_owned());
     }
-    let untried = (0..situation.targets.len()).filter(|&target| {
-        situation.targets[target].able && history.iter().all(|failed| failed.target != target)
-    });
+    let untried = (0..situation.targets.len())
+        .filter(|&target| situation.targets[target].able && history.iter().all(|failed| failed.target != target));
     let Some(target) = untried.min_by_key(|&target| (situation.targets[target].ready_in_ms, target)) else {
         return Next::GiveUp("every target that can serve the request was tried, in the configured order".to_owned());
     };

@@ -1,6 +1,5 @@
 //! Media that the caller gave by URL, for a provider that takes only bytes.
 
-use super::exchange::Exchange;
 use super::refusal::fault;
 use crate::plugin::bindings::chat::{Media, Part, Request, ResultPart, Source};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -13,9 +12,8 @@ const URLS_MAX: usize = 20;
 ///
 /// # Errors
 /// Which URL was not to be had, and why.
-pub async fn fetched(exchange: &Exchange, request: &Request) -> Result<Request, Fault> {
+pub async fn fetched(fetcher: &Fetcher, request: &Request) -> Result<Request, Fault> {
     let mut request = request.clone();
-    let Some(fetcher) = &exchange.table.fetcher else { return Ok(request) };
     let mut fetched = 0;
     for media in urls(&mut request) {
         fetched += 1;

@@ -11,8 +11,9 @@ use super::media;
 use super::provider::{Access, Adapter};
 use super::table::Target;
 use crate::plugin::PluginFault;
+use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-use crate::plugin::bindings::provider::{Call, Framing, HeaderAuth};
+use crate::plugin::bindings::provider::{Call, Encoded, Framing, HeaderAuth};
 use crate::upstream::frame::content_types;
 use crate::upstream::{Pieces, sign};
 
@@ -89,23 +90,23 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Re
 /// Say the request in the target's protocol. `same`: it is the caller's too, so that headers go along and the reply as well.
 async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, same: bool) -> Result<Outgoing, Fault> {
     let reading = exchange.reading().await?;
-    let by_url = !adapter.description.media_urls && media::has_urls(&reading.request);
-    let mut asked = match by_url {
-        true => media::fetched(exchange, &reading.request).await?,
-        false => reading.request.clone(),
-    };
-    model.clone_into(&mut asked.model);
-    let codec = adapter.codec().ok_or_else(no_codec)?;
-    let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
-    let facts = exchange.table.config.facts.of(model).told();
-    let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
-    let encoded = encoded.map_err(|fault| adapter_failed(adapter, &fault))?;
-    let encoded = encoded.map_err(|mut fault| {
-        if by_url && exchange.table.fetcher.is_none() && fault.kind == FaultKind::Unsupported {
-            fault.message += " (the gateway may fetch media by URL if its configuration says `[fetch] media = true`)";
+    let mut encoded = encode(exchange, adapter, model, &reading.request).await?;
+    if let Err(fault) = &mut encoded
+        && fault.kind == FaultKind::Unsupported
+        && media::has_urls(&reading.request)
+    {
+        // Perhaps it was the URLs: some providers take only bytes.
+        match &exchange.table.fetcher {
+            Some(fetcher) => {
+                let fetched = media::fetched(fetcher, &reading.request).await?;
+                encoded = encode(exchange, adapter, model, &fetched).await?;
+            }
+            None => {
+                fault.message += " (if its configuration says `[fetch] media = true`, the gateway fetches media by URL)"
+            }
         }
-        fault
-    })?;
+    }
+    let encoded = encoded?;
     let body = Pieces::new([Bytes::from(encoded.body)]);
     let (mut headers, mut query) = (HeaderMap::new(), String::new());
     if same {
@@ -120,6 +121,21 @@ async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, sam
         dropped: encoded.dropped,
         translating: (!same).then(|| reading.memory.clone()),
     })
+}
+
+async fn encode(
+    exchange: &Exchange,
+    adapter: &Adapter,
+    model: &str,
+    request: &chat::Request,
+) -> Result<Result<Encoded, Fault>, Fault> {
+    let mut asked = request.clone();
+    model.clone_into(&mut asked.model);
+    let codec = adapter.codec().ok_or_else(no_codec)?;
+    let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
+    let facts = exchange.table.config.facts.of(model).told();
+    let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
+    encoded.map_err(|fault| adapter_failed(adapter, &fault))
 }
 
 /// The caller's body with the target's name for the model: the very same bytes when the names are equal.

@@ -38,11 +38,19 @@ pub enum Access {
     Open,
     Header(provider::HeaderAuth, Secret),
     Aws(provider::AwsSigv4, config::AwsKeys),
-    Google { scope: String, account: config::GoogleAccount, tokens: Arc<Tokens> },
+    Google {
+        scope: String,
+        account: config::GoogleAccount,
+        tokens: Arc<Tokens>,
+    },
 }
 
 impl Provider {
-    pub async fn open(name: &str, config: &config::Provider, slots: &BTreeMap<String, Slot>) -> anyhow::Result<Provider> {
+    pub async fn open(
+        name: &str,
+        config: &config::Provider,
+        slots: &BTreeMap<String, Slot>,
+    ) -> anyhow::Result<Provider> {
         let mut adapters = Vec::new();
         for (position, adapter) in config.adapters.iter().enumerate() {
             let plugin = &slots.get(adapter).ok_or_else(|| anyhow!("no plugin `{adapter}`"))?.live;
@@ -121,4 +129,3 @@ fn wanted(auth: &Auth) -> &'static str {
         Auth::GoogleOauth(_) => "a `google` service account, such as google = \"account.json\"",
     }
 }
-

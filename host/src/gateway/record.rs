@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::commit::Facts;
 use super::decide::Step;
-use super::exchange::{Asked, Exchange};
 use super::endpoint::Endpoint;
+use super::exchange::{Asked, Exchange};
 use super::table::Route;
 use crate::clock::Clock;
 use crate::plugin::bindings::chat::Usage;

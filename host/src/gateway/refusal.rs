@@ -7,8 +7,8 @@ use hyper::{Response, StatusCode};
 
 use super::Body;
 use super::attempt::{Failed, RawReply};
-use super::exchange::Exchange;
 use super::endpoint::Endpoint;
+use super::exchange::Exchange;
 use super::table::Table;
 use crate::health::{Blame, blame};
 use crate::plugin::bindings::faults::{Fault, FaultKind};

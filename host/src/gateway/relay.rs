@@ -13,12 +13,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Body;
 use super::attempt::usage;
+use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::record::Record;
 use super::refusal::fault;
 use super::rename::Rename;
 use super::reply::{Batch, Reply};
-use super::endpoint::Endpoint;
 use crate::health::Running;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;

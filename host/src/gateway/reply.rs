@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::outgoing::adapter_failed;
-use super::refusal::fault;
 use super::provider::Adapter;
+use super::refusal::fault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::Frame;

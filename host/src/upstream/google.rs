@@ -70,13 +70,8 @@ impl Tokens {
 
 async fn grant(account: &GoogleAccount, scope: &str, client: &Client, now: Duration) -> Result<Granted, String> {
     let issued = now.as_secs();
-    let claims = Claims {
-        iss: &account.client_email,
-        scope,
-        aud: &account.token_uri,
-        iat: issued,
-        exp: issued + STATEMENT_S,
-    };
+    let claims =
+        Claims { iss: &account.client_email, scope, aud: &account.token_uri, iat: issued, exp: issued + STATEMENT_S };
     let key = EncodingKey::from_rsa_pem(account.private_key.reveal().as_bytes());
     let key = key.map_err(|_| "the service account's private key is not an RSA key in PEM form".to_owned())?;
     let statement = encode(&Header::new(Algorithm::RS256), &claims, &key).map_err(|error| error.to_string())?;
@@ -87,7 +82,8 @@ async fn grant(account: &GoogleAccount, scope: &str, client: &Client, now: Durat
         .map_err(|error| error.to_string())?;
     let response = client.send(request).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
+    let body =
+        Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
     if !status.is_success() {
         return Err(format!("{} answered {status}", account.token_uri));
     }

@@ -11,6 +11,6 @@ pub mod sign;
 pub mod sse;
 
 pub use client::Client;
-pub use google::Tokens;
 pub use frame::{Frame, Framer};
+pub use google::Tokens;
 pub use pieces::Pieces;

@@ -29,12 +29,7 @@ pub fn with_header(request: &mut Request<Pieces>, header: &HeaderAuth, key: &Sec
 ///
 /// # Errors
 /// When the request cannot be signed; the text holds no secret.
-pub fn with_sigv4(
-    request: &mut Request<Pieces>,
-    how: &AwsSigv4,
-    keys: &AwsKeys,
-    now: Duration,
-) -> Result<(), String> {
+pub fn with_sigv4(request: &mut Request<Pieces>, how: &AwsSigv4, keys: &AwsKeys, now: Duration) -> Result<(), String> {
     let session_token = keys.session_token.as_ref().map(|token| token.reveal().to_owned());
     let (id, secret) = (keys.access_key_id.clone(), keys.secret_access_key.reveal().to_owned());
     let identity = Credentials::new(id, secret, session_token, None, "configuration").into();

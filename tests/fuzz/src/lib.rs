@@ -27,8 +27,8 @@ pub type Piece = (Option<String>, Vec<u8>);
 
 macro_rules! provider_side {
     ($codec:path, $provider:path) => {{
-        use $provider as provider;
         use provider::Guest as _;
+        use $provider as provider;
         type Codec = $codec;
         let encode: fn(Request) -> Result<Vec<u8>, Fault> = |request| {
             let facts = provider::ModelFacts {

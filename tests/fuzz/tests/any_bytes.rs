@@ -49,15 +49,31 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let words = [
-        "null", "{}", "[]", "\"\"", "-1", "1e999", "18446744073709551616", "\\u0000", "\\ud800", ",", "\"", "}", "]", "\n",
-        "\"type\":", "\"index\":7,", "\u{fe0f}", "[DONE]",
+    const WORDS: &[&str] = &[
+        "null",
+        "{}",
+        "[]",
+        "\"\"",
+        "-1",
+        "1e999",
+        "18446744073709551616",
+        "\\u0000",
+        "\\ud800",
+        ",",
+        "\"",
+        "}",
+        "]",
+        "\n",
+        "\"type\":",
+        "\"index\":7,",
+        "\u{fe0f}",
+        "[DONE]",
     ];
     prop_oneof![
         (any::<Index>(), any::<Index>()).prop_map(|(a, b)| Change::Cut(a, b)),
         (any::<Index>(), any::<Index>()).prop_map(|(a, b)| Change::Double(a, b)),
         (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Overwrite(at, byte)),
-        (any::<Index>(), select(&words[..])).prop_map(|(at, word)| Change::Insert(at, word)),
+        (any::<Index>(), select(WORDS)).prop_map(|(at, word)| Change::Insert(at, word)),
     ]
 }
 
@@ -88,7 +104,8 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 }
 
 fn torn(folder: &'static str, wire: &'static str) -> impl Strategy<Value = Vec<u8>> {
-    (select(files(folder, wire)), prop::collection::vec(change(), 0..4)).prop_map(|(bytes, changes)| changed(bytes, &changes))
+    (select(files(folder, wire)), prop::collection::vec(change(), 0..4))
+        .prop_map(|(bytes, changes)| changed(bytes, &changes))
 }
 
 fn check(cases: u32, strategy: impl Strategy<Value = Vec<u8>>, holds: impl Fn(&[u8])) {
@@ -121,11 +138,15 @@ fn streams() {
 #[test]
 fn whole_replies() {
     each(|subject| {
-        check(200, torn("replies", subject.name), |bytes| reply(&subject, false, &[(None::<String>, bytes.to_vec()) as Piece]));
+        check(200, torn("replies", subject.name), |bytes| {
+            reply(&subject, false, &[(None::<String>, bytes.to_vec()) as Piece])
+        });
     });
 }
 
 #[test]
 fn errors() {
-    each(|subject| check(100, torn("replies", subject.name), |bytes| error(&subject, 400 + u16::from(bytes.len() as u8), bytes)));
+    each(|subject| {
+        check(100, torn("replies", subject.name), |bytes| error(&subject, 400 + u16::from(bytes.len() as u8), bytes))
+    });
 }

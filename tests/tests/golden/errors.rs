@@ -15,10 +15,11 @@ async fn every_error_is_understood() {
         let codec = plugin.codec.as_ref().expect("an adapter");
         for case in entries(&wire) {
             let given = json(&case);
-            let headers = given["headers"].as_object().into_iter().flatten().map(|(name, value)| Header {
-                name: name.clone(),
-                value: value.as_str().expect("text").to_owned(),
-            });
+            let headers = given["headers"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| Header { name: name.clone(), value: value.as_str().expect("text").to_owned() });
             let status = u16::try_from(given["status"].as_u64().expect("a status")).expect("a status");
             let head = ReplyHead { status, headers: headers.collect() };
             let body = match &given["body"] {
@@ -32,7 +33,10 @@ async fn every_error_is_understood() {
                 wrong.push(format!("{name}: {} expected, not {kind} ({})", given["expect"], fault.message));
             }
             if given["retry_after_ms"].as_u64() != fault.retry_after_ms {
-                wrong.push(format!("{name}: wait {:?} expected, not {:?}", given["retry_after_ms"], fault.retry_after_ms));
+                wrong.push(format!(
+                    "{name}: wait {:?} expected, not {:?}",
+                    given["retry_after_ms"], fault.retry_after_ms
+                ));
             }
         }
     }

@@ -60,6 +60,10 @@ impl Golden {
     /// When something differed.
     pub fn finish(self) {
         let count = self.differences.len();
-        assert!(count == 0, "{count} golden files differ; if that is meant, UPDATE_GOLDEN=1 and look them through:\n{}", self.differences.join("\n"));
+        assert!(
+            count == 0,
+            "{count} golden files differ; if that is meant, UPDATE_GOLDEN=1 and look them through:\n{}",
+            self.differences.join("\n")
+        );
     }
 }

@@ -61,7 +61,8 @@ fn frames(framing: Framing, bytes: &[u8], cut: usize) -> Vec<Frame> {
         }
     }
     frames.extend(framer.last_frame());
-    let with_data = frames.into_iter().filter_map(|frame| Some(Frame { event: frame.name, data: frame.data?.to_vec() }));
+    let with_data =
+        frames.into_iter().filter_map(|frame| Some(Frame { event: frame.name, data: frame.data?.to_vec() }));
     with_data.collect()
 }
 
@@ -126,7 +127,11 @@ fn in_order(events: &[Event], name: &str) {
     let mut next = 0;
     for (position, event) in events.iter().enumerate() {
         let last = position + 1 == events.len();
-        assert_eq!(matches!(event, Event::Finished(_) | Event::Failed(_)), last, "{name}: one end, at the end: {events:?}");
+        assert_eq!(
+            matches!(event, Event::Finished(_) | Event::Failed(_)),
+            last,
+            "{name}: one end, at the end: {events:?}"
+        );
         let index = match event {
             Event::Started(_) => {
                 assert!(events[..position].iter().all(|event| matches!(event, Event::Ping)), "{name}: starts late");

@@ -89,7 +89,9 @@ fn said(client: &str, reply: &Value) -> String {
         "openai-chat" => reply["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned(),
         "openai-responses" => {
             let items = reply["output"].as_array().into_iter().flatten();
-            items.map(|item| if item["type"] == "message" { texts(&item["content"], "text") } else { String::new() }).collect()
+            items
+                .map(|item| if item["type"] == "message" { texts(&item["content"], "text") } else { String::new() })
+                .collect()
         }
         "anthropic-messages" => texts(&reply["content"], "text"),
         "gemini" => {
@@ -142,7 +144,8 @@ fn tell(client: &str, answer: &Answer, sent: Option<&pointsman::fake::Seen>, bod
     told["path"] = sent.path.clone().into();
     let text = String::from_utf8_lossy(&sent.body);
     // The same protocol on both sides: the very bytes, but for the model's name.
-    let (was, is) = (body.replacen(&format!("\"{model}\""), "MODEL", 1), text.replacen(&format!("\"{}\"", sent.model), "MODEL", 1));
+    let (was, is) =
+        (body.replacen(&format!("\"{model}\""), "MODEL", 1), text.replacen(&format!("\"{}\"", sent.model), "MODEL", 1));
     told["body"] = match was == is {
         true => "the caller's own bytes".into(),
         false => serde_json::from_slice(&sent.body).unwrap_or_else(|_| text.into_owned().into()),

@@ -86,7 +86,9 @@ impl fmt::Display for Table {
         for (number, note) in notes.iter().enumerate() {
             let text = match note {
                 Cell::Works => String::new(),
-                Cell::Dropped(fields) => format!("dropped: {}", fields.replace(", ", "`, `")).replacen(": ", ": `", 1) + "`",
+                Cell::Dropped(fields) => {
+                    format!("dropped: {}", fields.replace(", ", "`, `")).replacen(": ", ": `", 1) + "`"
+                }
                 Cell::Refused(reason) => format!("refused: {reason}"),
             };
             writeln!(formatter, "{}. {text}", number + 1)?;

@@ -50,7 +50,6 @@ impl Platform {
             forwarded_query: words("beta"),
             returned_headers: words("request-id anthropic-* retry-after x-should-retry"),
             reply_model: words("model message.model"),
-            media_urls: self.fetches_media(),
         }
     }
 

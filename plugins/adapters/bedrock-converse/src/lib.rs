@@ -40,7 +40,6 @@ impl Provider for Adapter {
             returned_headers: vec!["x-amzn-requestid".into()],
             // Replies do not name the model.
             reply_model: Vec::new(),
-            media_urls: false,
         })
     }
 

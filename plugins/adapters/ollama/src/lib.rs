@@ -35,7 +35,6 @@ impl Provider for Adapter {
             forwarded_query: Vec::new(),
             returned_headers: vec!["retry-after".into()],
             reply_model: vec!["model".into()],
-            media_urls: false,
         })
     }
 

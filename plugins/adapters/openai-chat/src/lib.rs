@@ -58,7 +58,6 @@ impl Provider for Codec {
             ]),
             forwarded_query: Vec::new(),
             reply_model: names(&["model"]),
-            media_urls: settings.media_urls,
         })
     }
 

@@ -41,7 +41,6 @@ impl Provider for Codec {
             forwarded_query: Vec::new(),
             returned_headers: words("x-request-id x-ratelimit-* x-should-retry openai-* retry-after retry-after-ms"),
             reply_model: words("model response.model"),
-            media_urls: true,
         })
     }
 

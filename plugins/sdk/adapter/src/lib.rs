@@ -31,7 +31,7 @@ macro_rules! adapter {
         // Natively (unit tests) there is nobody to export to, and linkers refuse such symbol names.
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            $crate::bindings::export!($adapter with_types_in $crate::bindings);
+    $crate::bindings::export!($adapter with_types_in $crate::bindings);
         };
     };
 }

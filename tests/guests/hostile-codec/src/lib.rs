@@ -21,7 +21,6 @@ impl Provider for Codec {
             forwarded_query: vec![],
             returned_headers: vec![],
             reply_model: vec!["model".into()],
-            media_urls: true,
         })
     }
 

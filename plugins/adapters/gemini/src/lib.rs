@@ -1,0 +1,119 @@
+//! Google's Gemini API (`generateContent`), spoken to providers and to callers. One file for each direction: `encode`
+//! and `decode` face the provider, `read` and `write` face the caller, `classify` and `refuse` are the two sides of
+//! errors.
+
+mod arguments;
+mod classify;
+mod decode;
+mod encode;
+mod names;
+mod read;
+mod refuse;
+mod settings;
+mod signature;
+mod usage;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use pointsman_sdk::codec::chat::{Event, Request};
+use pointsman_sdk::codec::client_protocol::{Endpoint, Streaming};
+use pointsman_sdk::codec::provider::{Call, Decoded, Encoded, Frame, ModelFacts, ReplyHead};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, client_protocol, fault, provider};
+use settings::Settings;
+
+const PROTOCOL: &str = "gemini";
+
+/// An operation of the contract: see `provider.description.operations`.
+const COUNT_TOKENS: &str = "count-tokens";
+
+/// The codec of the protocol `gemini`.
+pub struct Codec;
+
+impl Provider for Codec {
+    fn describe(settings: String) -> Result<provider::Description, String> {
+        let settings = Settings::parse(&settings)?;
+        Ok(provider::Description {
+            protocol: PROTOCOL.into(),
+            operations: words("chat count-tokens"),
+            default_base_url: Some(settings.base_url()),
+            auth: settings.auth(),
+            forwarded_headers: words("x-goog-api-client user-agent"),
+            // `alt` and `key` are the adapter's and the host's to set.
+            forwarded_query: Vec::new(),
+            returned_headers: words("server-timing x-gemini-service-tier"),
+            reply_model: words("modelVersion"),
+        })
+    }
+
+    fn encode(settings: String, operation: String, request: Request, model: ModelFacts) -> Result<Encoded, Fault> {
+        let settings = parsed(&settings)?;
+        let call = settings.call(&operation, &request.model, request.stream);
+        let (body, dropped) = encode::body(&settings, &operation, &request, &model)?;
+        Ok(Encoded { call, body, dropped })
+    }
+
+    fn forward(settings: String, operation: String, model: String, stream: bool) -> Result<Call, Fault> {
+        Ok(parsed(&settings)?.call(&operation, &model, stream))
+    }
+
+    fn classify(_operation: String, head: ReplyHead, body: Vec<u8>) -> Fault {
+        classify::reply(&head, &body)
+    }
+
+    fn decode(operation: String, _stream: bool, memory: Vec<u8>, frames: Vec<Frame>, ended: bool) -> Decoded {
+        decode::frames(&operation, &memory, &frames, ended)
+    }
+}
+
+impl ClientProtocol for Codec {
+    fn describe() -> client_protocol::Description {
+        let methods = [
+            ("generateContent", "chat", Streaming::Never),
+            ("streamGenerateContent", "chat", Streaming::Always),
+            ("countTokens", COUNT_TOKENS, Streaming::Never),
+        ];
+        let endpoints = ["v1beta", "v1"].iter().flat_map(|version| {
+            methods.iter().map(move |(method, operation, stream)| Endpoint {
+                method: "POST".into(),
+                path: format!("/{version}/models/{{model}}:{method}"),
+                operation: (*operation).into(),
+                model_field: String::new(),
+                stream: stream.clone(),
+                pinning_fields: words("cachedContent cached_content"),
+            })
+        });
+        client_protocol::Description { protocol: PROTOCOL.into(), endpoints: endpoints.collect() }
+    }
+
+    fn read(operation: String, body: Vec<u8>) -> Result<client_protocol::Reading, Fault> {
+        let (request, thoughts_wanted) = read::request(&operation, &body)?;
+        Ok(client_protocol::Reading { request, memory: write::beginning(thoughts_wanted) })
+    }
+
+    fn write(
+        operation: String,
+        stream: bool,
+        memory: Vec<u8>,
+        events: Vec<Event>,
+        _ended: bool,
+    ) -> client_protocol::Written {
+        write::events(&operation, stream, &memory, events)
+    }
+
+    fn refuse(_operation: String, fault: Fault) -> client_protocol::HttpReply {
+        refuse::reply(&fault)
+    }
+}
+
+/// Settings that `describe` has accepted before.
+fn parsed(settings: &str) -> Result<Settings, Fault> {
+    Settings::parse(settings).map_err(|why| fault(FaultKind::AdapterFailed, format!("the provider's settings: {why}")))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+pointsman_sdk::codec!(Codec);

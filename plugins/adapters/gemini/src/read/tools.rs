@@ -1,0 +1,66 @@
+//! Tools, and how the model may choose among them.
+
+use super::{below, fields, object, schema, strings, unsupported};
+use pointsman_sdk::codec::Fault;
+use pointsman_sdk::codec::chat::{Extra, Tool, ToolChoice};
+use pointsman_sdk::json::{self, Fields};
+use serde_json::{Value, json};
+
+pub fn tools(top: &mut Fields) -> Result<Vec<Tool>, Fault> {
+    let mut tools = Vec::new();
+    for (path, value) in top.array("tools")? {
+        let mut group = fields(path, value)?;
+        for (path, value) in group.array("functionDeclarations")? {
+            tools.push(declaration(fields(path, value)?)?);
+        }
+        // Search, code, maps: what Google runs itself.
+        let path = group.path().to_owned();
+        if let Some(own) = group.rest().first() {
+            return Err(unsupported(format!("{path}.{}", own.name)));
+        }
+    }
+    Ok(tools)
+}
+
+fn declaration(mut tool: Fields) -> Result<Tool, Fault> {
+    let name = tool.string("name")?;
+    let description = tool.optional_string("description")?;
+    let parameters = match (tool.take("parametersJsonSchema"), tool.take("parameters")) {
+        (Some(schema @ Value::Object(_)), _) => schema,
+        (Some(_), _) => return Err(json::wrong(tool.at("parametersJsonSchema"), "an object")),
+        (None, Some(own)) => schema::json_schema(&tool.at("parameters"), own)?,
+        (None, None) => json!({ "type": "object", "properties": {} }),
+    };
+    Ok(Tool { name, description, parameters: parameters.to_string(), strict: None, extras: tool.rest() })
+}
+
+/// `toolConfig`. A choice among some of the tools is said by offering no others.
+pub fn choice(top: &mut Fields, tools: &mut Vec<Tool>) -> Result<(Option<ToolChoice>, Vec<Extra>), Fault> {
+    let mut extras = Vec::new();
+    let Some(mut config) = object(top, "toolConfig")? else { return Ok((None, extras)) };
+    let mut choice = None;
+    if let Some(mut calling) = object(&mut config, "functionCallingConfig")? {
+        let allowed = strings(&mut calling, "allowedFunctionNames")?;
+        let mode = calling.optional_string("mode")?.unwrap_or_default().to_ascii_uppercase();
+        choice = match (mode.as_str(), allowed.as_slice()) {
+            ("" | "MODE_UNSPECIFIED", _) => None,
+            ("NONE", _) => Some(ToolChoice::None),
+            ("ANY", [name]) => Some(ToolChoice::Named(name.clone())),
+            ("ANY", _) => Some(ToolChoice::Required),
+            ("AUTO" | "VALIDATED", _) => Some(ToolChoice::Auto),
+            _ => return Err(json::wrong(calling.at("mode"), "one of AUTO, ANY, NONE and VALIDATED")),
+        };
+        if !allowed.is_empty() && matches!(mode.as_str(), "ANY" | "VALIDATED") {
+            if let Some(unknown) = allowed.iter().find(|name| tools.iter().all(|tool| tool.name != **name)) {
+                let what = format!("names of functions that are declared: `{unknown}` is not");
+                return Err(json::wrong(calling.at("allowedFunctionNames"), &what));
+            }
+            if allowed.len() > 1 || mode == "VALIDATED" {
+                tools.retain(|tool| allowed.contains(&tool.name));
+            }
+        }
+        extras.extend(below("toolConfig.functionCallingConfig", calling));
+    }
+    extras.extend(below("toolConfig", config));
+    Ok((choice, extras))
+}
