@@ -10,7 +10,6 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
-use memchr::memmem;
 use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
@@ -33,8 +32,6 @@ pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MODEL_BYTES_MAX: usize = 256;
-/// How a sealed thing of another maker begins: as a text, and in Base64.
-const MARKS: [&[u8]; 2] = [b"\"pointsman:", b"\"cG9pbnRzbWFu"];
 /// The operation that is answered by a guess when nobody answers it better.
 const COUNT_TOKENS: &str = "count-tokens";
 
@@ -66,8 +63,6 @@ pub struct Asked {
     pub stream: bool,
     /// The field that binds it to what one provider keeps, if there is one.
     pub pinned: Option<String>,
-    /// It holds what another protocol's provider sealed: see `chat.sealed` in the contract.
-    pub marked: bool,
 }
 
 /// Answer one request to an endpoint of a client protocol.
@@ -223,8 +218,7 @@ impl Asked {
         };
         let set = |at: &Option<Range<usize>>| at.clone().is_some_and(|at| !matches!(&body[at], b"null" | b"false"));
         let pinned = endpoint.pinning_fields.iter().zip(found).find(|(_, at)| set(at)).map(|(field, _)| field.clone());
-        let marked = MARKS.iter().any(|mark| memmem::find(body, mark).is_some());
-        Ok(Asked { model, model_at, stream, pinned, marked })
+        Ok(Asked { model, model_at, stream, pinned })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Request;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem;
 
 use super::exchange::Exchange;
 use super::media;
@@ -61,12 +62,16 @@ impl Outgoing {
         })?;
         let model = target.model(&exchange.asked.model);
         let same = adapter.description.protocol == endpoint.protocol;
-        // What another provider sealed would be refused: then even the same protocol is said anew, without it.
-        if same && !(exchange.asked.marked && exchange.reading().await.is_ok()) {
+        // What only other providers know would be refused: then even the same protocol is said anew, without it.
+        if same && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
             return forward(exchange, adapter, model).await;
         }
         translate(exchange, adapter, model, same).await
     }
+}
+
+fn is_marked(exchange: &Exchange, adapter: &Adapter) -> bool {
+    adapter.description.foreign_marks.iter().any(|mark| memmem::find(&exchange.body, mark.as_bytes()).is_some())
 }
 
 async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Result<Outgoing, Fault> {

@@ -54,6 +54,8 @@ fn models(table: &Table) -> serde_json::Value {
     let end = |model: Option<&serde_json::Value>| model.map_or(serde_json::Value::Null, |model| model["id"].clone());
     serde_json::json!({
         "object": "list", "has_more": false, "first_id": end(data.first()), "last_id": end(data.last()), "data": data,
+        // Google's clients ask here too.
+        "models": gemini_models(table)["models"],
     })
 }
 

@@ -307,8 +307,9 @@ def expect_stream_error(client, model, class_name):
 
 
 CASES = [
-    plain, stream, long_stream, system, multi_turn, tools, parallel_tools, tools_stream, no_argument_tool, automatic_tools, image,
-    structured, thinking, length, stop_sequence, count_tokens, models, error_400, error_404, expect_error, expect_stream_error,
+    plain, stream, long_stream, system, multi_turn, tools, parallel_tools, tools_stream, no_argument_tool, automatic_tools,
+    image, structured, thinking, length, stop_sequence, count_tokens, models, error_400, error_404, expect_error,
+    expect_stream_error,
 ]  # fmt: skip
 
 

@@ -170,9 +170,12 @@ async fn written(client: &str, stream: bool, events: &[Event], name: &str) -> St
     let reading = codec.read("chat", asked.as_bytes()).await.expect("an answer").expect("a good request");
     let events: Vec<Event> = events.iter().cloned().map(dated).collect();
     let (mut memory, mut pieces) = (reading.memory.clone(), Vec::new());
-    for (position, event) in events.iter().enumerate() {
-        let ended = position + 1 == events.len();
-        let written = codec.write("chat", stream, &memory, std::slice::from_ref(event), ended).await;
+    // Input that is told together with the beginning may be told on together with it.
+    let together = |a: &Event, b: &Event| matches!((a, b), (Event::Started(_), Event::Usage(_)));
+    let mut batches = events.chunk_by(together).peekable();
+    while let Some(batch) = batches.next() {
+        let ended = batches.peek().is_none();
+        let written = codec.write("chat", stream, &memory, batch, ended).await;
         let written = written.expect("an answer");
         memory = written.memory;
         pieces.extend(written.bytes);

@@ -19,9 +19,11 @@ impl Cell {
         if !answer.status.is_success() {
             let error = &answer.json()["error"];
             let message = error["message"].as_str().unwrap_or_default().to_owned();
-            // After the target's name stands the reason.
-            let reason = message.split_once(": ").map_or(message.clone(), |(_, reason)| reason.to_owned());
-            return Cell::Refused(reason);
+            // After the target's name stands the reason, and perhaps a hint to the operator.
+            let message = message.trim_start_matches("no target can serve this request: ");
+            let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);
+            let reason = reason.split(" (if its configuration").next().unwrap_or_default();
+            return Cell::Refused(reason.to_owned());
         }
         match answer.header("x-pointsman-dropped") {
             "" => Cell::Works,

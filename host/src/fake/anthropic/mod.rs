@@ -18,7 +18,7 @@ use super::reply::{Part, Piece, Refused, Script};
 use super::state::Seen;
 
 /// What a genuine signature starts with here, so that a lost or a foreign one is noticed.
-const SIGNATURE: &str = "c2lnbmF0dXJl";
+pub const SIGNATURE: &str = "c2lnbmF0dXJl";
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     let refused = |wrong: Wrong| refused(wrong.status, wrong.kind, &wrong.message, number);

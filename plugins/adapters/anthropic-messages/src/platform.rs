@@ -50,6 +50,7 @@ impl Platform {
             forwarded_query: words("beta"),
             returned_headers: words("request-id anthropic-* retry-after x-should-retry"),
             reply_model: words("model message.model"),
+            foreign_marks: vec!["\"pointsman:".into()],
         }
     }
 

@@ -13,6 +13,9 @@ use pointsman_adapter_sdk::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
 use thinking::Thinking;
 
+/// Room for the answer beside a budget for thoughts.
+const ANSWER_TOKENS: u32 = 8192;
+
 /// There is no JSON mode without a schema. The model is asked, and the caller told that it was only asked.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no words around it and no code fence.";
 
@@ -110,7 +113,11 @@ fn inference(
     notes: &mut Notes,
 ) -> Result<Map<String, Value>, Fault> {
     let mut config = Map::new();
-    if let Some(limit) = output_limit(request, facts) {
+    // Where nobody sets a limit, the model's default might lie below the budget.
+    let room = thinking
+        .budget()
+        .map(|budget| budget.saturating_add(ANSWER_TOKENS).min(facts.output_tokens.unwrap_or(u32::MAX)));
+    if let Some(limit) = output_limit(request, facts).or(room) {
         config.insert("maxTokens".into(), limit.into());
     }
     let allowed = facts.sampling != Some(false) && !thinking.is_on();

@@ -40,6 +40,7 @@ impl Provider for Adapter {
             returned_headers: vec!["x-amzn-requestid".into()],
             // Replies do not name the model.
             reply_model: Vec::new(),
+            foreign_marks: Vec::new(),
         })
     }
 

@@ -44,6 +44,7 @@ impl Provider for Codec {
             forwarded_query: Vec::new(),
             returned_headers: words("server-timing x-gemini-service-tier"),
             reply_model: words("modelVersion"),
+            foreign_marks: vec!["\"cG9pbnRzbWFu".into()],
         })
     }
 

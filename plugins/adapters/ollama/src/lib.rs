@@ -35,6 +35,7 @@ impl Provider for Adapter {
             forwarded_query: Vec::new(),
             returned_headers: vec!["retry-after".into()],
             reply_model: vec!["model".into()],
+            foreign_marks: Vec::new(),
         })
     }
 

@@ -105,6 +105,10 @@ fn by_code(said: &Said) -> Option<FaultKind> {
     if said.is(&["model_not_found", "DeploymentNotFound"]) {
         return Some(FaultKind::ModelNotFound);
     }
+    // What this server was not started for, another may do: llama.cpp's code, vLLM's words.
+    if said.is(&["not_supported_error"]) || said.mentions(&["--enable-auto-tool-choice"]) {
+        return Some(FaultKind::Unsupported);
+    }
     // llama.cpp's, while it loads its model.
     if said.is(&["unavailable_error"]) {
         return Some(FaultKind::Unavailable);
@@ -116,9 +120,10 @@ fn by_code(said: &Said) -> Option<FaultKind> {
 
 /// The servers that have no code for a prompt that is too long say it in one of these ways: vLLM and DeepSeek, vLLM
 /// again, llama.cpp, xAI, and Together.
-const TOO_LONG: [&str; 5] = [
+const TOO_LONG: [&str; 6] = [
     "maximum context length",
     "maximum model length",
+    "the model's context length is only",
     "available context size",
     "maximum prompt length",
     "`max_new_tokens` must be",

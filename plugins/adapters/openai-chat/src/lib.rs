@@ -58,6 +58,7 @@ impl Provider for Codec {
             ]),
             forwarded_query: Vec::new(),
             reply_model: names(&["model"]),
+            foreign_marks: foreign_marks(&settings),
         })
     }
 
@@ -129,6 +130,14 @@ impl ClientProtocol for Codec {
 /// `describe` checked them when the configuration was loaded.
 fn loaded(settings: &str) -> Result<Settings, Fault> {
     Settings::parse(settings).map_err(|why| fault_at(FaultKind::AdapterFailed, "settings", why))
+}
+
+/// Thoughts, as other servers of this protocol give them and OpenAI refuses them: unless the server is known to want them.
+fn foreign_marks(settings: &Settings) -> Vec<String> {
+    match settings.reasoning_field {
+        Some(_) => Vec::new(),
+        None => names(&["\"reasoning_content\""]),
+    }
 }
 
 fn names(list: &[&str]) -> Vec<String> {

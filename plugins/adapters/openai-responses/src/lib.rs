@@ -41,6 +41,7 @@ impl Provider for Codec {
             forwarded_query: Vec::new(),
             returned_headers: words("x-request-id x-ratelimit-* x-should-retry openai-* retry-after retry-after-ms"),
             reply_model: words("model response.model"),
+            foreign_marks: vec!["\"pointsman:".into()],
         })
     }
 

@@ -21,6 +21,7 @@ impl Provider for Codec {
             forwarded_query: vec![],
             returned_headers: vec![],
             reply_model: vec!["model".into()],
+            foreign_marks: vec![],
         })
     }
 

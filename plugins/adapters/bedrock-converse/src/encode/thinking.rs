@@ -65,6 +65,12 @@ impl Thinking {
         }
     }
 
+    /// Tokens, where the model is told a budget.
+    pub fn budget(&self) -> Option<u32> {
+        let budget = self.config.as_ref()?.get("budget_tokens")?.as_u64()?;
+        u32::try_from(budget).ok()
+    }
+
     /// Claude refuses sampling parameters while it thinks.
     pub fn is_on(&self) -> bool {
         self.config.as_ref().is_some_and(|config| config["type"] != "disabled")

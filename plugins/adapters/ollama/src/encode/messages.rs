@@ -123,7 +123,7 @@ fn spoken(text: &Text, dropped: &mut Dropped) -> Option<String> {
 fn call(call: &ToolCall, position: usize, dropped: &mut Dropped) -> Value {
     dropped.extras(&call.extras);
     let function = json!({ "index": position, "name": call.name, "arguments": arguments(&call.arguments) });
-    json!({ "id": call.id, "type": "function", "function": function })
+    json!({ "id": call.id, "function": function })
 }
 
 /// Arguments must be an object here, but a model may have written anything. What is no object stands in `_raw`: the
