@@ -1,12 +1,8 @@
 //! The official clients, unmodified, against the gateway in front of the fakes: the Python and Node SDKs of OpenAI and
 //! Anthropic, and Claude Code. They are installed below `target/clients`, once.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-
+use pointsman_tests::clients::{claude_code, passes as run};
 use pointsman_tests::{CLAUDE, GPT, Line, behave, slowly};
-use tokio::process::Command;
-use tokio::sync::OnceCell;
 
 /// What works in both protocols, and so must work across them.
 const CASES: &[&str] = &[
@@ -26,27 +22,6 @@ const CASES: &[&str] = &[
     "error_404",
 ];
 
-fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
-}
-
-/// Where the clients are installed; the scripts are copied beside them, so that the source tree stays clean.
-async fn installed() -> &'static Path {
-    static INSTALLED: OnceCell<PathBuf> = OnceCell::const_new();
-    INSTALLED
-        .get_or_init(|| async {
-            let profile = std::env::current_exe().expect("this test's own path");
-            let target = profile.ancestors().nth(3).expect("target/debug/deps/clients").to_owned();
-            let clients = target.join("clients");
-            let install = sources().join("install.sh");
-            let output = Command::new("bash").arg(install).arg(&clients).output().await.expect("bash");
-            let words = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "installing the clients (tests/run installs Python and Node): {words}");
-            clients
-        })
-        .await
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Sdk {
     PythonOpenAi,
@@ -58,29 +33,14 @@ enum Sdk {
 const OPENAI: [Sdk; 2] = [Sdk::PythonOpenAi, Sdk::NodeOpenAi];
 const ANTHROPIC: [Sdk; 2] = [Sdk::PythonAnthropic, Sdk::NodeAnthropic];
 
-/// Every case must be told as passed.
 async fn passes(line: &Line, sdk: Sdk, model: &str, cases: &[&str]) {
-    let clients = installed().await;
-    let (program, script) = match sdk {
-        Sdk::PythonOpenAi => (clients.join("venv/bin/python"), "python/sdk_openai.py"),
-        Sdk::PythonAnthropic => (clients.join("venv/bin/python"), "python/sdk_anthropic.py"),
-        Sdk::NodeOpenAi => (PathBuf::from("node"), "node/sdk_openai.mjs"),
-        Sdk::NodeAnthropic => (PathBuf::from("node"), "node/sdk_anthropic.mjs"),
+    let script = match sdk {
+        Sdk::PythonOpenAi => "python/sdk_openai.py",
+        Sdk::PythonAnthropic => "python/sdk_anthropic.py",
+        Sdk::NodeOpenAi => "node/sdk_openai.mjs",
+        Sdk::NodeAnthropic => "node/sdk_anthropic.mjs",
     };
-    let output = Command::new(program)
-        .arg(clients.join(script))
-        .arg(format!("http://{}", line.address))
-        .arg(model)
-        .args(cases)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("the interpreter");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{sdk:?} on {model}:\n{out}{err}");
-    for case in cases {
-        assert!(out.lines().any(|line| line == format!("ok {case}")), "{sdk:?} on {model}, {case}:\n{out}{err}");
-    }
+    run(line.address, script, model, cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +147,6 @@ async fn line_with(fault: &str) -> Line {
 /// Claude Code answers, and reads a file with its own tool, on Anthropic and on OpenAI.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claude_code_reads_a_file() {
-    let clients = installed().await;
     let line = Line::start().await;
     let work = std::env::temp_dir().join(format!("pointsman-claude-code-{}", std::process::id()));
     std::fs::create_dir_all(&work).expect("a folder");
@@ -195,29 +154,12 @@ async fn claude_code_reads_a_file() {
     let note = work.join("note.txt").display().to_string();
     for (model, provider) in [(CLAUDE, &line.anthropic), ("only-gpt", &line.openai)] {
         let before = provider.seen().len();
-        let answer = claude_code(clients, &line, model, &work, "say hello").await;
+        let answer = claude_code(line.address, model, &work, "say hello", "Read").await;
         assert!(answer.contains("you said:"), "{model}: {answer}");
         let prompt = format!("use tool Read with {{\"file_path\":\"{note}\"}}");
-        let answer = claude_code(clients, &line, model, &work, &prompt).await;
+        let answer = claude_code(line.address, model, &work, &prompt, "Read").await;
         assert!(answer.contains("the switch stands at track nine"), "{model}: {answer}");
         assert!(provider.seen().len() >= before + 3, "a prompt, a call, and the call's result");
     }
     std::fs::remove_dir_all(&work).expect("the folder");
-}
-
-async fn claude_code(clients: &Path, line: &Line, model: &str, work: &Path, prompt: &str) -> String {
-    let output = Command::new("bash")
-        .arg(sources().join("claude_code.sh"))
-        .arg(format!("http://{}", line.address))
-        .args([model, &work.to_string_lossy(), prompt])
-        .env("CLAUDE", clients.join("node/node_modules/.bin/claude"))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("bash");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let seen: Vec<_> = line.openai.seen().iter().map(|seen| seen.path.clone()).collect();
-    assert!(output.status.success(), "{model}: {out}{err}{seen:?}");
-    out.into_owned()
 }

@@ -12,6 +12,8 @@ export const KEY = 'test-key';
 export const CLIENT_TIMEOUT_MS = 30_000;
 // The clients' timeout ends with the headers of the answer, so it alone would not end a stream that hangs.
 const CASE_TIMEOUT_MS = 60_000;
+// Gemini and Ollama stream calls in one piece.
+export const CALLS_ARE_WHOLE = Boolean(process.env.CALLS_ARE_WHOLE);
 
 export const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNQSFgAAAHEASFcollRAAAAAElFTkSuQmCC';
 export const PNG_BYTES = Buffer.from(PNG, 'base64').length;

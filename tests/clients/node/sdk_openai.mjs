@@ -198,7 +198,7 @@ async function parallel_tools(client, model) {
 
 async function tools_stream(client, model) {
   const [call] = await streamTools(client, model, WEATHER_LINE, [WEATHER], ['18 degrees'], BOTH);
-  check(call.fragments > 1, 'the arguments came in one piece');
+  check(harness.CALLS_ARE_WHOLE || call.fragments > 1, 'the arguments came in one piece');
   await streamTools(client, model, BOTH_LINES, [WEATHER, TIME], RESULTS, BOTH);
   const messages = user(BOTH_LINES);
   const final = await client.chat.completions.stream({ model, messages, tools: BOTH }).finalChatCompletion();

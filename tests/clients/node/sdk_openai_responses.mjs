@@ -30,7 +30,7 @@ const STATELESS = { store: false, include: ['reasoning.encrypted_content'] };
 const user = (content) => [{ role: 'user', content }];
 
 async function ask(client, model, input, more = {}) {
-  const response = await client.responses.create({ model, input, ...more });
+  const response = await client.responses.create({ model, input, ...STATELESS, ...more });
   checkResponse(response);
   return response;
 }
@@ -61,7 +61,7 @@ function said(item) {
   return (item.type === 'message' ? item.content : item.summary).map((part) => part.text).join('');
 }
 
-const openStream = (client, model, input, more = {}) => client.responses.create({ model, input, stream: true, ...more });
+const openStream = (client, model, input, more = {}) => client.responses.create({ model, input, stream: true, ...STATELESS, ...more });
 
 /** Put together a streamed reply by hand: pieces of each item, and the last event's response, which must say the same. */
 async function read(opening) {
@@ -107,7 +107,7 @@ const streamOf = async (...asked) => (await read(openStream(...asked))).response
 
 /** The response that the helper puts together; its pieces of text must join to the same. */
 async function helped(client, model, input, more = {}) {
-  const events = client.responses.stream({ model, input, ...more });
+  const events = client.responses.stream({ model, input, ...STATELESS, ...more });
   let text = '';
   events.on('response.output_text.delta', ({ delta }) => (text += delta));
   const response = await events.finalResponse();
@@ -120,7 +120,8 @@ async function plain(client, model) {
   const response = await ask(client, model, 'hello');
   contains(textOf(response), 'you said: hello');
   equal(response.output_text, textOf(response), 'output_text');
-  equal(response.output.map((item) => [item.type, item.role]), [['message', 'assistant']], 'the items');
+  const items = response.output.filter((item) => item.type !== 'reasoning');
+  equal(items.map((item) => [item.type, item.role]), [['message', 'assistant']], 'the items');
   equal(response.incomplete_details ?? null, null, 'incomplete_details');
   check(response.model, 'no model is named');
 }
@@ -215,7 +216,7 @@ async function parallel_tools(client, model) {
 async function tools_stream(client, model) {
   const { response, pieces } = await read(openStream(client, model, user(WEATHER_LINE), { tools: BOTH }));
   checkCalls(response, [WEATHER]);
-  check(Math.max(...pieces) > 1, 'the arguments came in one piece');
+  check(harness.CALLS_ARE_WHOLE || Math.max(...pieces) > 1, 'the arguments came in one piece');
   for (const how of [streamOf, helped]) {
     await callTools(how, client, model, WEATHER_LINE, [WEATHER], ['18 degrees'], { tools: BOTH });
     await callTools(how, client, model, BOTH_LINES, [WEATHER, TIME], RESULTS, { tools: BOTH });

@@ -17,6 +17,8 @@ KEY = "test-key"
 CLIENT_TIMEOUT = 30.0
 # The clients' timeout counts from one byte to the next, so it alone would not end a stream that trickles.
 CASE_TIMEOUT = 60.0
+# Gemini and Ollama stream calls in one piece.
+CALLS_ARE_WHOLE = bool(os.environ.get("CALLS_ARE_WHOLE"))
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNQSFgAAAHEASFcollRAAAAAElFTkSuQmCC"
 PNG_BYTES = len(base64.b64decode(PNG))

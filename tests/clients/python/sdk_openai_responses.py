@@ -33,7 +33,8 @@ def user(content):
 
 
 def ask(client, model, items, **more):
-    response = client.responses.create(model=model, input=items, **more)
+    # Every turn brings its whole history: nothing is kept at the provider.
+    response = client.responses.create(model=model, input=items, **{**STATELESS, **more})
     check_response(response)
     return response
 
@@ -102,7 +103,7 @@ def read(events):
 
 
 def open_stream(client, model, items, **more):
-    return client.responses.create(model=model, input=items, stream=True, **more)
+    return client.responses.create(model=model, input=items, stream=True, **{**STATELESS, **more})
 
 
 def stream_of(client, model, items, **more):
@@ -111,7 +112,7 @@ def stream_of(client, model, items, **more):
 
 def helped(client, model, items, **more):
     """The response that the helper puts together; its pieces of text must join to the same."""
-    with client.responses.stream(model=model, input=items, **more) as events:
+    with client.responses.stream(model=model, input=items, **{**STATELESS, **more}) as events:
         text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
         response = events.get_final_response()
     check_response(response)
@@ -122,8 +123,9 @@ def helped(client, model, items, **more):
 def plain(client, model, _):
     response = ask(client, model, "hello")
     contains(text_of(response), "you said: hello")
-    equal([item.type for item in response.output], ["message"], "the items")
-    equal(response.output[0].role, "assistant", "role")
+    items = [item for item in response.output if item.type != "reasoning"]
+    equal([item.type for item in items], ["message"], "the items")
+    equal(items[0].role, "assistant", "role")
     check(response.incomplete_details is None, f"incomplete: {response.incomplete_details!r}")
     check(response.model, "no model is named")
 
@@ -223,12 +225,12 @@ def tools_stream(client, model, _):
     both = [tool("get_weather", strict=True), tool("get_time", strict=True)]
     response, pieces = read(open_stream(client, model, user(WEATHER_LINE), tools=both))
     check_calls(response, [WEATHER])
-    check(max(pieces) > 1, "the arguments came in one piece")
+    check(harness.CALLS_ARE_WHOLE or max(pieces) > 1, "the arguments came in one piece")
     for how in (stream_of, helped):
         call_tools(how, client, model, WEATHER_LINE, [WEATHER], ["18 degrees"], both)
         call_tools(how, client, model, BOTH_LINES, [WEATHER, TIME], RESULTS, both)
     final = helped(client, model, user(WEATHER_LINE), tools=both)
-    equal([call.parsed_arguments for call in final.output], [WEATHER[1]], "the arguments that the helper parsed")
+    equal([call.parsed_arguments for call in final.output if call.type == "function_call"], [WEATHER[1]], "the arguments that the helper parsed")
 
 
 def no_argument_tool(client, model, _):

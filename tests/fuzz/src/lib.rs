@@ -1,151 +1,167 @@
-//! What must hold for any bytes, for each codec: nothing panics, a reply has one end, and what is written is text. The
-//! same bodies run as property tests on stable Rust (`tests/any_bytes.rs`) and under cargo-fuzz (`targets/`).
+//! What must hold for any bytes. The same bodies run as property tests on stable Rust (`tests/any_bytes.rs`) and under
+//! cargo-fuzz (`targets/`).
 
-use pointsman_sdk::codec::chat::{Event, Request};
-use pointsman_sdk::codec::{ClientProtocol, Fault};
+mod change;
+pub mod fixtures;
+mod framing;
+mod order;
+mod subjects;
+mod written;
 
-/// One codec or adapter, as functions.
-#[derive(Clone, Copy)]
-pub struct Subject {
-    pub name: &'static str,
-    /// Absent where no caller speaks the protocol.
-    pub client: Option<Client>,
-    encode: fn(Request) -> Result<Vec<u8>, Fault>,
-    decode: fn(bool, Vec<u8>, Vec<Piece>, bool) -> (Vec<Event>, Vec<u8>),
-    classify: fn(u16, Vec<u8>) -> Fault,
+pub use change::change;
+pub use framing::framing;
+pub use subjects::{Subject, subjects};
+
+use order::{in_order, one_end};
+use pointsman_sdk::codec::Fault;
+use pointsman_sdk::codec::chat::Event;
+use pointsman_sdk::codec::provider::Frame;
+use serde::de::IgnoredAny;
+use subjects::models;
+use written::written;
+
+/// The host's own files name the framings so.
+mod plugin {
+    pub mod bindings {
+        pub use pointsman_sdk::codec::provider;
+    }
 }
 
-/// The caller's side of a codec.
-#[derive(Clone, Copy)]
-pub struct Client {
-    read: fn(&str, Vec<u8>) -> Result<(Request, Vec<u8>), Fault>,
-    write: fn(&str, bool, Vec<u8>, Vec<Event>, bool) -> (Vec<u8>, Vec<u8>),
-}
-
-/// A frame: its event's name and its data.
-pub type Piece = (Option<String>, Vec<u8>);
-
-macro_rules! provider_side {
-    ($codec:path, $provider:path) => {{
-        use provider::Guest as _;
-        use $provider as provider;
-        type Codec = $codec;
-        let encode: fn(Request) -> Result<Vec<u8>, Fault> = |request| {
-            let facts = provider::ModelFacts {
-                context_tokens: None,
-                output_tokens: None,
-                reasoning: None,
-                sampling: None,
-                prefill: None,
-                mid_system: None,
-                attributes: Vec::new(),
-            };
-            let settings = r#"{"region":"us-east-1"}"#;
-            let settings = if <Codec as provider::Guest>::describe(settings.into()).is_ok() { settings } else { "{}" };
-            Codec::encode(settings.into(), "chat".into(), request, facts).map(|encoded| encoded.body)
-        };
-        let decode: fn(bool, Vec<u8>, Vec<Piece>, bool) -> (Vec<Event>, Vec<u8>) = |stream, memory, frames, ended| {
-            let frames = frames.into_iter().map(|(event, data)| provider::Frame { event, data }).collect();
-            let decoded = Codec::decode("chat".into(), stream, memory, frames, ended);
-            (decoded.events, decoded.memory)
-        };
-        let classify: fn(u16, Vec<u8>) -> Fault = |status, body| {
-            let headers = vec![provider::Header { name: "retry-after".into(), value: "7".into() }];
-            Codec::classify("chat".into(), provider::ReplyHead { status, headers }, body)
-        };
-        (encode, decode, classify)
-    }};
-}
-
-fn client<C: ClientProtocol>() -> Option<Client> {
-    Some(Client {
-        read: |operation, body| {
-            let reading = C::read(operation.into(), body)?;
-            Ok((reading.request, reading.memory))
-        },
-        write: |operation, stream, memory, events, ended| {
-            let written = C::write(operation.into(), stream, memory, events, ended);
-            (written.bytes, written.memory)
-        },
-    })
-}
-
-/// All that is built in.
-pub fn subjects() -> [Subject; 6] {
-    let subject = |name, client, (encode, decode, classify)| Subject { name, client, encode, decode, classify };
-    [
-        subject(
-            "anthropic-messages",
-            client::<anthropic_messages::Codec>(),
-            provider_side!(anthropic_messages::Codec, pointsman_sdk::codec::provider),
-        ),
-        subject(
-            "openai-chat",
-            client::<openai_chat::Codec>(),
-            provider_side!(openai_chat::Codec, pointsman_sdk::codec::provider),
-        ),
-        subject(
-            "openai-responses",
-            client::<openai_responses::Codec>(),
-            provider_side!(openai_responses::Codec, pointsman_sdk::codec::provider),
-        ),
-        subject("gemini", client::<gemini::Codec>(), provider_side!(gemini::Codec, pointsman_sdk::codec::provider)),
-        subject("bedrock-converse", None, provider_side!(bedrock_converse::Adapter, pointsman_adapter_sdk::provider)),
-        subject("ollama", None, provider_side!(ollama::Adapter, pointsman_adapter_sdk::provider)),
-    ]
-}
-
-/// Any body: what can be read can be said to every provider, or is refused.
-pub fn body(subject: &Subject, bytes: &[u8]) {
-    let Some(client) = subject.client else { return };
+/// Any body: what can be read can be said to every provider, or is refused. How many said it?
+pub fn body(subject: &Subject, bytes: &[u8]) -> usize {
+    let Some(client) = subject.client else { return 0 };
+    let (mut said, pick) = (0, bytes.len());
     for operation in ["chat", "count-tokens"] {
-        let Ok((request, _)) = (client.read)(operation, bytes.to_vec()) else { continue };
+        let (mut request, memory) = match (client.read)(operation, bytes.to_vec()) {
+            Ok(reading) => reading,
+            Err(fault) => {
+                refused(&client, fault, subject.name);
+                continue;
+            }
+        };
+        written(&client, operation == "chat" && request.stream, &memory, &example(), subject.name);
+        // The host sets it, to the name in the configuration.
+        request.model = "a b/ü?#%2e..:\r\n\"{model}\0".chars().cycle().skip(pick % 20).take(20).collect();
         for provider in subjects() {
-            if let Ok(body) = (provider.encode)(request.clone()) {
-                let json: Result<serde_json::Value, _> = serde_json::from_slice(&body);
-                assert!(json.is_ok(), "{} to {}: the body is not JSON", subject.name, provider.name);
+            let name = format!("{} to {}", subject.name, provider.name);
+            let settings = provider.settings[pick / 6 % provider.settings.len()];
+            match (provider.encode)(settings, operation, request.clone(), models()[pick % 6].clone()) {
+                Ok(encoded) => {
+                    assert!(is_json(&encoded.body), "{name}: the body is not JSON");
+                    legal_path(&encoded.path, &name);
+                    for (header, value) in encoded.headers {
+                        assert!(is_visible(&header) && is_visible(&value), "{name}: {header}: {value:?}");
+                    }
+                    said += 1;
+                }
+                Err(fault) => refused(&client, fault, &name),
+            }
+        }
+    }
+    said
+}
+
+/// Any reply, in frames: the same events whichever frames come together, in order, and every caller can read them.
+pub fn reply(subject: &Subject, stream: bool, frames: &[Frame], batch: usize) -> Vec<Event> {
+    let events = decoded(subject, "chat", stream, frames, batch);
+    in_order(&events, subject.name);
+    for client in subjects().iter().filter_map(|subject| subject.client) {
+        let (_, memory) = (client.read)("chat", client.asks.into()).expect("a good request");
+        for memory in [memory, Vec::new()] {
+            written(&client, stream, &memory, &events, subject.name);
+        }
+    }
+    if !stream {
+        for operation in ["count-tokens", "embeddings"] {
+            one_end(&decoded(subject, operation, stream, frames, batch), subject.name);
+        }
+    }
+    events
+}
+
+fn decoded(subject: &Subject, operation: &str, stream: bool, frames: &[Frame], batch: usize) -> Vec<Event> {
+    let fold = |batches: &[&[Frame]]| {
+        let (mut memory, mut events) = (Vec::new(), Vec::new());
+        for (position, batch) in batches.iter().enumerate() {
+            let (more, kept) = (subject.decode)(operation, stream, memory, batch, position + 1 == batches.len());
+            events.extend(more);
+            memory = kept;
+        }
+        events
+    };
+    let at_once = fold(&[frames]);
+    for size in [1, batch.max(1)] {
+        let batches: Vec<&[Frame]> = frames.chunks(size).chain([&[][..]]).collect();
+        assert_eq!(fold(&batches), at_once, "{}: {size} frames at a time, and all at once", subject.name);
+    }
+    at_once
+}
+
+/// Any error reply means something, and every caller can be told.
+pub fn error(subject: &Subject, status: u16, bytes: &[u8]) -> Fault {
+    let fault = (subject.classify)(status, bytes.to_vec());
+    assert!(fault.message.len() <= bytes.len() + 1000, "{}: a message of {}", subject.name, fault.message.len());
+    for client in subjects().iter().filter_map(|subject| subject.client) {
+        refused(&client, fault.clone(), subject.name);
+    }
+    fault
+}
+
+/// Any settings and any model: a description or a sentence for the operator, and a path that is one.
+pub fn call(subject: &Subject, settings: &str, model: &str) {
+    for settings in [settings, subject.settings[model.len() % subject.settings.len()]] {
+        let good = (subject.describe)(settings);
+        assert_ne!(good, Err(String::new()), "{}: nothing is said about bad settings", subject.name);
+        for operation in ["chat", "count-tokens", "embeddings"] {
+            if let Ok(path) = (subject.forward)(settings, operation, model, model.len() % 2 == 0) {
+                assert_eq!(good, Ok(()), "{}: the settings are bad", subject.name);
+                legal_path(&path, subject.name);
             }
         }
     }
 }
 
-/// Any reply, in frames: one end, and every caller can read it.
-pub fn reply(subject: &Subject, stream: bool, frames: &[Piece]) {
-    let (mut memory, mut events) = (Vec::new(), Vec::new());
-    for frame in frames {
-        let (more, kept) = (subject.decode)(stream, memory, vec![frame.clone()], false);
-        events.extend(more);
-        memory = kept;
-    }
-    let (more, _) = (subject.decode)(stream, memory, Vec::new(), true);
-    events.extend(more);
-    let ends = events.iter().filter(|event| matches!(event, Event::Finished(_) | Event::Failed(_))).count();
-    assert_eq!(ends, 1, "{}: one end: {events:?}", subject.name);
-    assert!(matches!(events.last(), Some(Event::Finished(_) | Event::Failed(_))), "{}: {events:?}", subject.name);
-    for (client, name) in subjects().iter().filter_map(|subject| Some((subject.client?, subject.name))) {
-        let (mut memory, mut bytes) = (Vec::new(), Vec::new());
-        for (position, event) in events.iter().enumerate() {
-            let ended = position + 1 == events.len();
-            let (more, kept) = (client.write)("chat", stream, memory, vec![event.clone()], ended);
-            bytes.extend(more);
-            memory = kept;
+fn refused(client: &subjects::Client, fault: Fault, name: &str) {
+    let (status, body) = (client.refuse)(fault);
+    assert!((400..600).contains(&status), "{name}: refused with {status}");
+    assert!(is_json(&body), "{name}: the refusal is not JSON");
+}
+
+fn legal_path(path: &str, name: &str) {
+    assert!(path.starts_with('/') && is_visible(path), "{name}: {path:?} is no path");
+    let encoded = !path.contains(['"', '#', '{', '}', '\\', ' ']) && path.matches('?').count() <= 1;
+    assert!(encoded, "{name}: {path:?} is not URL-encoded");
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+/// A small reply with everything in it.
+fn example() -> Vec<Event> {
+    let subject = subjects()[0];
+    let body = r#"{"id":"i","model":"m","stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2},"content":[
+        {"type":"thinking","thinking":"t","signature":"s"},{"type":"redacted_thinking","data":"d"},
+        {"type":"text","text":"x"},{"type":"tool_use","id":"c","name":"n","input":{"a":1}}]}"#;
+    (subject.decode)("chat", false, Vec::new(), &[Frame { event: None, data: body.into() }], true).0
+}
+
+/// Frames of a stream, from bytes: the event's name and a tab, if it has one, and the data, to the end of the line.
+pub fn frames(bytes: &[u8]) -> Vec<Frame> {
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let frame = |line: &[u8]| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        match line.iter().position(|byte| *byte == b'\t') {
+            Some(tab) => {
+                let event = Some(String::from_utf8_lossy(&line[..tab]).into_owned());
+                Frame { event, data: line[tab + 1..].to_vec() }
+            }
+            None => Frame { event: None, data: line.to_vec() },
         }
-        assert!(String::from_utf8(bytes).is_ok(), "{} to {name}: not text", subject.name);
-    }
-}
-
-/// Any error reply means something.
-pub fn error(subject: &Subject, status: u16, bytes: &[u8]) {
-    let fault = (subject.classify)(status, bytes.to_vec());
-    assert!(fault.message.len() < 1 << 20, "{}: a message of {} bytes", subject.name, fault.message.len());
-}
-
-/// Frames of a stream, from bytes: `name`, a colon, the data, to the end of the line.
-pub fn frames(bytes: &[u8]) -> Vec<Piece> {
-    let lines = bytes.split(|byte| *byte == b'\n');
-    let frame = |line: &[u8]| match line.iter().position(|byte| *byte == b'\t') {
-        Some(tab) => (Some(String::from_utf8_lossy(&line[..tab]).into_owned()), line[tab + 1..].to_vec()),
-        None => (None, line.to_vec()),
     };
     lines.map(frame).collect()
 }

@@ -1,117 +1,38 @@
 //! The bodies on stable Rust: the fixtures, torn and mended at random.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use pointsman_fuzz::{Piece, Subject, body, error, frames, reply, subjects};
+use pointsman_fuzz::{Subject, body, call, change, error, fixtures, frames, framing, reply, subjects};
+use pointsman_sdk::codec::provider::Frame;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::select;
+use proptest::test_runner::TestRunner;
 
-fn files(folder: &str, wire: &str) -> Vec<Vec<u8>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
-    let cases = fs::read_dir(&root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
-    let mut paths: Vec<PathBuf> = cases
-        .flat_map(|case| fs::read_dir(case.expect("a folder").path()).expect("a folder"))
-        .map(|file| file.expect("a file").path())
-        .filter(|path| path.file_stem().is_some_and(|stem| stem == wire))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "no fixtures of {wire} in {folder}");
-    paths.iter().map(|path| as_lines(&fs::read(path).expect("a file"))).collect()
-}
+/// What `PROPTEST_CASES` multiplies, where it is given.
+const CASES: u32 = 200;
 
-/// A stream as `frames` reads it: a line for each frame.
-fn as_lines(bytes: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(bytes).replace('\r', "");
-    if !text.contains("data:") {
-        return bytes.to_vec();
+/// Bytes that can be read when they make a test fail.
+#[derive(Clone)]
+struct Torn(Vec<u8>);
+
+impl std::fmt::Debug for Torn {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&String::from_utf8_lossy(&self.0))
     }
-    let mut name = String::new();
-    let mut lines = String::new();
-    for line in text.lines() {
-        if let Some(event) = line.strip_prefix("event:") {
-            name = format!("{}\t", event.trim());
-        } else if let Some(data) = line.strip_prefix("data:") {
-            lines += &format!("{name}{}\n", data.trim_start());
-            name.clear();
-        }
-    }
-    lines.into_bytes()
 }
 
-/// One change: a piece is cut out, doubled, overwritten, or put somewhere else.
-#[derive(Clone, Debug)]
-enum Change {
-    Cut(Index, Index),
-    Double(Index, Index),
-    Overwrite(Index, u8),
-    Insert(Index, &'static str),
+/// One of these, with a few changes.
+fn torn(fixtures: Vec<Vec<u8>>) -> impl Strategy<Value = Torn> {
+    (select(fixtures), prop::collection::vec(any::<u64>(), 0..5)).prop_map(|(mut bytes, seeds)| {
+        seeds.into_iter().for_each(|seed| change(&mut bytes, seed));
+        Torn(bytes)
+    })
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    const WORDS: &[&str] = &[
-        "null",
-        "{}",
-        "[]",
-        "\"\"",
-        "-1",
-        "1e999",
-        "18446744073709551616",
-        "\\u0000",
-        "\\ud800",
-        ",",
-        "\"",
-        "}",
-        "]",
-        "\n",
-        "\"type\":",
-        "\"index\":7,",
-        "\u{fe0f}",
-        "[DONE]",
-    ];
-    prop_oneof![
-        (any::<Index>(), any::<Index>()).prop_map(|(a, b)| Change::Cut(a, b)),
-        (any::<Index>(), any::<Index>()).prop_map(|(a, b)| Change::Double(a, b)),
-        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Overwrite(at, byte)),
-        (any::<Index>(), select(WORDS)).prop_map(|(at, word)| Change::Insert(at, word)),
-    ]
-}
-
-fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
-    for change in changes {
-        let length = bytes.len();
-        if length == 0 {
-            return bytes;
-        }
-        match change {
-            Change::Cut(a, b) => {
-                let (from, short) = (a.index(length), b.index(40.min(length)));
-                bytes.drain(from..(from + short).min(length));
-            }
-            Change::Double(a, b) => {
-                let (from, long) = (a.index(length), b.index(200.min(length)));
-                let piece = bytes[from..(from + long).min(length)].to_vec();
-                bytes.splice(from..from, piece);
-            }
-            Change::Overwrite(at, byte) => bytes[at.index(length)] = *byte,
-            Change::Insert(at, word) => {
-                let at = at.index(length);
-                bytes.splice(at..at, word.bytes());
-            }
-        }
-    }
-    bytes
-}
-
-fn torn(folder: &'static str, wire: &'static str) -> impl Strategy<Value = Vec<u8>> {
-    (select(files(folder, wire)), prop::collection::vec(change(), 0..4))
-        .prop_map(|(bytes, changes)| changed(bytes, &changes))
-}
-
-fn check(cases: u32, strategy: impl Strategy<Value = Vec<u8>>, holds: impl Fn(&[u8])) {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
-    let run = runner.run(&strategy, |bytes| {
-        holds(&bytes);
+fn check<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, holds: impl Fn(T)) {
+    let times = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1);
+    let cases = CASES.saturating_mul(times);
+    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
+    let run = runner.run(&strategy, |value| {
+        holds(value);
         Ok(())
     });
     run.unwrap_or_else(|error| panic!("{error}"));
@@ -121,32 +42,61 @@ fn each(test: impl Fn(Subject)) {
     subjects().into_iter().for_each(test);
 }
 
+fn bytes_of(fixtures: Vec<fixtures::Fixture>) -> Vec<Vec<u8>> {
+    fixtures.into_iter().map(|fixture| fixture.bytes).collect()
+}
+
+fn whole(bytes: Vec<u8>) -> [Frame; 1] {
+    [Frame { event: None, data: bytes }]
+}
+
 #[test]
 fn requests() {
     each(|subject| {
         if subject.client.is_some() {
-            check(300, torn("requests", subject.name), |bytes| body(&subject, bytes));
+            check(torn(bytes_of(fixtures::requests(subject.name))), |Torn(bytes)| drop(body(&subject, &bytes)));
         }
     });
 }
 
 #[test]
 fn streams() {
-    each(|subject| check(300, torn("replies", subject.name), |bytes| reply(&subject, true, &frames(bytes))));
+    each(|subject| {
+        let streams = fixtures::streams(subject.name);
+        let lines = streams.iter().map(|(_, frames)| fixtures::as_lines(frames)).collect();
+        check((torn(lines), 2..9usize), |(Torn(bytes), batch)| drop(reply(&subject, true, &frames(&bytes), batch)));
+    });
 }
 
 #[test]
 fn whole_replies() {
     each(|subject| {
-        check(200, torn("replies", subject.name), |bytes| {
-            reply(&subject, false, &[(None::<String>, bytes.to_vec()) as Piece])
-        });
+        let replies = bytes_of(fixtures::whole_replies(subject.name));
+        check(torn(replies), |Torn(bytes)| drop(reply(&subject, false, &whole(bytes), 1)));
     });
 }
 
 #[test]
 fn errors() {
     each(|subject| {
-        check(100, torn("replies", subject.name), |bytes| error(&subject, 400 + u16::from(bytes.len() as u8), bytes))
+        let bodies = fixtures::errors(subject.name).into_iter().map(|(_, body)| body).collect();
+        check((torn(bodies), 400..600u16), |(Torn(bytes), status)| drop(error(&subject, status, &bytes)));
     });
+}
+
+#[test]
+fn calls() {
+    each(|subject| {
+        let settings = subject.settings.iter().map(|settings| settings.as_bytes().to_vec()).collect();
+        check((torn(settings), ".{0,40}"), |(Torn(settings), model)| {
+            call(&subject, &String::from_utf8_lossy(&settings), &model);
+        });
+    });
+}
+
+#[test]
+fn framings() {
+    let fixtures = subjects().iter().flat_map(|subject| fixtures::streams(subject.name)).collect::<Vec<_>>();
+    let bytes = fixtures.iter().map(|(stream, _)| stream.wire_bytes()).collect();
+    check((torn(bytes), any::<usize>()), |(Torn(bytes), cut)| framing(cut, &bytes));
 }

@@ -68,7 +68,8 @@ fn check_part(at: &str, from_model: bool, part: &Value) -> Result<(), String> {
         return Err("Corrupted thought signature.".to_owned());
     }
     match *kind {
-        "text" if inner == "" && signature.is_none() => Err(format!(
+        // The model's own turns may have it: its streams end with an empty text, which its SDK sends back.
+        "text" if inner == "" && signature.is_none() && !from_model => Err(format!(
             "Unable to submit request because it has an empty text parameter at {at}. Add a value to the parameter and \
              try again."
         )),

@@ -218,7 +218,12 @@ fn check_message(message: &Value) -> Result<(), String> {
 fn read(message: &Value, asked: &mut Asked) {
     let text = message["content"].as_str().unwrap_or_default();
     let images = message["images"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let images = images.filter_map(|data| Some(format!("of {} bytes", STANDARD.decode(data).ok()?.len())));
+    let images = images.filter_map(|data| {
+        let bytes = STANDARD.decode(data).ok()?;
+        // Nothing says what it is; Ollama looks at the bytes, too.
+        let mime = if bytes.starts_with(b"\x89PNG") { " (image/png)" } else { "" };
+        Some(format!("of {} bytes{mime}", bytes.len()))
+    });
     match message["role"].as_str() {
         Some("system") => asked.system = join(&asked.system, text),
         Some("user") => asked.user = join(&asked.user, text),

@@ -43,7 +43,7 @@ pub enum Returned {
     Redacted(Sealed),
 }
 
-/// None for the placeholder, and for nothing.
+/// None for the placeholder, and for what nobody signed.
 pub fn unpack(text: String) -> Option<Returned> {
     let decoded = base64(&text).and_then(|bytes| String::from_utf8(bytes).ok());
     if text.is_empty() || text == PLACEHOLDER || decoded.as_deref() == Some(PLACEHOLDER) {
@@ -54,6 +54,9 @@ pub fn unpack(text: String) -> Option<Returned> {
         // Gemini's own stays byte for byte what it was.
         None => Sealed { maker: PROTOCOL.into(), data: text },
     };
+    if sealed.data.is_empty() {
+        return None;
+    }
     Some(match sealed.maker.strip_suffix(REDACTED) {
         Some(maker) => Returned::Redacted(Sealed { maker: maker.to_owned(), ..sealed }),
         None => Returned::Signature(sealed),
@@ -63,6 +66,11 @@ pub fn unpack(text: String) -> Option<Returned> {
 pub fn pack(signature: &Sealed) -> String {
     let packed = sealed::pack(signature, PROTOCOL);
     if signature.maker == PROTOCOL { packed } else { STANDARD.encode(packed) }
+}
+
+/// For a call that nobody signed.
+pub fn unsigned() -> String {
+    pack(&Sealed { maker: "unknown".to_owned(), data: String::new() })
 }
 
 pub fn pack_redacted(redacted: Sealed) -> String {

@@ -90,7 +90,7 @@ impl Memory {
         let seed = hash(&format!("{model} {}", line.created_at.as_deref().unwrap_or_default()));
         self.seed = Some(seed);
         // Ollama's replies have no id.
-        events.push(Event::Started(Started { id: format!("{seed:016x}"), model: model.to_owned(), created_unix_s: 0 }));
+        events.push(Event::Started(Started { id: String::new(), model: model.to_owned(), created_unix_s: 0 }));
     }
 
     fn piece(&mut self, kind: Open, text: Option<String>, events: &mut Vec<Event>) {

@@ -106,8 +106,11 @@ impl Progress {
             self.sign(text(&part.thought_signature), events);
             self.call(call, events);
         } else {
-            // The signature of a text stands before it, like that of a call.
-            self.sign(text(&part.thought_signature), events);
+            // Gemini demands back only the signatures of calls. A text's comes at its end, where callers of other protocols
+            // would take it for a thought after the answer.
+            if self.open == Some(Open::Thought) {
+                self.sign(text(&part.thought_signature), events);
+            }
             self.has_content |= !words.is_empty();
             self.say(Open::Text, words, events);
         }

@@ -31,6 +31,7 @@ pub struct Parts {
     /// The reasoning part that is open had text that the caller was not shown.
     hidden: bool,
     call: Option<Call>,
+    has_called: bool,
 }
 
 impl Parts {
@@ -97,8 +98,12 @@ impl Parts {
         parts
     }
 
+    /// Gemini 3 refuses a turn whose first call has no signature. A mark in its place brings the turn back here, to be
+    /// said as Gemini wants it.
     fn called(&mut self, call: Call) -> Part {
-        Part { signature: self.signature.take(), call: Some(call), ..Part::default() }
+        let first = !std::mem::replace(&mut self.has_called, true);
+        let signature = self.signature.take().or_else(|| first.then(signature::unsigned));
+        Part { signature, call: Some(call), ..Part::default() }
     }
 
     /// A signature after which nothing came that could carry it.

@@ -33,8 +33,8 @@ fn calls_and_results() {
         user(vec![result("c2", vec![]), result("c1", vec![result_text("red"), result_text("blue")]), text("and?")]),
     ];
     let calls = json!([
-        { "id": "c1", "type": "function", "function": { "index": 0, "name": "look", "arguments": { "x": 1 } } },
-        { "id": "c2", "type": "function", "function": { "index": 1, "name": "wait", "arguments": {} } },
+        { "id": "c1", "function": { "index": 0, "name": "look", "arguments": { "x": 1 } } },
+        { "id": "c2", "function": { "index": 1, "name": "wait", "arguments": {} } },
     ]);
     let expected = json!([
         { "role": "user", "content": "a" },
