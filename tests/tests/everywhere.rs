@@ -35,8 +35,6 @@ const SCRIPTS: [(&str, &[&str]); 7] = [
 /// What a script (or the AI SDK's protocol) tries on a provider: all but what cannot be there.
 fn cases<'a>(script: &str, provider: &str, more: &[&'a str]) -> Vec<&'a str> {
     let without: &[&str] = match (script, provider) {
-        // Azure's first chunk is no `chat.completion.chunk`, and its bytes go through as they are.
-        ("python/sdk_openai.py" | "node/sdk_openai.mjs", "azure") => &["stream", "long_stream"],
         // The Responses API allows no less than 16 tokens; the scripts of other protocols ask for 3.
         (script, "openai-responses") if !script.contains("responses") => &["length"],
         // It asks for an object by a tool that must be called, which Ollama cannot be told.

@@ -48,6 +48,8 @@ def read(stream, usage=False):
     """Put together a streamed reply by hand: text, calls by index, finish reason, usage."""
     text, calls, finish, ids, used = "", {}, None, set(), None
     for chunk in stream:
+        if not chunk.object and not chunk.choices:
+            continue  # Azure's first: what its filter says of the prompt
         ids.add(chunk.id)
         equal(chunk.object, "chat.completion.chunk", "object")
         check(used is None, "a chunk came after the one with the usage")
