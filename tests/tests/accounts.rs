@@ -139,6 +139,7 @@ async fn what_a_model_cannot_is_not_asked_of_it() {
     assert_eq!(answer.status, 200, "claude-x is not known to be blind: {}", answer.body);
     let answer = line.post("/v1/chat/completions", &with_image("claude-sonnet-4-5", &picture)).await;
     assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{}", answer.body);
+    assert_eq!(answer.header("x-pointsman-skipped"), "anthropic/claude-sonnet-4-5: its model reads no images");
     let answer = line.post("/v1/chat/completions", &with_image("only-claude", &picture)).await;
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("anthropic/claude-sonnet-4-5: its model reads no images"), "{}", answer.body);

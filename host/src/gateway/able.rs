@@ -50,7 +50,7 @@ async fn unable(exchange: &Exchange, target: &Target) -> Option<String> {
     if let Some(field) = exchange.asked.pinned.as_ref().filter(|_| adapter.description.protocol != *protocol) {
         return Some(format!("`{field}` needs a target that speaks {protocol}"));
     }
-    let facts = exchange.table.config.facts.of(target.model(&exchange.asked.model));
+    let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
     if !might_lack(&facts, &exchange.body) {
         return None;
     }

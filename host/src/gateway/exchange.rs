@@ -123,6 +123,7 @@ where
         arrived,
     };
     exchange.unable = able::judge(&exchange).await;
+    record.unable(&exchange);
     let uncommitted = Uncommitted::begin();
     let mut history = Vec::new();
     loop {

@@ -66,7 +66,7 @@ impl Outgoing {
         if same && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
             return forward(exchange, adapter, model).await;
         }
-        translate(exchange, adapter, model, same).await
+        translate(exchange, target, adapter, same).await
     }
 }
 
@@ -93,9 +93,14 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Re
 }
 
 /// Say the request in the target's protocol. `same`: it is the caller's too, so that headers go along and the reply as well.
-async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, same: bool) -> Result<Outgoing, Fault> {
+async fn translate(
+    exchange: &Exchange,
+    target: &Target,
+    adapter: &Arc<Adapter>,
+    same: bool,
+) -> Result<Outgoing, Fault> {
     let reading = exchange.reading().await?;
-    let mut encoded = encode(exchange, adapter, model, &reading.request).await?;
+    let mut encoded = encode(exchange, target, adapter, &reading.request).await?;
     if let Err(fault) = &mut encoded
         && fault.kind == FaultKind::Unsupported
         && media::has_urls(&reading.request)
@@ -104,7 +109,7 @@ async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, sam
         match &exchange.table.fetcher {
             Some(fetcher) => {
                 let fetched = media::fetched(fetcher, &reading.request).await?;
-                encoded = encode(exchange, adapter, model, &fetched).await?;
+                encoded = encode(exchange, target, adapter, &fetched).await?;
             }
             None => {
                 fault.message += " (if its configuration says `[fetch] media = true`, the gateway fetches media by URL)"
@@ -130,15 +135,15 @@ async fn translate(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, sam
 
 async fn encode(
     exchange: &Exchange,
+    target: &Target,
     adapter: &Adapter,
-    model: &str,
     request: &chat::Request,
 ) -> Result<Result<Encoded, Fault>, Fault> {
     let mut asked = request.clone();
-    model.clone_into(&mut asked.model);
+    target.model(&exchange.asked.model).clone_into(&mut asked.model);
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
-    let facts = exchange.table.config.facts.of(model).told();
+    let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts).told();
     let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
     encoded.map_err(|fault| adapter_failed(adapter, &fault))
 }

@@ -31,6 +31,7 @@ struct Line {
     reason: String,
     dropped: Vec<String>,
     estimated: bool,
+    skipped: Vec<String>,
     first_token: Option<Duration>,
     usage: Option<Usage>,
     outcome: Outcome,
@@ -58,6 +59,7 @@ impl Record {
             reason: String::new(),
             dropped: Vec::new(),
             estimated: false,
+            skipped: Vec::new(),
             first_token: None,
             usage: None,
             outcome: Outcome::CallerLeft,
@@ -86,6 +88,16 @@ impl Record {
     pub fn route(&mut self, route: &Route) {
         let plugin = &route.policy.plugin;
         self.note(|line| line.policy = format!("{}@{}", plugin.name, plugin.digest12()));
+    }
+
+    /// Which targets cannot serve the request, and why.
+    pub fn unable(&mut self, exchange: &Exchange) {
+        let told = exchange.unable.iter().zip(&exchange.route.targets).filter_map(|(reason, target)| {
+            let model = target.model(&exchange.asked.model);
+            reason.as_ref().map(|reason| format!("{}/{model}: {reason}", target.provider.name))
+        });
+        let told = told.collect();
+        self.note(|line| line.skipped = told);
     }
 
     pub fn attempt(&mut self, exchange: &Exchange, step: &Step) {
@@ -139,6 +151,7 @@ impl Record {
         tell("x-pointsman-attempts", &line.attempts.to_string());
         tell("x-pointsman-policy", &line.policy);
         tell("x-pointsman-dropped", &line.dropped.join(", "));
+        tell("x-pointsman-skipped", &line.skipped.join("; "));
         tell("x-pointsman-estimated", if line.estimated { "input-tokens" } else { "" });
         headers
     }

@@ -12,6 +12,7 @@ use pointsman_bundle::BUNDLED;
 use super::endpoint::Endpoint;
 use super::provider::Provider;
 use crate::config::{self, Config, Pattern};
+use crate::facts::{Book, Facts};
 use crate::plugin::bindings::policy::Attribute;
 use crate::plugin::{self, Kind, Plugin, Policy, RouteTarget};
 use crate::upstream::fetch::Fetcher;
@@ -63,6 +64,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// Absent: the name that the caller used.
     pub model: Option<String>,
+    /// Of that model.
+    facts: Option<Facts>,
 }
 
 impl Table {
@@ -83,7 +86,7 @@ impl Table {
         for model in &config.models {
             let sequence = before.and_then(|table| table.routes.iter().find(|route| route.pattern == model.pattern));
             let sequence = sequence.map_or_else(Arc::default, |route| Arc::clone(&route.sequence));
-            let route = Route::open(model, &slots, &providers, sequence).await;
+            let route = Route::open(model, &config.facts, &slots, &providers, sequence).await;
             routes.push(Arc::new(route.with_context(|| format!("models.\"{}\"", model.pattern))?));
         }
         let fetcher = config.fetch.clone().map(Fetcher::new).transpose()?;
@@ -110,11 +113,17 @@ impl Target {
     pub fn model<'a>(&'a self, asked: &'a str) -> &'a str {
         self.model.as_deref().unwrap_or(asked)
     }
+
+    /// What is known of the model that it asks.
+    pub fn facts(&self, asked: &str, book: &Book) -> Facts {
+        self.facts.clone().unwrap_or_else(|| book.of(asked))
+    }
 }
 
 impl Route {
     async fn open(
         config: &config::Model,
+        book: &Book,
         slots: &BTreeMap<String, Slot>,
         providers: &BTreeMap<&str, Arc<Provider>>,
         sequence: Arc<AtomicU64>,
@@ -134,7 +143,8 @@ impl Route {
                 weight: target.weight,
                 attributes: Vec::<Attribute>::new(),
             });
-            targets.push(Target { provider: Arc::clone(provider), model: target.model.clone() });
+            let facts = target.model.as_ref().map(|model| book.of(model));
+            targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), facts });
         }
         let policy = Policy::open(Arc::clone(plugin), config.settings.clone(), told).await;
         let policy = policy.with_context(|| format!("the policy `{}` refuses its settings", plugin.name))?;
