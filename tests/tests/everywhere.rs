@@ -153,9 +153,17 @@ async fn claude_code_works_through_several_steps() {
     ] {
         std::fs::write(work.join(name), text).expect("a file");
     }
-    for provider in
-        ["anthropic", "openai", "openai-responses", "gemini", "vertex", "bedrock", "bedrock-claude", "ollama"]
-    {
+    for provider in [
+        "anthropic",
+        "openai",
+        "openai-responses",
+        "gemini",
+        "vertex",
+        "vertex-claude",
+        "bedrock",
+        "bedrock-claude",
+        "ollama",
+    ] {
         let before = every.seen();
         let prompt = format!("use tool Read with {{\"file_path\":\"{at}/start.txt\"}}");
         let answer = claude_code(every.address, provider, &work, &prompt, "Read,Bash(cat:*)").await;

@@ -1,5 +1,6 @@
 //! Same protocol on both sides: the bytes go through. And what never goes through.
 
+use pointsman::fake::{Fake, Protocol};
 use pointsman_tests::{CLAUDE, GPT, Line, chat_body, messages_body};
 use serde_json::json;
 
@@ -123,4 +124,49 @@ async fn what_routing_needs_must_be_there() {
     let answer = line.post("/v1/nonsense", &chat_body(GPT, "hello", false)).await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("POST /v1/messages"), "{}", answer.body);
+}
+
+/// Every protocol that callers and providers share: what one fresh fake says directly, another says through the gateway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_protocols_bytes_go_through() {
+    let gemini = |verb: &str| format!("/v1beta/models/gemini-2.5-pro:{verb}");
+    let contents = json!({ "contents": [{ "role": "user", "parts": [{ "text": "write 20 words" }] }] });
+    let input = |stream: bool| json!({ "model": "gpt-5", "input": "write 20 words", "stream": stream, "store": false });
+    let embed = json!({ "model": "text-embedding-3-small", "input": ["a", "b"] });
+    for (adapter, path, body) in [
+        ("openai-chat", "/v1/chat/completions".to_owned(), chat_body("gpt-5", "write 20 words", false)),
+        ("openai-chat", "/v1/chat/completions".to_owned(), chat_body("gpt-5", "write 20 words", true)),
+        ("openai-chat", "/v1/embeddings".to_owned(), embed),
+        ("openai-responses", "/v1/responses".to_owned(), input(false)),
+        ("openai-responses", "/v1/responses".to_owned(), input(true)),
+        ("gemini", gemini("generateContent"), contents.clone()),
+        ("gemini", gemini("streamGenerateContent?alt=sse"), contents.clone()),
+        ("gemini", gemini("countTokens"), contents),
+        ("anthropic-messages", "/v1/messages".to_owned(), messages_body(CLAUDE, "write 20 words", true)),
+    ] {
+        let protocol: Protocol = adapter.parse().expect("a protocol");
+        let (direct, behind) =
+            (Fake::start(protocol).await.expect("a port"), Fake::start(protocol).await.expect("a port"));
+        let line = Line::start_with(&format!(
+            "[providers.x]\nadapter = \"{adapter}\"\nbase_url = \"{}\"\nkey = \"k\"\n[models.\"*\"]\ntargets = [\"x/*\"]\n\
+             [models.\"gpt-5\"]\ntargets = [\"x/*\"]\n[models.\"claude-sonnet-4-5\"]\ntargets = [\"x/*\"]\n",
+            behind.base_url()
+        ))
+        .await;
+        let ask = async |address| {
+            let request = hyper::Request::post(format!("http://{address}{path}"))
+                .header("anthropic-version", "2023-06-01")
+                .header("authorization", "Bearer k")
+                .header(if adapter == "gemini" { "x-goog-api-key" } else { "x-api-key" }, "k")
+                .body(body.to_string())
+                .expect("a request");
+            let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+            pointsman_tests::Answer::read(client.request(request).await.expect("an answer")).await
+        };
+        let (direct, through) = (ask(direct.address()).await, ask(line.address).await);
+        assert_eq!(direct.status, 200, "{path}: {}", direct.body);
+        assert_eq!((through.status, &through.body), (direct.status, &direct.body), "{path}");
+        assert_eq!(through.header("content-type"), direct.header("content-type"), "{path}");
+        assert_eq!(behind.seen()[0].body, body.to_string(), "{path}: the request");
+    }
 }

@@ -94,7 +94,7 @@ impl Protocol {
             Protocol::AnthropicMessages => {
                 Refused::new(status, anthropic::error_body(status, number)).with_retry_after(retry_after_s)
             }
-            Protocol::Gemini => gemini::failure(seen, status, retry_after_s),
+            Protocol::Gemini => gemini::failure(seen, status, retry_after_s, number),
             Protocol::Bedrock => bedrock::failure(status),
             Protocol::Ollama => ollama::failure(status).with_retry_after(retry_after_s),
         }
@@ -182,6 +182,16 @@ mod tests {
                 Protocol::Gemini,
                 "/v1/projects/p/locations/global/publishers/google/models/gemini-3-pro:countTokens",
                 "gemini-3-pro",
+            ),
+            (
+                Protocol::Gemini,
+                "/v1/projects/p/locations/global/publishers/anthropic/models/claude-sonnet-4-5@20250929:rawPredict",
+                "claude-sonnet-4-5@20250929",
+            ),
+            (
+                Protocol::Gemini,
+                "/v1/projects/p/locations/global/publishers/anthropic/models/count-tokens:rawPredict",
+                "in-body",
             ),
             (
                 Protocol::Bedrock,

@@ -177,6 +177,46 @@ async fn the_other_streams_break_where_they_are_told_to() {
     }
 }
 
+/// It shares a fake with Gemini.
+#[tokio::test]
+async fn claude_on_vertex_breaks_as_claude_does() {
+    let outcome = async |word: &str, stream: bool| {
+        let fake = misbehaving(Protocol::Gemini, word).await;
+        let method = if stream { "streamRawPredict" } else { "rawPredict" };
+        let path = format!("/v1/projects/p/locations/global/publishers/anthropic/models/claude-sonnet-4-5:{method}");
+        let body = json!({
+            "anthropic_version": "vertex-2023-10-16", "max_tokens": 100, "stream": stream,
+            "messages": [{ "role": "user", "content": PROMPT }],
+        });
+        let response = open(&fake, &path, body.to_string()).await.expect("an answer");
+        let status = response.status().as_u16();
+        let (text, end) = read(response).await;
+        (status, text, end)
+    };
+    for (word, chunks, expected) in [
+        ("ok", 9, End::Clean),
+        ("hang-before-content", 0, End::Silent),
+        ("error-before-content", 0, End::Clean),
+        ("error-after:3", 3, End::Clean),
+        ("cut-after:3", 3, End::Broken),
+        ("end-after:3", 3, End::Clean),
+    ] {
+        let (status, text, end) = outcome(word, true).await;
+        assert_eq!((status, text.matches("text_delta").count(), end), (200, chunks, expected), "{word}: {text}");
+        assert!(text.contains("event: vertex_event\n"), "{word}: {text}");
+        assert_eq!(text.contains("event: message_stop\n"), word == "ok", "{word}: {text}");
+        assert_eq!(text.contains("event: error\ndata: {\"error\""), word.starts_with("error"), "{word}: {text}");
+    }
+    for stream in [false, true] {
+        let (status, text, _) = outcome("529", stream).await;
+        assert!(status == 529 && text.contains("overloaded_error"), "{status} {text}");
+        let (status, text, _) = outcome("429:7", stream).await;
+        assert!(status == 429 && text.starts_with('[') == stream && text.contains("RESOURCE_EXHAUSTED"), "{text}");
+    }
+    assert!(outcome("ok", false).await.1.contains("word9"));
+    assert_eq!(outcome("error-before-content", false).await.0, 503);
+}
+
 #[tokio::test]
 async fn failures_have_the_words_of_the_provider() {
     for (protocol, word, status, header, said) in [
@@ -214,6 +254,7 @@ async fn failures_have_the_words_of_the_provider() {
 async fn faults_come_for_models_that_stand_in_the_path() {
     for (protocol, path) in [
         (Protocol::Gemini, "/v1beta/models/fault%2F503:generateContent"),
+        (Protocol::Gemini, "/v1/projects/p/locations/l/publishers/anthropic/models/fault%2F503:rawPredict"),
         (Protocol::Bedrock, "/model/fault%2F503/converse"),
         (Protocol::OpenAiChat, "/openai/deployments/fault%2F503/chat/completions?api-version=2024-10-21"),
     ] {

@@ -186,11 +186,14 @@ async fn written(client: &str, stream: bool, events: &[Event], name: &str) -> St
     pieces.expect("text")
 }
 
-/// The host fills in the time where a provider gives none, and the name that the caller used.
+/// The host fills in the id and the time where a provider gives none, and the name that the caller used.
 fn dated(event: Event) -> Event {
     match event {
         Event::Started(mut started) => {
             started.model = "asked".to_owned();
+            if started.id.is_empty() {
+                started.id = "0123456789abcdef".to_owned();
+            }
             started.created_unix_s = 1_780_394_400;
             Event::Started(started)
         }

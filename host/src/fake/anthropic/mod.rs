@@ -44,7 +44,7 @@ fn request_id(number: usize) -> String {
     format!("req_fake{number:06}")
 }
 
-fn refused(status: u16, kind: &str, message: &str, number: usize) -> Refused {
+pub fn refused(status: u16, kind: &str, message: &str, number: usize) -> Refused {
     let body = json!({ "type": "error", "error": error(kind, message), "request_id": request_id(number) });
     Refused::new(status, body)
 }
@@ -149,7 +149,7 @@ pub fn whole(asked: &Asked, answer: &Answer, number: usize) -> Value {
     message
 }
 
-fn sse(part: Part, data: &Value) -> Piece {
+pub fn sse(part: Part, data: &Value) -> Piece {
     Piece::new(part, format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default()))
 }
 

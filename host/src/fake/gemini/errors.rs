@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::reply::Refused;
 use super::super::state::Seen;
-use super::is_array;
+use super::{claude, is_array, is_claude};
 
 const BAD_KEY: &str = "API key not valid. Please pass a valid API key.";
 const BAD_TOKEN: &str = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
@@ -27,9 +27,11 @@ pub fn invalid(message: &str) -> Refused {
     refused(400, "INVALID_ARGUMENT", message)
 }
 
-/// An error where an array was to be streamed.
-pub fn in_array(mut refused: Refused) -> Refused {
-    refused.body = json!([refused.body]);
+/// Where an array was to be streamed an error stands in one, too; and where Claude was to stream, though events were.
+pub fn framed(seen: &Seen, mut refused: Refused) -> Refused {
+    if is_array(seen) || seen.bare_path().ends_with(":streamRawPredict") {
+        refused.body = json!([refused.body]);
+    }
     refused
 }
 
@@ -37,6 +39,17 @@ pub fn no_model(model: &str, method: &str) -> Refused {
     let known = "Call ListModels to see the list of available models and their supported methods.";
     let message =
         format!("models/{model} is not found for API version v1beta, or is not supported for {method}. {known}");
+    refused(404, "NOT_FOUND", &message)
+}
+
+/// Claude.
+pub fn no_publisher_model(seen: &Seen) -> Refused {
+    let (resource, _method) = seen.bare_path().rsplit_once(':').unwrap_or_default();
+    let resource = resource.trim_start_matches("/v1/");
+    let message = format!(
+        "Publisher Model `{resource}` was not found or your project does not have access to it. Please ensure you are using \
+         a valid model version."
+    );
     refused(404, "NOT_FOUND", &message)
 }
 
@@ -70,9 +83,9 @@ pub fn check_token(seen: &Seen) -> Result<(), Refused> {
 }
 
 /// What the API says with this status, or with the nearest that it has.
-pub fn failure(seen: &Seen, status: u16, retry_after_s: Option<u64>) -> Refused {
-    let refused = plain(status, retry_after_s);
-    if is_array(seen) { in_array(refused) } else { refused }
+pub fn failure(seen: &Seen, status: u16, retry_after_s: Option<u64>, number: usize) -> Refused {
+    let anthropic = is_claude(seen).then(|| claude::failure(status, retry_after_s, number)).flatten();
+    anthropic.unwrap_or_else(|| framed(seen, plain(status, retry_after_s)))
 }
 
 pub fn plain(status: u16, retry_after_s: Option<u64>) -> Refused {

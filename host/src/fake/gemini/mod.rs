@@ -1,9 +1,10 @@
-//! The Gemini API, as it looks from outside: Google AI Studio's and Vertex's.
+//! The Gemini API, as it looks from outside: Google AI Studio's and Vertex's. Vertex has Claude, too.
 //!
 //! <https://ai.google.dev/api/generate-content>, <https://ai.google.dev/gemini-api/docs/troubleshooting>
 //!
 //! Signatures are the base64 of `fake/gemini/<name of the function>`, or `fake/gemini/text` on text.
 
+mod claude;
 mod contents;
 mod errors;
 mod fields;
@@ -17,19 +18,35 @@ mod tools;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::Protocol;
 use super::answer::{Answer, Asked, Finish, THINKING_TOKENS, fragments, is_known};
 use super::reply::{Part, Piece, Refused, Script, Sent};
 use super::seal::seal;
 use super::state::Seen;
+use super::{Protocol, anthropic};
 
 use self::errors::refused;
 
 pub use self::errors::failure;
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Api {
+    Studio,
+    Vertex,
+    Claude,
+}
+
+impl Api {
+    fn has(self, method: &str) -> bool {
+        match self {
+            Api::Studio | Api::Vertex => ["generateContent", "streamGenerateContent", "countTokens"].contains(&method),
+            Api::Claude => ["rawPredict", "streamRawPredict"].contains(&method),
+        }
+    }
+}
+
 /// `…/models/<model>:<method>`.
 struct Place<'a> {
-    is_vertex: bool,
+    api: Api,
     model: String,
     method: &'a str,
 }
@@ -39,24 +56,30 @@ impl Place<'_> {
         let path = path.split('?').next()?;
         let rest = path.strip_prefix("/v1beta/").or_else(|| path.strip_prefix("/v1beta1/"));
         let rest = rest.or_else(|| path.strip_prefix("/v1/"))?;
-        let (is_vertex, named) = match rest.strip_prefix("models/") {
-            Some(named) => (false, named),
-            None => (true, vertex_model(rest)?),
+        let (api, named) = match rest.strip_prefix("models/") {
+            Some(named) => (Api::Studio, named),
+            None => vertex_model(rest)?,
         };
         let (model, method) = named.rsplit_once(':')?;
-        Some(Place { is_vertex, model: percent_decode_str(model).decode_utf8_lossy().into_owned(), method })
+        Some(Place { api, model: percent_decode_str(model).decode_utf8_lossy().into_owned(), method })
     }
 }
 
-/// What stands after `projects/<project>/locations/<location>/publishers/google/models/`.
-fn vertex_model(path: &str) -> Option<&str> {
+/// What stands after `projects/<project>/locations/<location>/publishers/<publisher>/models/`.
+fn vertex_model(path: &str) -> Option<(Api, &str)> {
     let (_project, rest) = path.strip_prefix("projects/")?.split_once('/')?;
     let (_location, rest) = rest.strip_prefix("locations/")?.split_once('/')?;
-    rest.strip_prefix("publishers/google/models/")
+    let gemini = rest.strip_prefix("publishers/google/models/").map(|named| (Api::Vertex, named));
+    gemini.or_else(|| Some((Api::Claude, rest.strip_prefix("publishers/anthropic/models/")?)))
 }
 
+/// Where Claude's tokens are counted the body names the model.
 pub fn model(path: &str) -> Option<String> {
-    Place::of(path).map(|place| place.model)
+    Place::of(path).filter(|place| !claude::counts(&place.model)).map(|place| place.model)
+}
+
+fn is_claude(seen: &Seen) -> bool {
+    Place::of(&seen.path).is_some_and(|place| place.api == Api::Claude)
 }
 
 /// Without `alt=sse` a stream is a JSON array.
@@ -74,29 +97,38 @@ pub fn headers() -> Vec<(&'static str, String)> {
 }
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
-    answer(seen, body, number).map_err(|refused| if is_array(seen) { errors::in_array(refused) } else { refused })
+    let place = admitted(seen).map_err(|refused| errors::framed(seen, refused))?;
+    match place.api {
+        Api::Claude => claude::script(&place, seen, body, number),
+        Api::Studio | Api::Vertex => {
+            answer(&place, seen, body, number).map_err(|refused| errors::framed(seen, refused))
+        }
+    }
 }
 
-fn answer(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
+/// Where a request may go.
+fn admitted(seen: &Seen) -> Result<Place<'_>, Refused> {
     let nowhere = || refused(404, "NOT_FOUND", &format!("The requested URL {} was not found.", seen.bare_path()));
-    let place = Place::of(&seen.path).filter(|_| seen.method == "POST").ok_or_else(nowhere)?;
-    if place.is_vertex {
-        errors::check_token(seen)?
-    } else {
-        errors::check_key(seen)?
+    let place = Place::of(&seen.path).filter(|place| seen.method == "POST" && place.api.has(place.method));
+    let place = place.ok_or_else(nowhere)?;
+    match place.api {
+        Api::Studio => errors::check_key(seen)?,
+        Api::Vertex | Api::Claude => errors::check_token(seen)?,
     }
-    if !is_known(&place.model) {
-        return Err(errors::no_model(&place.model, place.method));
+    match place.api {
+        _ if is_known(&place.model) => Ok(place),
+        Api::Claude => Err(errors::no_publisher_model(seen)),
+        Api::Studio | Api::Vertex => Err(errors::no_model(&place.model, place.method)),
     }
+}
+
+fn answer(place: &Place, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     let invalid = |message: String| errors::invalid(&message);
     if place.method == "countTokens" {
-        let asked = rules::check_count(&place.model, body, place.is_vertex).map_err(invalid)?;
+        let asked = rules::check_count(&place.model, body, place.api == Api::Vertex).map_err(invalid)?;
         let tokens = Answer::to(&asked, Protocol::Gemini).input_tokens;
         let details = json!([{ "modality": "TEXT", "tokenCount": tokens }]);
         return Ok(Script::Whole { body: json!({ "totalTokens": tokens, "promptTokensDetails": details }), chunks: 1 });
-    }
-    if !["generateContent", "streamGenerateContent"].contains(&place.method) {
-        return Err(nowhere());
     }
     let asked = rules::check(&place.model, body).map_err(invalid)?;
     let answer = Answer::to(&asked, Protocol::Gemini);
@@ -123,6 +155,9 @@ fn framed(chunks: Vec<(Part, Value)>, in_array: bool) -> Vec<Piece> {
 
 /// The error that may come after a 200.
 pub fn error_event(seen: &Seen, sent: Sent) -> String {
+    if is_claude(seen) {
+        return anthropic::error_event();
+    }
     let body = errors::plain(503, None).body;
     match (is_array(seen), sent.pieces) {
         (true, 0) => format!("[{body}]"),

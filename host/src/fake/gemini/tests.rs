@@ -179,6 +179,8 @@ fn responses(names: &[&str]) -> Value {
 fn calls_and_responses_come_in_pairs() {
     let two = json!([{ "name": "get", "args": {} }, { "name": "put", "args": {} }]);
     let user = text("user", "a");
+    let mut other_id = responses(&["get"]);
+    other_id["parts"][0]["functionResponse"]["id"] = json!("2");
     for (contents, expected) in [
         (json!([calls(two.clone())]), "function call turn comes immediately after a user turn"),
         (
@@ -197,7 +199,7 @@ fn calls_and_responses_come_in_pairs() {
             json!([user, calls(json!([{ "name": "get", "args": "{}" }]))]),
             "(type.googleapis.com/google.protobuf.Struct)",
         ),
-        (json!([user, calls(json!([{ "name": "get", "id": "1" }])), responses(&["get"])]), "names and ids"),
+        (json!([user, calls(json!([{ "name": "get", "id": "1" }])), other_id]), "names and ids"),
     ] {
         let given = message("gemini-2.5-pro", &json!({ "contents": contents }));
         assert!(given.contains(expected), "{contents}: {given}");

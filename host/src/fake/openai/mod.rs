@@ -41,6 +41,7 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
     }
     match (seen.method.as_str(), operation(seen)) {
         ("POST", "chat/completions") => {}
+        ("GET", "models") => return Ok(Script::Whole { body: models(), chunks: 1 }),
         ("POST", "embeddings") => {
             let body = embeddings::answer(&body).map_err(refusal)?;
             return Ok(Script::Whole { body, chunks: 1 });
@@ -63,6 +64,13 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
             Script::Whole { body: if is_azure { azure::filtered(body) } else { body }, chunks: answer.chunks() }
         }
     })
+}
+
+/// A few of those that the fake knows, which are nearly all.
+fn models() -> Value {
+    let model = |id| json!({ "id": id, "object": "model", "created": CREATED, "owned_by": "openai" });
+    let models = ["gpt-5", "gpt-4o", "text-embedding-3-small"].map(model);
+    json!({ "object": "list", "data": models })
 }
 
 /// What stands after the version or the deployment.

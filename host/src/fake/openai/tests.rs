@@ -49,6 +49,20 @@ fn turns(turns: Value) -> Value {
 }
 
 #[test]
+fn models_are_listed() {
+    let get = |key: &str| Seen {
+        method: "GET".into(),
+        path: "/v1/models".into(),
+        headers: vec![("authorization".into(), key.into())],
+        body: Bytes::new(),
+        model: String::new(),
+    };
+    let Ok(Script::Whole { body, .. }) = script(&get("Bearer key"), &Value::Null, 1) else { panic!("a list") };
+    assert_eq!((&body["object"], &body["data"][0]["id"]), (&json!("list"), &json!("gpt-5")));
+    assert_eq!(script(&get("Bearer bad-key"), &Value::Null, 1).err().map(|refused| refused.status), Some(401));
+}
+
+#[test]
 fn keys_and_models_are_checked() {
     let status = |key: &str| ask(key, &with(json!({}))).map_or_else(|refused| refused.status, |_| 200);
     assert_eq!(
