@@ -126,6 +126,22 @@ async fn what_routing_needs_must_be_there() {
     assert!(answer.body.contains("POST /v1/messages"), "{}", answer.body);
 }
 
+/// Adapters put the model's name into paths.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_models_name_leads_nowhere_else() {
+    let line = Line::start_with("[models.\"*\"]\ntargets = [\"anthropic/*\"]").await;
+    for model in ["..", "../x", "a/../b", ".", "a\nb", ""] {
+        let answer = line.claude(model, "hello", false).await;
+        assert_eq!(answer.status, 400, "{model}: {}", answer.body);
+    }
+    let body = json!({ "contents": [] });
+    for path in ["/v1beta/models/..:generateContent", "/v1beta/models/%2e%2e%2Fx:generateContent"] {
+        let answer = line.post(path, &body).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+    }
+    assert!(line.anthropic.seen().is_empty());
+}
+
 /// Every protocol that callers and providers share: what one fresh fake says directly, another says through the gateway.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_protocols_bytes_go_through() {

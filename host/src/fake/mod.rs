@@ -19,6 +19,7 @@ mod socket;
 mod state;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

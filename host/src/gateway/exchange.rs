@@ -199,16 +199,15 @@ impl Asked {
         let mut found = scan::fields(body, &names).map_err(|text| wrong(None, text))?.into_iter();
         let (model_at, stream_at) = (found.next().flatten(), found.next().flatten());
         let (model, model_at) = match endpoint.path.model(path) {
-            Some(model) => (decoded(model), None),
+            Some(model) => (percent_decode_str(model).decode_utf8().ok().map(Into::into), None),
             None => {
                 let field = endpoint.model_field.as_str();
                 let at = model_at.ok_or_else(|| wrong(Some(field), format!("`{field}` is missing")))?;
                 (scan::text(&body[at.clone()]), Some(at))
             }
         };
-        let model = model.filter(|model| !model.is_empty() && model.len() <= MODEL_BYTES_MAX);
-        let model = model.ok_or_else(|| {
-            let text = format!("the model's name must be a string of 1 to {MODEL_BYTES_MAX} letters");
+        let model = model.filter(|model| is_name(model)).ok_or_else(|| {
+            let text = format!("the model's name must be a string of 1 to {MODEL_BYTES_MAX} letters, and no path");
             wrong(Some(endpoint.model_field.as_str()).filter(|field| !field.is_empty()), text)
         })?;
         let stream = match (&endpoint.stream, stream_at.map(|at| &body[at])) {
@@ -227,8 +226,8 @@ fn wrong(field: Option<&str>, text: String) -> Refusal {
     Refusal::of(FaultKind::InvalidRequest, field, text)
 }
 
-/// A model's name in a path. Nothing that could lead out of its place in another path.
-fn decoded(model: &str) -> Option<String> {
-    let model = percent_decode_str(model).decode_utf8().ok()?.into_owned();
-    (!model.contains("..") && !model.contains(|letter: char| letter.is_control())).then_some(model)
+/// Adapters put the name into paths, where it must not lead to another place.
+fn is_name(model: &str) -> bool {
+    let in_bounds = !model.is_empty() && model.len() <= MODEL_BYTES_MAX;
+    in_bounds && !model.contains(char::is_control) && !model.split('/').any(|piece| matches!(piece, "." | ".."))
 }

@@ -113,7 +113,7 @@ pub fn call(subject: &Subject, settings: &str, model: &str) {
         let good = (subject.describe)(settings);
         assert_ne!(good, Err(String::new()), "{}: nothing is said about bad settings", subject.name);
         for operation in ["chat", "count-tokens", "embeddings"] {
-            if let Ok(path) = (subject.forward)(settings, operation, model, model.len() % 2 == 0) {
+            if let Ok(path) = (subject.forward)(settings, operation, model, model.len().is_multiple_of(2)) {
                 assert_eq!(good, Ok(()), "{}: the settings are bad", subject.name);
                 legal_path(&path, subject.name);
             }
@@ -148,6 +148,11 @@ fn example() -> Vec<Event> {
         {"type":"thinking","thinking":"t","signature":"s"},{"type":"redacted_thinking","data":"d"},
         {"type":"text","text":"x"},{"type":"tool_use","id":"c","name":"n","input":{"a":1}}]}"#;
     (subject.decode)("chat", false, Vec::new(), &[Frame { event: None, data: body.into() }], true).0
+}
+
+/// A reply that is not streamed.
+pub fn whole(bytes: &[u8]) -> [Frame; 1] {
+    [Frame { event: None, data: bytes.to_vec() }]
 }
 
 /// Frames of a stream, from bytes: the event's name and a tab, if it has one, and the data, to the end of the line.

@@ -37,7 +37,7 @@ pub fn in_order(events: &[Event], name: &str) {
                 assert_eq!(open, None, "{name}: finished within a part: {events:?}");
                 continue;
             }
-            Event::Ping | Event::Usage(_) | Event::Failed(_) => continue,
+            Event::Ping | Event::Usage(_) | Event::Embedding(_) | Event::Failed(_) => continue,
             Event::TextDelta(delta) => (delta.index, Kind::Text),
             Event::ReasoningDelta(delta) => (delta.index, Kind::Reasoning),
             Event::ReasoningSignature(sealed) => (sealed.index, Kind::Reasoning),

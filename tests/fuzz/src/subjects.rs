@@ -4,6 +4,13 @@ use pointsman_sdk::codec::chat::{Event, Request};
 use pointsman_sdk::codec::provider::{Frame, ModelFacts, ReasoningForm};
 use pointsman_sdk::codec::{ClientProtocol, Fault};
 
+/// What a fold gives, and what it wants to remember.
+type Folded<T> = (T, Vec<u8>);
+type Encode = fn(&str, &str, Request, ModelFacts) -> Result<Said, Fault>;
+type Decode = fn(&str, bool, Vec<u8>, &[Frame], bool) -> Folded<Vec<Event>>;
+type Read = fn(&str, Vec<u8>) -> Result<Folded<Request>, Fault>;
+type Write = fn(&str, bool, Vec<u8>, &[Event], bool) -> Folded<Vec<u8>>;
+
 /// One codec or adapter.
 #[derive(Clone, Copy)]
 pub struct Subject {
@@ -13,10 +20,10 @@ pub struct Subject {
     /// Settings under which it differs.
     pub settings: &'static [&'static str],
     pub describe: fn(&str) -> Result<(), String>,
-    pub encode: fn(&str, &str, Request, ModelFacts) -> Result<Said, Fault>,
+    pub encode: Encode,
     /// The path of a call with this model's name.
     pub forward: fn(&str, &str, &str, bool) -> Result<String, Fault>,
-    pub decode: fn(&str, bool, Vec<u8>, &[Frame], bool) -> (Vec<Event>, Vec<u8>),
+    pub decode: Decode,
     pub classify: fn(u16, Vec<u8>) -> Fault,
 }
 
@@ -25,8 +32,8 @@ pub struct Subject {
 pub struct Client {
     /// A body that asks for all that a reply can have.
     pub asks: &'static str,
-    pub read: fn(&str, Vec<u8>) -> Result<(Request, Vec<u8>), Fault>,
-    pub write: fn(&str, bool, Vec<u8>, &[Event], bool) -> (Vec<u8>, Vec<u8>),
+    pub read: Read,
+    pub write: Write,
     pub refuse: fn(Fault) -> (u16, Vec<u8>),
 }
 

@@ -1,10 +1,16 @@
-//! Any reply, streamed and whole, for each provider's protocol.
+//! Any reply, streamed or whole, for each provider's protocol.
 #![no_main]
 
+mod mutator;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Some((which, bytes)) = bytes.split_first() else { return };
+    let [which, batch, bytes @ ..] = bytes else { return };
     let subjects = pointsman_fuzz::subjects();
-    let subject = &subjects[*which as usize % subjects.len()];
-    pointsman_fuzz::reply(subject, true, &pointsman_fuzz::frames(bytes));
-    pointsman_fuzz::reply(subject, false, &[(None, bytes.to_vec())]);
+    let subject = &subjects[usize::from(*which) % subjects.len()];
+    match batch {
+        0 => pointsman_fuzz::reply(subject, false, &pointsman_fuzz::whole(bytes), 1),
+        _ => pointsman_fuzz::reply(subject, true, &pointsman_fuzz::frames(bytes), usize::from(*batch)),
+    };
 });
+
+mutator::behind!(2);

@@ -1,6 +1,6 @@
 //! The bodies with the fixtures as they are: fuzzing that begins with what nobody can read finds nothing.
 
-use pointsman_fuzz::{body, error, fixtures, frames, framing, reply, subjects};
+use pointsman_fuzz::{body, error, fixtures, frames, framing, reply, subjects, whole};
 use pointsman_sdk::codec::chat::Event;
 use pointsman_sdk::codec::provider::Frame;
 use pointsman_sdk::codec::{Fault, FaultKind};
@@ -32,9 +32,9 @@ fn every_reply_is_read() {
             assert!(pieces == frames(&fixtures::as_lines(&pieces)), "{}: other frames", stream.path.display());
             framing(stream.bytes.len() / 3, &stream.wire_bytes());
         }
-        for whole in fixtures::whole_replies(subject.name) {
-            let events = reply(&subject, false, &[Frame { event: None, data: whole.bytes }], 1);
-            assert!(finished(&events), "{}: {events:?}", whole.path.display());
+        for fixture in fixtures::whole_replies(subject.name) {
+            let events = reply(&subject, false, &whole(&fixture.bytes), 1);
+            assert!(finished(&events), "{}: {events:?}", fixture.path.display());
         }
     }
 }

@@ -236,7 +236,7 @@ fn summary(events: &[Event]) -> Vec<String> {
             Event::Usage(told) => usage = format!("{told:?}"),
             Event::Finished(finished) => add("finished", &format!("{finished:?}")),
             Event::Failed(fault) => add("failed", &format!("{:?}", fault.kind)),
-            Event::Started(_) | Event::Ping | Event::PartFinished(_) => {}
+            Event::Started(_) | Event::Ping | Event::PartFinished(_) | Event::Embedding(_) => {}
         }
     }
     let argument = |(kind, text): (String, String)| match kind.as_str() {

@@ -1,4 +1,4 @@
-//! Bedrock's runtime, as it looks from outside: Converse for every model, InvokeModel for Claude.
+//! Bedrock's runtime, as it looks from outside: Converse for every model, InvokeModel for Claude and embeddings.
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html>
 //!
@@ -7,6 +7,7 @@
 mod auth;
 mod content;
 mod converse;
+mod embed;
 mod errors;
 mod frames;
 mod invoke;
@@ -71,7 +72,7 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
                 _ => Script::Stream(converse::stream(&answer, number)),
             })
         }
-        "invoke" => invoke::script(&model, body, false, number),
+        "invoke" => embed::script(&model, body).unwrap_or_else(|| invoke::script(&model, body, false, number)),
         "invoke-with-response-stream" => invoke::script(&model, body, true, number),
         "count-tokens" => count(&model, body),
         _ => Err(refused(404, "UnknownOperationException", "Unknown operation")),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::reply::Piece;
 use super::super::seal::seal;
+use super::super::vector::{DIMENSIONS, vector};
 use super::*;
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1%3A0";
@@ -351,4 +352,49 @@ fn tokens_are_counted() {
     let encoded = STANDARD.encode(body.to_string());
     assert!(whole("count-tokens", &json!({ "input": { "invokeModel": { "body": encoded } } }))["inputTokens"].is_u64());
     assert!(ask("count-tokens", &json!({ "input": {} })).is_err());
+}
+
+#[test]
+fn embeddings_follow_from_the_text() {
+    let embed = |model: &str, body: Value| {
+        let seen = seen(&format!("/model/{model}/invoke"), &[("authorization", "Bearer key")], &[]);
+        match script(&seen, &body, 1) {
+            Ok(Script::Whole { body, .. }) => body,
+            Ok(Script::Stream(_)) => panic!("a stream"),
+            Err(refused) => refused.body,
+        }
+    };
+    let (titan, first) = ("amazon.titan-embed-text-v2%3A0", "amazon.titan-embed-text-v1");
+    let (cohere, third) = ("us.cohere.embed-v4%3A0", "cohere.embed-english-v3");
+    let own = vector("a", DIMENSIONS);
+    let reply = embed(titan, json!({ "inputText": "a" }));
+    assert_eq!((&reply["embedding"], &reply["inputTextTokenCount"]), (&json!(own), &json!(1)));
+    assert_eq!(embed(titan, json!({ "inputText": "a", "dimensions": 256 }))["embedding"], json!(vector("a", 256)));
+    assert_eq!(embed(first, json!({ "inputText": "a" }))["embedding"], json!(own));
+    let texts = |fields: Value| {
+        let mut body = json!({ "texts": ["a"], "input_type": "search_document" });
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        body
+    };
+    assert_eq!(embed(third, texts(json!({})))["embeddings"], json!([own]));
+    assert_eq!(embed(cohere, texts(json!({ "embedding_types": ["float"] })))["embeddings"]["float"], json!([own]));
+    let sized = embed(cohere, texts(json!({ "output_dimension": 512 })));
+    assert_eq!(sized["embeddings"][0].as_array().map(Vec::len), Some(512));
+    for (model, body, message) in [
+        (titan, json!({}), "required key [inputText]"),
+        (titan, json!({ "inputText": "" }), "minLength"),
+        (titan, json!({ "inputText": "a", "dimensions": 8 }), "#/dimensions"),
+        (titan, json!({ "inputText": "a", "model": "m" }), "extraneous key [model]"),
+        (titan, json!({ "inputText": "long ".repeat(9000) }), "Too many input tokens"),
+        (first, json!({ "inputText": "a", "dimensions": 256 }), "extraneous key [dimensions]"),
+        (third, json!({ "texts": ["a"] }), "required key [input_type]"),
+        (third, texts(json!({ "texts": [] })), "#/texts"),
+        (third, texts(json!({ "texts": vec!["a"; 97] })), "found: 97"),
+        (third, texts(json!({ "input_type": "query" })), "#/input_type"),
+        (third, texts(json!({ "output_dimension": 512 })), "extraneous key [output_dimension]"),
+        (cohere, texts(json!({ "output_dimension": 8 })), "#/output_dimension"),
+    ] {
+        let reply = embed(model, body);
+        assert!(reply["message"].as_str().is_some_and(|given| given.contains(message)), "{message}: {reply}");
+    }
 }

@@ -27,6 +27,24 @@ pub static COUNT: Kind = Message(&[
     ("generationConfig", Same(&GENERATION_CONFIG)),
 ]);
 
+/// `batchEmbedContents`.
+pub static EMBED: Kind = Message(&[(
+    "requests",
+    List(&Message(&[
+        ("model", Text),
+        ("content", Same(&CONTENT)),
+        ("taskType", Text),
+        ("title", Text),
+        ("outputDimensionality", Integer),
+    ])),
+)]);
+
+/// Vertex's `predict`, as its models of embeddings take it.
+pub static PREDICT: Kind = Message(&[
+    ("instances", List(&Message(&[("content", Text), ("taskType", Text), ("title", Text)]))),
+    ("parameters", Message(&[("autoTruncate", Truth), ("outputDimensionality", Integer)])),
+]);
+
 static CONTENT: Kind = Message(&[("role", Text), ("parts", List(&PART))]);
 
 static PART: Kind = Message(&[

@@ -6,6 +6,7 @@
 
 mod claude;
 mod contents;
+mod embed;
 mod errors;
 mod fields;
 mod pairs;
@@ -38,6 +39,8 @@ enum Api {
 impl Api {
     fn has(self, method: &str) -> bool {
         match self {
+            Api::Studio if method == "batchEmbedContents" => true,
+            Api::Vertex if method == "predict" => true,
             Api::Studio | Api::Vertex => ["generateContent", "streamGenerateContent", "countTokens"].contains(&method),
             Api::Claude => ["rawPredict", "streamRawPredict"].contains(&method),
         }
@@ -124,6 +127,14 @@ fn admitted(seen: &Seen) -> Result<Place<'_>, Refused> {
 
 fn answer(place: &Place, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     let invalid = |message: String| errors::invalid(&message);
+    let embedded = match place.method {
+        "batchEmbedContents" => Some(embed::batch(&place.model, body)),
+        "predict" => Some(embed::predict(&place.model, body)),
+        _ => None,
+    };
+    if let Some(embedded) = embedded {
+        return Ok(Script::Whole { body: embedded.map_err(invalid)?, chunks: 1 });
+    }
     if place.method == "countTokens" {
         let asked = rules::check_count(&place.model, body, place.api == Api::Vertex).map_err(invalid)?;
         let tokens = Answer::to(&asked, Protocol::Gemini).input_tokens;

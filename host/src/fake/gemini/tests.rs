@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::vector::{DIMENSIONS, vector};
 use super::*;
 
 fn ask(path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Script, Refused> {
@@ -293,4 +294,51 @@ fn tokens_are_counted() {
     let more = with(json!({ "tools": [] }));
     assert_eq!(count(studio, &more).err().map(|refused| refused.status), Some(400));
     assert!(count("/v1/projects/p/locations/l/publishers/google/models/m:countTokens", &more).is_ok());
+}
+
+#[test]
+fn embeddings_follow_from_the_text() {
+    let reply = |path: &str, body: &Value| {
+        let headers = [("x-goog-api-key", "key"), ("authorization", "Bearer token")];
+        match ask(path, &headers, body) {
+            Ok(Script::Whole { body, .. }) => body,
+            Ok(Script::Stream(_)) => panic!("a stream"),
+            Err(refused) => refused.body,
+        }
+    };
+    let studio = |requests: Value| reply("/v1beta/models/m:batchEmbedContents", &json!({ "requests": requests }));
+    let vertex = |model: &str, body: Value| {
+        reply(&format!("/v1/projects/p/locations/global/publishers/google/models/{model}:predict"), &body)
+    };
+    let one = |text: &str| json!({ "model": "models/m", "content": { "parts": [{ "text": text }] } });
+    let mut sized = one("b");
+    sized["outputDimensionality"] = json!(3);
+    let expected = json!({ "embeddings": [{ "values": vector("a", DIMENSIONS) }, { "values": vector("b", 3) }] });
+    assert_eq!(studio(json!([one("a"), sized])), expected);
+    let body = json!({ "instances": [{ "content": "a", "task_type": "RETRIEVAL_QUERY" }, { "content": "b" }],
+        "parameters": { "autoTruncate": false, "outputDimensionality": 3 } });
+    let predicted = vertex("text-embedding-005", body.clone());
+    let second = &predicted["predictions"][1]["embeddings"];
+    assert_eq!((&second["values"], &second["statistics"]["token_count"]), (&json!(vector("b", 3)), &json!(1)));
+
+    let long = json!([{ "content": "long ".repeat(2000) }]);
+    for (refused, message) in [
+        (studio(json!([])), "requests is not specified"),
+        (studio(json!(vec![one("a"); 101])), "at most 100 requests"),
+        (studio(json!([one("")])), "content: contents is not specified"),
+        (studio(json!([{ "content": { "parts": [{ "text": "a" }] } }])), "requests[0].model"),
+        (studio(json!([{ "model": "models/m", "text": "a" }])), "Unknown name \"text\" at 'requests[0]'"),
+        (vertex("gemini-embedding-001", body), "2 instance(s) found"),
+        (vertex("m", json!({ "instances": [] })), "0 instance(s) found"),
+        (vertex("m", json!({ "instances": [{ "content": "" }] })), "empty"),
+        (vertex("m", json!({ "instances": [{ "text": "a" }] })), "Unknown name \"text\""),
+        (vertex("m", json!({ "instances": long, "parameters": { "autoTruncate": false } })), "exceeds the limit"),
+        (reply("/v1beta/models/m:predict", &json!({})), "was not found"),
+    ] {
+        assert!(refused["error"]["message"].as_str().is_some_and(|given| given.contains(message)), "{refused}");
+    }
+    assert_eq!(
+        vertex("m", json!({ "instances": long }))["predictions"][0]["embeddings"]["statistics"]["truncated"],
+        true
+    );
 }

@@ -2,6 +2,7 @@
 //!
 //! <https://github.com/ollama/ollama/blob/main/docs/api.md>
 
+mod embed;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -19,13 +20,16 @@ const BUSY: &str = "server busy, please try again.  maximum pending requests exc
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     match (seen.method.as_str(), seen.bare_path()) {
-        ("POST", "/api/chat") => {}
+        ("POST", "/api/chat" | "/api/embed") => {}
         ("GET", "/api/tags") => return Ok(Script::Whole { body: tags(), chunks: 1 }),
         ("GET", "/api/version") => return Ok(Script::Whole { body: json!({ "version": "0.30.0" }), chunks: 1 }),
         _ => return Err(refused(404, "404 page not found")),
     }
     if seen.header("authorization").is_some_and(|value| value.starts_with("Bearer bad-")) {
         return Err(refused(401, "unauthorized"));
+    }
+    if seen.bare_path() == "/api/embed" {
+        return embed::script(body);
     }
     let asked = rules::check(body).map_err(|message| refused(400, &message))?;
     if !is_known(&asked.model) {

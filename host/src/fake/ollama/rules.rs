@@ -70,7 +70,7 @@ pub fn check(body: &Value) -> Result<Asked, String> {
     Ok(asked)
 }
 
-fn check_fields(value: &Value, known: &[&str], otherwise: &str) -> Result<(), String> {
+pub fn check_fields(value: &Value, known: &[&str], otherwise: &str) -> Result<(), String> {
     let object = value.as_object().ok_or(otherwise)?;
     match object.keys().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(format!("json: unknown field \"{name}\"")),
@@ -133,7 +133,7 @@ fn check_format(format: &Value, asked: &mut Asked) -> Result<(), String> {
     Ok(())
 }
 
-fn check_options(options: &Value) -> Result<(), String> {
+pub fn check_options(options: &Value) -> Result<(), String> {
     let given = match options {
         Value::Object(given) => given,
         Value::Null => return Ok(()),

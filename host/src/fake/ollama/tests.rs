@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::vector::{DIMENSIONS, vector};
 use super::*;
 
 fn ask(body: &Value) -> Result<Script, Refused> {
@@ -111,4 +112,43 @@ fn lines_have_the_order_of_the_server() {
     let (last, before) = lines.split_last().expect("lines");
     assert!(before.iter().all(|line| line["done"] == false) && last["done"] == true);
     assert_eq!((&last["done_reason"], last["eval_count"].is_u64()), (&json!("stop"), true));
+}
+
+#[test]
+fn embeddings_follow_from_the_text() {
+    let embed = |fields: Value| {
+        let mut body = json!({ "model": "e", "input": ["a", "b"] });
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        let seen = Seen {
+            method: "POST".into(),
+            path: "/api/embed".into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            model: String::new(),
+        };
+        match script(&seen, &body, 1) {
+            Ok(Script::Whole { body, .. }) => body,
+            Ok(Script::Stream(_)) => panic!("a stream"),
+            Err(refused) => refused.body,
+        }
+    };
+    let reply = embed(json!({ "truncate": false, "keep_alive": "1m", "options": { "num_ctx": 9 } }));
+    let expected = ["a", "b"].map(|text| vector(text, DIMENSIONS));
+    assert_eq!((&reply["embeddings"], &reply["prompt_eval_count"]), (&json!(expected), &json!(2)));
+    assert_eq!(embed(json!({ "input": "b", "dimensions": 3 }))["embeddings"], json!([vector("b", 3)]));
+    let long = "long ".repeat(2000);
+    assert!(embed(json!({ "input": long }))["embeddings"].is_array());
+    for (fields, message) in [
+        (json!({ "input": [] }), "invalid input type"),
+        (json!({ "input": ["a", ""] }), "invalid input type"),
+        (json!({ "input": [1, 2] }), "invalid input type"),
+        (json!({ "prompt": "a" }), "unknown field \"prompt\""),
+        (json!({ "dimensions": "3" }), "EmbedRequest.dimensions"),
+        (json!({ "options": { "dimensions": 3 } }), "invalid option provided"),
+        (json!({ "input": long, "truncate": false }), "exceeds the context length"),
+        (json!({ "model": "missing" }), "not found"),
+    ] {
+        let reply = embed(fields);
+        assert!(reply["error"].as_str().is_some_and(|given| given.contains(message)), "{message}: {reply}");
+    }
 }

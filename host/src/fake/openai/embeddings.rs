@@ -6,12 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::super::vector::{DIMENSIONS, tokens, vector};
 use super::rules::{Wrong, check_fields, check_model_name, is_given, missing, wrong};
 
 const FIELDS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user"];
 const INPUTS_MAX: usize = 2048;
-/// Short, so that tests can look at it. The real ones have 1536 and more.
-const DIMENSIONS: usize = 8;
 const DIMENSIONS_MAX: u64 = 3072;
 
 pub fn answer(body: &Value) -> Result<Value, Wrong> {
@@ -34,7 +33,7 @@ pub fn answer(body: &Value) -> Result<Value, Wrong> {
         let embedding = if as_base64 { json!(STANDARD.encode(bytes())) } else { json!(vector) };
         json!({ "object": "embedding", "index": index, "embedding": embedding })
     };
-    let tokens = inputs.iter().map(|input| input.len() / 4 + 1).sum::<usize>();
+    let tokens: usize = inputs.iter().map(|input| tokens(input)).sum();
     let data: Vec<Value> = inputs.iter().enumerate().map(embed).collect();
     let usage = json!({ "prompt_tokens": tokens, "total_tokens": tokens });
     Ok(json!({ "object": "list", "data": data, "model": model, "usage": usage }))
@@ -72,15 +71,4 @@ fn check_dimensions(given: &Value) -> Result<usize, Wrong> {
         Some(number) => Ok(number),
         None => wrong("dimensions", "Invalid value for 'dimensions': must be an integer between 1 and 3072."),
     }
-}
-
-/// Numbers that are exact in 32 bits and differ from text to text.
-fn vector(text: &str, dimensions: usize) -> Vec<f32> {
-    let mut state = text.bytes().fold(7_u32, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let [high, ..] = state.to_be_bytes();
-        f32::from(high) / 128.0 - 1.0
-    };
-    (0..dimensions).map(|_| next()).collect()
 }

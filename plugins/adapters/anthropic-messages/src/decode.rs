@@ -46,8 +46,9 @@ pub fn frames(operation: &str, stream: bool, memory: &[u8], frames: &[Frame], en
     Decoded { events, memory: remember(&memory) }
 }
 
-/// What a block (`text`), or a piece of one (`text_delta`), says.
-fn push_piece(index: u32, kind: &str, piece: &Piece, events: &mut Vec<Event>) {
+/// What a block (`text`), or a piece of one (`text_delta`), says. Does it say anything?
+fn push_piece(index: u32, kind: &str, piece: &Piece, events: &mut Vec<Event>) -> bool {
+    let before = events.len();
     let mut push = |event: fn(Delta) -> Event, value: &str| {
         // Placeholders at a block's start are empty.
         if !value.is_empty() {
@@ -65,6 +66,7 @@ fn push_piece(index: u32, kind: &str, piece: &Piece, events: &mut Vec<Event>) {
         }
         _ => {}
     }
+    events.len() > before
 }
 
 /// Made by this protocol's own provider.

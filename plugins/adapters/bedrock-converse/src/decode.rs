@@ -1,10 +1,12 @@
-//! Replies as events: the frames of a stream, a whole message, or a count of tokens.
+//! Replies as events: the frames of a stream, a whole message, a count of tokens, or vectors.
 
+mod embeddings;
 mod parts;
 mod stream;
 mod whole;
 mod wire;
 
+use crate::{COUNT_TOKENS, EMBEDDINGS};
 use pointsman_adapter_sdk::chat::{Event, Finish, Finished};
 use pointsman_adapter_sdk::provider::{Decoded, Frame};
 use pointsman_adapter_sdk::{Fault, FaultKind, fault, recall, remember};
@@ -26,7 +28,8 @@ pub fn frames(operation: &str, stream: bool, memory: &[u8], frames: &[Frame], en
             break;
         }
         let said = match (operation, stream) {
-            ("count-tokens", _) => whole::count(&frame.data, &mut events),
+            (EMBEDDINGS, _) => embeddings::whole(&frame.data, &mut events),
+            (COUNT_TOKENS, _) => whole::count(&frame.data, &mut events),
             (_, true) => memory.progress.frame(frame, &mut events),
             (_, false) => whole::body(&frame.data, &mut events),
         };

@@ -1,6 +1,7 @@
 //! A request of another protocol, said as a Converse body.
 
 mod content;
+pub mod embeddings;
 mod media;
 mod messages;
 mod schema;
@@ -48,7 +49,7 @@ pub fn body(operation: &str, request: Request, facts: &ModelFacts) -> Result<(Ve
     body.insert("messages".into(), said.messages.into());
     notes.drop_if(request.seed.is_some(), "seed");
     notes.drop_if(request.user.is_some(), "user");
-    if operation == "count-tokens" {
+    if operation == crate::COUNT_TOKENS {
         const COUNTED: [&str; 4] = ["messages", "system", "toolConfig", "additionalModelRequestFields"];
         body.retain(|name, _| COUNTED.contains(&name.as_str()));
         body = Map::from_iter([("input".to_owned(), json!({ "converse": body }))]);

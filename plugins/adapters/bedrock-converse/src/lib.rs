@@ -18,6 +18,11 @@ use pointsman_adapter_sdk::provider::{
 use pointsman_adapter_sdk::{Fault, FaultKind, Provider, fault};
 use settings::Settings;
 
+/// Operations of the contract: see `provider.description.operations`.
+const CHAT: &str = "chat";
+const COUNT_TOKENS: &str = "count-tokens";
+const EMBEDDINGS: &str = "embeddings";
+
 /// Claude signs its thoughts wherever it runs, and is the only one here that does: so says the contract's `sealed`.
 const CLAUDE: &str = "anthropic-messages";
 
@@ -29,7 +34,7 @@ impl Provider for Adapter {
         let Settings { region } = Settings::parse(&settings)?;
         Ok(Description {
             protocol: "bedrock-converse".into(),
-            operations: vec!["chat".into(), "count-tokens".into()],
+            operations: vec![CHAT.into(), COUNT_TOKENS.into(), EMBEDDINGS.into()],
             default_base_url: Some(format!("https://bedrock-runtime.{region}.amazonaws.com")),
             auth: vec![
                 Auth::AwsSigv4(AwsSigv4 { service: "bedrock".into(), region }),
@@ -46,7 +51,10 @@ impl Provider for Adapter {
 
     fn encode(settings: String, operation: String, request: Request, model: ModelFacts) -> Result<Encoded, Fault> {
         let call = call(&settings, &operation, &request.model, request.stream)?;
-        let (body, dropped) = encode::body(&operation, request, &model)?;
+        let (body, dropped) = match operation.as_str() {
+            EMBEDDINGS => encode::embeddings::body(&request)?,
+            _ => encode::body(&operation, request, &model)?,
+        };
         Ok(Encoded { call, body, dropped })
     }
 
@@ -67,9 +75,11 @@ fn call(settings: &str, operation: &str, model: &str, stream: bool) -> Result<Ca
     Settings::parse(settings)
         .map_err(|why| fault(FaultKind::AdapterFailed, format!("the provider's settings: {why}")))?;
     let (verb, framing) = match (operation, stream) {
-        ("chat", true) => ("converse-stream", Framing::AwsEventStream),
-        ("chat", false) => ("converse", Framing::WholeBody),
-        ("count-tokens", _) => ("count-tokens", Framing::WholeBody),
+        (CHAT, true) => ("converse-stream", Framing::AwsEventStream),
+        (CHAT, false) => ("converse", Framing::WholeBody),
+        (COUNT_TOKENS, _) => ("count-tokens", Framing::WholeBody),
+        // Converse has no word for them: each model has a body of its own.
+        (EMBEDDINGS, _) => ("invoke", Framing::WholeBody),
         _ => {
             let message = format!("this adapter does not know the operation {operation}");
             return Err(fault(FaultKind::Unsupported, message));

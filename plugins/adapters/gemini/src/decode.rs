@@ -3,12 +3,13 @@
 //!
 //! A whole reply has the shape of a single chunk of a stream, so there is one way to read both.
 
+mod embeddings;
 mod finish;
 mod progress;
 mod wire;
 
-use crate::COUNT_TOKENS;
 use crate::classify::{self, ErrorBody};
+use crate::{COUNT_TOKENS, EMBEDDINGS};
 use pointsman_sdk::codec::chat::{Event, Finish, Finished, Usage};
 use pointsman_sdk::codec::provider::{Decoded, Frame};
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
@@ -31,6 +32,7 @@ pub fn frames(operation: &str, memory: &[u8], frames: &[Frame], ended: bool) -> 
             break;
         }
         let said = match operation {
+            EMBEDDINGS => embeddings::whole(&frame.data, &mut events),
             COUNT_TOKENS => token_count(&frame.data, &mut events),
             _ => memory.progress.chunk(&frame.data, &mut events),
         };

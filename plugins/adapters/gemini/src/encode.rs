@@ -2,6 +2,7 @@
 
 mod config;
 mod content;
+pub mod embeddings;
 mod messages;
 mod results;
 mod schema;
@@ -13,7 +14,7 @@ use crate::settings::{Settings, bare};
 use crate::{COUNT_TOKENS, PROTOCOL};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Request};
-use pointsman_sdk::codec::provider::ModelFacts;
+use pointsman_sdk::codec::provider::{ModelFacts, ReasoningForm};
 use serde_json::{Map, Value, json};
 
 /// The body, and the names of the fields that it cannot say.
@@ -35,17 +36,24 @@ pub fn body(
         return Ok((count_tokens(settings, &request.model, body), dropped.names));
     }
     dropped.add_if(request.user.is_some(), "user");
-    let mut config = config::generation(settings.schema, request, facts, &mut dropped)?;
-    put_back(&request.extras, &mut body, &mut config, &mut dropped);
+    let config = config::generation(settings.schema, request, facts, &mut dropped)?;
     if !config.is_empty() {
         body.insert("generationConfig".into(), config.into());
     }
+    let cannot_think = facts.reasoning == Some(ReasoningForm::None);
+    let (of_thinking, others): (Vec<_>, Vec<_>) = request
+        .extras
+        .iter()
+        .partition(|extra| cannot_think && extra.name.starts_with("generationConfig.thinkingConfig."));
+    put_back(others, &mut body, &mut dropped);
+    of_thinking.iter().for_each(|extra| dropped.add(&extra.name));
     Ok((Value::Object(body).to_string().into_bytes(), dropped.names))
 }
 
-/// The same conversation, to be counted: <https://ai.google.dev/api/tokens>.
+/// The same conversation, to be counted: <https://ai.google.dev/api/tokens>. Vertex takes it bare, AI Studio inside a
+/// `generateContentRequest`.
 fn count_tokens(settings: &Settings, model: &str, mut body: Map<String, Value>) -> Vec<u8> {
-    if settings.counts_bare() {
+    if settings.is_vertex() {
         body.remove("toolConfig");
         return Value::Object(body).to_string().into_bytes();
     }
@@ -55,27 +63,29 @@ fn count_tokens(settings: &Settings, model: &str, mut body: Map<String, Value>) 
 
 /// Fields that only Gemini knows, from a caller who speaks to it: such a request comes here when its history holds what
 /// another provider sealed.
-fn put_back(extras: &[Extra], body: &mut Map<String, Value>, config: &mut Map<String, Value>, dropped: &mut Dropped) {
+fn put_back<'a>(extras: impl IntoIterator<Item = &'a Extra>, body: &mut Map<String, Value>, dropped: &mut Dropped) {
     for extra in extras {
-        let (place, name) = match extra.name.split_once('.') {
-            Some(("generationConfig", name)) if !name.contains('.') => (&mut *config, name),
-            None => (&mut *body, extra.name.as_str()),
-            Some(_) => {
-                dropped.add(&extra.name);
-                continue;
-            }
-        };
-        match dropped.own(extra) {
-            Some(value) if !place.contains_key(name) => _ = place.insert(name.to_owned(), value),
-            _ => dropped.add(&extra.name),
-        }
+        let is_put = dropped.own(extra).is_some_and(|value| put(body, &extra.name, value));
+        dropped.add_if(!is_put, &extra.name);
+    }
+}
+
+/// At a path such as `generationConfig.topK`. What stands there already stays, and the answer is false.
+fn put(object: &mut Map<String, Value>, path: &str, value: Value) -> bool {
+    match path.split_once('.') {
+        Some((outer, inner)) => match object.entry(outer).or_insert_with(|| json!({})) {
+            Value::Object(object) => put(object, inner, value),
+            _ => false,
+        },
+        None if object.contains_key(path) => false,
+        None => object.insert(path.to_owned(), value).is_none(),
     }
 }
 
 /// Names of request fields that this protocol cannot say, each once.
 pub struct Dropped {
     names: Vec<String>,
-    /// The caller speaks this protocol, so that its extras can be put back.
+    /// The caller speaks this protocol, so that its extras can be put back, and what it said is believed.
     speaks_gemini: bool,
 }
 
@@ -98,11 +108,9 @@ impl Dropped {
 
     /// The extras of a part, tool or message: put back into `wire`, or dropped.
     pub fn extras(&mut self, extras: &[Extra], wire: &mut Value) {
-        for extra in extras {
-            match self.own(extra) {
-                Some(value) if wire.is_object() => wire[extra.name.as_str()] = value,
-                _ => self.add(&extra.name),
-            }
+        match wire {
+            Value::Object(wire) => put_back(extras, wire, self),
+            _ => extras.iter().for_each(|extra| self.add(&extra.name)),
         }
     }
 

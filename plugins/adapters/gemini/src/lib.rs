@@ -25,8 +25,12 @@ use settings::Settings;
 
 const PROTOCOL: &str = "gemini";
 
-/// An operation of the contract: see `provider.description.operations`.
+/// Operations of the contract: see `provider.description.operations`.
 const COUNT_TOKENS: &str = "count-tokens";
+const EMBEDDINGS: &str = "embeddings";
+
+/// The extra of a caller of this protocol who wants to see thoughts although none are asked for, or the other way.
+const INCLUDE_THOUGHTS: &str = "generationConfig.thinkingConfig.includeThoughts";
 
 /// The codec of the protocol `gemini`.
 pub struct Codec;
@@ -36,7 +40,7 @@ impl Provider for Codec {
         let settings = Settings::parse(&settings)?;
         Ok(provider::Description {
             protocol: PROTOCOL.into(),
-            operations: words("chat count-tokens"),
+            operations: words("chat count-tokens embeddings"),
             default_base_url: Some(settings.base_url()),
             auth: settings.auth(),
             forwarded_headers: words("x-goog-api-client user-agent"),
@@ -51,7 +55,10 @@ impl Provider for Codec {
     fn encode(settings: String, operation: String, request: Request, model: ModelFacts) -> Result<Encoded, Fault> {
         let settings = parsed(&settings)?;
         let call = settings.call(&operation, &request.model, request.stream);
-        let (body, dropped) = encode::body(&settings, &operation, &request, &model)?;
+        let (body, dropped) = match operation.as_str() {
+            EMBEDDINGS => encode::embeddings::body(&settings, &request)?,
+            _ => encode::body(&settings, &operation, &request, &model)?,
+        };
         Ok(Encoded { call, body, dropped })
     }
 

@@ -1,6 +1,6 @@
 //! What an operator may set for a provider of this protocol, and what follows from it: where calls go.
 
-use crate::COUNT_TOKENS;
+use crate::{COUNT_TOKENS, EMBEDDINGS};
 use pointsman_sdk::codec::provider::{Auth, Call, Framing, HeaderAuth};
 use serde::Deserialize;
 
@@ -74,6 +74,8 @@ impl Settings {
     pub fn call(&self, operation: &str, model: &str, stream: bool) -> Call {
         let (method, framing) = match (operation, stream) {
             (COUNT_TOKENS, _) => ("countTokens", Framing::WholeBody),
+            (EMBEDDINGS, _) if self.is_vertex() => ("predict", Framing::WholeBody),
+            (EMBEDDINGS, _) => ("batchEmbedContents", Framing::WholeBody),
             // Without `alt=sse` a stream is one JSON array.
             (_, true) => ("streamGenerateContent?alt=sse", Framing::Sse),
             (_, false) => ("generateContent", Framing::WholeBody),
@@ -88,8 +90,7 @@ impl Settings {
         Call { method: "POST".into(), path, headers: Vec::new(), framing }
     }
 
-    /// Vertex's `countTokens` takes the conversation bare, AI Studio's takes it inside a `generateContentRequest`.
-    pub fn counts_bare(&self) -> bool {
+    pub fn is_vertex(&self) -> bool {
         self.vertex().is_some()
     }
 }

@@ -1,9 +1,10 @@
 //! Replies as events. A line of a stream and a reply that is not streamed have the same shape: the latter is one line
 //! that says everything and that it is done.
 
+mod embeddings;
 mod wire;
 
-use crate::{PROTOCOL, classify};
+use crate::{EMBEDDINGS, PROTOCOL, classify};
 use pointsman_adapter_sdk::chat::{
     Delta, Event, Finish, Finished, Sealed, SealedDelta, Started, ToolCallStarted, Usage,
 };
@@ -35,14 +36,18 @@ enum Open {
     Text,
 }
 
-pub fn frames(memory: &[u8], frames: &[Frame], ended: bool) -> Decoded {
+pub fn frames(operation: &str, memory: &[u8], frames: &[Frame], ended: bool) -> Decoded {
     let mut memory: Memory = recall(memory);
     let mut events = Vec::new();
     for frame in frames {
         if memory.over {
             break;
         }
-        if let Err(fault) = memory.line(&frame.data, &mut events) {
+        let said = match operation {
+            EMBEDDINGS => embeddings::whole(&frame.data, &mut events),
+            _ => memory.line(&frame.data, &mut events),
+        };
+        if let Err(fault) = said {
             events.push(Event::Failed(fault));
         }
         memory.over = matches!(events.last(), Some(Event::Finished(_) | Event::Failed(_)));

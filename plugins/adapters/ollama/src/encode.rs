@@ -1,5 +1,6 @@
 //! A request of another protocol, said as the body of `/api/chat`.
 
+pub mod embeddings;
 mod messages;
 mod tools;
 

@@ -1,6 +1,7 @@
 //! A conversation -> the body of `POST /chat/completions`. Mostly it comes from another protocol; one from this same
 //! protocol gets its extras back.
 
+pub mod embeddings;
 mod extras;
 mod media;
 mod messages;

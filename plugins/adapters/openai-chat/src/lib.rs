@@ -19,7 +19,7 @@ mod tests;
 use pointsman_sdk::codec::chat::{Event, Request};
 use pointsman_sdk::codec::client_protocol::{self, Endpoint, HttpReply, Reading, Streaming, Written};
 use pointsman_sdk::codec::provider::{self, Call, Decoded, Encoded, Frame, ModelFacts, ReplyHead};
-use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, fault, fault_at};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, fault_at};
 use settings::Settings;
 
 const PROTOCOL: &str = "openai-chat";
@@ -63,15 +63,12 @@ impl Provider for Codec {
     }
 
     fn encode(settings: String, operation: String, request: Request, model: ModelFacts) -> Result<Encoded, Fault> {
-        if operation != CHAT {
-            return Err(fault(
-                FaultKind::Unsupported,
-                format!("openai-chat cannot translate the operation `{operation}`"),
-            ));
-        }
         let settings = loaded(&settings)?;
         let call = call::call(&settings, &operation, &request.model, request.stream)?;
-        let (body, dropped) = encode::body(&settings, &model, request)?;
+        let (body, dropped) = match operation.as_str() {
+            EMBEDDINGS => encode::embeddings::body(request)?,
+            _ => encode::body(&settings, &model, request)?,
+        };
         Ok(Encoded { call, body, dropped })
     }
 
@@ -111,15 +108,17 @@ impl ClientProtocol for Codec {
     }
 
     fn read(operation: String, body: Vec<u8>) -> Result<Reading, Fault> {
-        if operation != CHAT {
-            let message = format!("{operation} are forwarded to targets that speak openai-chat; this one does not");
-            return Err(fault(FaultKind::Unsupported, message));
+        match operation.as_str() {
+            EMBEDDINGS => read::embeddings::body(&body),
+            _ => read::body(&body),
         }
-        read::body(&body)
     }
 
-    fn write(_operation: String, stream: bool, memory: Vec<u8>, events: Vec<Event>, ended: bool) -> Written {
-        write::fold(stream, &memory, events, ended)
+    fn write(operation: String, stream: bool, memory: Vec<u8>, events: Vec<Event>, ended: bool) -> Written {
+        match operation.as_str() {
+            EMBEDDINGS => write::embeddings::fold(&memory, events),
+            _ => write::fold(stream, &memory, events, ended),
+        }
     }
 
     fn refuse(_operation: String, fault: Fault) -> HttpReply {

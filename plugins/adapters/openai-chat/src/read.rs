@@ -1,6 +1,7 @@
 //! The body of a caller's `POST /v1/chat/completions` -> a conversation that any provider may get.
 
 mod content;
+pub mod embeddings;
 mod messages;
 mod tools;
 

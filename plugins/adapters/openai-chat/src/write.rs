@@ -1,5 +1,6 @@
 //! Events -> a chat completion for a caller of this protocol, streamed or whole; and the errors before any reply.
 
+pub mod embeddings;
 mod error;
 mod wire;
 
@@ -74,6 +75,8 @@ impl Reply {
             }
             // A comment: clients pass over it, and proxies see that the connection lives.
             Event::Ping => bytes.extend_from_slice(b": ping\n\n"),
+            // Only in the reply to another operation.
+            Event::Embedding(_) => {}
             Event::TextDelta(delta) => self.delta(&Delta { content: Some(&delta.text), ..Delta::default() }, bytes),
             Event::ReasoningDelta(delta) => {
                 self.delta(&Delta { reasoning_content: Some(&delta.text), ..Delta::default() }, bytes);
@@ -141,7 +144,7 @@ impl Reply {
     fn collect(&mut self, event: Event, bytes: &mut Vec<u8>) {
         match event {
             Event::Started(started) => self.start(started),
-            Event::Ping | Event::PartFinished(_) => {}
+            Event::Ping | Event::PartFinished(_) | Event::Embedding(_) => {}
             Event::ReasoningSignature(_) | Event::RedactedReasoning(_) => {}
             Event::TextDelta(delta) => self.whole.text.push_str(&delta.text),
             Event::ReasoningDelta(delta) => self.whole.reasoning.push_str(&delta.text),

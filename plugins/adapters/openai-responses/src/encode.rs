@@ -23,10 +23,10 @@ const COUNTED: [&str; 8] =
 
 /// The body, and the names of the fields that it does not say.
 pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Vec<u8>, Vec<String>), Fault> {
-    let mut dropped = Dropped::default();
-    let reasoning = reasoning::ask(&request, model, &mut dropped);
     let is_own = request.protocol == PROTOCOL;
-    let said = items::said(request.messages, model, is_own, &mut dropped)?;
+    let mut dropped = Dropped::new(is_own);
+    let reasoning = reasoning::ask(&request, model, &mut dropped);
+    let said = items::said(request.messages, model, &mut dropped)?;
 
     let mut body = Body(Map::new());
     body.put("model", Some(request.model));
@@ -39,7 +39,7 @@ pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Ve
         body.put("tool_choice", choice);
         body.put("parallel_tool_calls", request.parallel_tool_calls);
     }
-    body.put("text", tools::format(request.output)?.map(|format| json!({"format": format})));
+    body.put("text", tools::format(request.output, is_own)?.map(|format| json!({"format": format})));
     let limit = request.max_output_tokens.map(|tokens| tokens.min(model.output_tokens.unwrap_or(tokens)));
     body.put("max_output_tokens", limit.map(|tokens| tokens.max(OUTPUT_TOKENS_MIN)));
     if model.sampling == Some(false) {
@@ -51,7 +51,10 @@ pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Ve
     }
     body.put("reasoning", reasoning.field);
     body.put("include", reasoning.is_wanted.then(|| json!(["reasoning.encrypted_content"])));
-    body.put("user", request.user.map(|user| ids::user(&user)));
+    // `read` makes an extra of `user` where it stands beside the newer name.
+    let has_both = is_own && request.extras.iter().any(|extra| extra.name == "user");
+    let user_field = if has_both { "safety_identifier" } else { "user" };
+    body.put(user_field, request.user.map(|user| ids::user(&user)));
     // Nothing stays with the provider: the next turn may go to another one.
     body.put("store", Some(false));
     body.put("stream", request.stream.then_some(true));

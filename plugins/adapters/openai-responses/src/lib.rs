@@ -24,6 +24,9 @@ const PROTOCOL: &str = "openai-responses";
 const CHAT: &str = "chat";
 const COUNT_TOKENS: &str = "count-tokens";
 
+/// Before the names of a text's extras that stand on the wire at its message, such as `phase`.
+const OF_MESSAGE: &str = "message.";
+
 /// The codec of the protocol `openai-responses`.
 pub struct Codec;
 

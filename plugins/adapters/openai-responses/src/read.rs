@@ -16,11 +16,14 @@ const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh",
 pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     let mut top = Fields::parse(body)?;
     refuse_what_others_cannot_do(&mut top)?;
-    forget_what_changes_nothing(&mut top)?;
+    // Nothing is stored, and the answer says so.
+    top.bool("store")?;
     let mut nested = Vec::new();
-    include(&mut top, &mut nested)?;
-    // Both are read, so that neither is left over: the newer name of two wins.
+    // Both are read: the newer name of two wins.
     let (user, safety_identifier) = (top.optional_string("user")?, top.optional_string("safety_identifier")?);
+    if let (Some(user), Some(_)) = (&user, &safety_identifier) {
+        nested.push(Extra { name: "user".into(), value: Value::from(user.as_str()).to_string() });
+    }
     let mut request = Request {
         model: top.string("model")?,
         protocol: PROTOCOL.into(),
@@ -40,6 +43,7 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
         user: safety_identifier.or(user),
         extras: Vec::new(),
     };
+    include(&mut top, request.reasoning_effort.as_deref(), &mut nested)?;
     request.extras = top.rest();
     request.extras.append(&mut nested);
     Ok(Reading { request, memory: write::first_memory(body) })
@@ -64,19 +68,13 @@ fn refuse_what_others_cannot_do(top: &mut Fields) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Nothing is stored, and the answer says so (`"store": false`). Encrypted thoughts come without being asked for.
-fn forget_what_changes_nothing(top: &mut Fields) -> Result<(), Fault> {
-    top.bool("store")?;
-    top.take("stream_options");
-    Ok(())
-}
-
-/// What else the caller wants to be told: only log probabilities would be missed in the answer.
-fn include(top: &mut Fields, nested: &mut Vec<Extra>) -> Result<(), Fault> {
+/// What else the caller wants to be told: only log probabilities would be missed in the answer. Where an effort is asked
+/// for, encrypted thoughts come without a word.
+fn include(top: &mut Fields, effort: Option<&str>, nested: &mut Vec<Extra>) -> Result<(), Fault> {
     let mut others = Vec::new();
     for (at, item) in top.array("include")? {
         match json::string(at.as_str(), item)?.as_str() {
-            "reasoning.encrypted_content" => {}
+            "reasoning.encrypted_content" if effort.is_some_and(|effort| effort != "none") => {}
             "message.output_text.logprobs" => {
                 return Err(unsupported(at, "other providers do not tell log probabilities"));
             }

@@ -6,6 +6,9 @@ use pointsman_sdk::codec::chat::Sealed;
 use pointsman_sdk::sealed;
 use serde::{Deserialize, Serialize};
 
+/// Behind the maker's name: what it sealed is a whole thought, not the signature of one. Items here have one field for both.
+const REDACTED: &str = "#redacted";
+
 /// Between the parts of a summary, which are one text in the contract.
 pub const PARAGRAPH: &str = "\n\n";
 
@@ -28,13 +31,22 @@ impl Secret {
         if sealed.maker == PROTOCOL { serde_json::from_str(&sealed.data).ok() } else { None }
     }
 
-    /// What stood in `encrypted_content` of a caller's item with this id.
-    pub fn unpack(id: Option<String>, encrypted_content: String) -> Sealed {
-        if encrypted_content.starts_with(sealed::MARK) {
-            return sealed::unpack(encrypted_content, PROTOCOL);
+    /// What stood in `encrypted_content` of a caller's item with this id: a signature, or a whole thought.
+    pub fn unpack(id: Option<String>, encrypted_content: String) -> (Option<Sealed>, Option<Sealed>) {
+        if !encrypted_content.starts_with(sealed::MARK) {
+            return (Some(Secret { id, encrypted_content }.seal()), None);
         }
-        Secret { id, encrypted_content }.seal()
+        let sealed = sealed::unpack(encrypted_content, PROTOCOL);
+        match sealed.maker.strip_suffix(REDACTED) {
+            Some(maker) => (None, Some(Sealed { maker: maker.to_owned(), data: sealed.data })),
+            None => (Some(sealed), None),
+        }
     }
+}
+
+/// A whole thought, marked as one.
+pub fn redacted(thought: Sealed) -> Sealed {
+    Sealed { maker: thought.maker + REDACTED, data: thought.data }
 }
 
 /// As a caller gets it in an item whose id is not the one that its maker gave: always with the mark, so that the id

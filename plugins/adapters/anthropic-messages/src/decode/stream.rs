@@ -28,7 +28,9 @@ pub struct Progress {
 #[derive(Deserialize, Serialize)]
 struct Open {
     wire_index: u32,
-    part: u32,
+    kind: String,
+    /// Only then is it a part: blocks may stay empty.
+    said: bool,
     /// Arguments that came whole at the block's start: they count if no pieces follow.
     arguments: Option<String>,
     /// Said whole at the block's end.
@@ -87,13 +89,11 @@ impl Progress {
             return Ok(());
         }
         let piece: Piece = read(Some(block), &kind)?;
-        let part = self.parts;
-        self.parts += 1;
         self.has_calls |= kind == "tool_use";
-        push_piece(part, &kind, &piece, events);
-        let arguments = wire::arguments(piece.input).map(str::to_owned);
-        let signature = text(&piece.signature).to_owned();
-        self.open = Some(Open { wire_index: index, part, arguments, signature });
+        let said = push_piece(self.parts, &kind, &piece, events);
+        let arguments = piece.arguments(&kind).map(str::to_owned);
+        let signature = piece.signature(&kind).to_owned();
+        self.open = Some(Open { wire_index: index, kind, said, arguments, signature });
         Ok(())
     }
 
@@ -101,27 +101,37 @@ impl Progress {
         // Nothing is open while a block is received that is no part.
         let Some(open) = self.open.as_mut().filter(|open| open.wire_index == index) else { return Ok(()) };
         let kind = Kind::of(json);
-        if !matches!(kind.as_str(), "text_delta" | "input_json_delta" | "thinking_delta" | "signature_delta") {
+        // Anthropic's SDKs pass over pieces of another kind than their block's, too.
+        if !matches!(
+            (open.kind.as_str(), kind.as_str()),
+            ("text", "text_delta")
+                | ("tool_use", "input_json_delta")
+                | ("thinking", "thinking_delta" | "signature_delta")
+        ) {
             return Ok(());
         }
         let piece: Piece = read(Some(json), &kind)?;
         if !text(&piece.partial_json).is_empty() {
             open.arguments = None;
         }
-        open.signature += text(&piece.signature);
-        push_piece(open.part, &kind, &piece, events);
+        open.signature += piece.signature(&open.kind);
+        open.said |= push_piece(self.parts, &kind, &piece, events);
         Ok(())
     }
 
     fn block_stop(&mut self, events: &mut Vec<Event>) {
         let Some(open) = self.open.take() else { return };
-        if let Some(arguments) = &open.arguments {
-            events.push(Event::ToolArgumentsDelta(Delta { index: open.part, text: arguments.clone() }));
+        let index = self.parts;
+        if let Some(text) = open.arguments {
+            events.push(Event::ToolArgumentsDelta(Delta { index, text }));
         }
         if !open.signature.is_empty() {
-            events.push(Event::ReasoningSignature(sealed(open.part, &open.signature)));
+            events.push(Event::ReasoningSignature(sealed(index, &open.signature)));
         }
-        events.push(Event::PartFinished(open.part));
+        if open.said || !open.signature.is_empty() {
+            events.push(Event::PartFinished(index));
+            self.parts += 1;
+        }
     }
 
     fn message_delta(&mut self, stop: Stop, usage: Option<&RawValue>, events: &mut Vec<Event>) {

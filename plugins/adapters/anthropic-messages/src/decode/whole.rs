@@ -23,8 +23,7 @@ pub fn body(data: &[u8], events: &mut Vec<Event>) -> Result<(), Fault> {
     for block in content {
         let kind = Kind::of(block);
         if matches!(kind.as_str(), "text" | "thinking" | "redacted_thinking" | "tool_use") {
-            push_block(parts, &kind, block, events)?;
-            parts += 1;
+            parts += u32::from(push_block(parts, &kind, block, events)?);
             has_calls |= kind == "tool_use";
         }
     }
@@ -38,16 +37,21 @@ pub fn body(data: &[u8], events: &mut Vec<Event>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn push_block(index: u32, kind: &str, block: &RawValue, events: &mut Vec<Event>) -> Result<(), Fault> {
+/// Was it a part? A block that says nothing is none.
+fn push_block(index: u32, kind: &str, block: &RawValue, events: &mut Vec<Event>) -> Result<bool, Fault> {
     let piece: Piece = serde_json::from_str(block.get()).map_err(|_| malformed(kind))?;
+    let before = events.len();
     push_piece(index, kind, &piece, events);
-    if let Some(arguments) = wire::arguments(piece.input) {
+    if let Some(arguments) = piece.arguments(kind) {
         events.push(Event::ToolArgumentsDelta(Delta { index, text: arguments.to_owned() }));
     }
-    let signature = text(&piece.signature);
+    let signature = piece.signature(kind);
     if !signature.is_empty() {
         events.push(Event::ReasoningSignature(sealed(index, signature)));
     }
-    events.push(Event::PartFinished(index));
-    Ok(())
+    let said = events.len() > before;
+    if said {
+        events.push(Event::PartFinished(index));
+    }
+    Ok(said)
 }

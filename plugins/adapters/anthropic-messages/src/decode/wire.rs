@@ -91,6 +91,20 @@ pub struct Piece<'a> {
     pub input: Option<&'a RawValue>,
 }
 
+impl Piece<'_> {
+    /// The arguments of a call, unless they are the empty placeholder.
+    pub fn arguments(&self, block: &str) -> Option<&str> {
+        let text = self.input.filter(|_| block == "tool_use")?.get();
+        let is_empty = text == "null" || text == "\"\"" || text.bytes().all(|byte| b"{} \t\r\n".contains(&byte));
+        (!is_empty).then_some(text)
+    }
+
+    /// Only thoughts are signed.
+    pub fn signature(&self, block: &str) -> &str {
+        if block == "thinking" { text(&self.signature) } else { "" }
+    }
+}
+
 /// The `delta` of a `message_delta`.
 #[derive(Deserialize)]
 pub struct Stop<'a> {
@@ -110,11 +124,4 @@ pub fn error(json: Option<&RawValue>) -> ErrorBody {
 
 pub fn text<'a>(value: &'a Option<Str<'_>>) -> &'a str {
     value.as_ref().map_or("", Str::as_str)
-}
-
-/// The arguments of a call, unless they are the empty placeholder.
-pub fn arguments(input: Option<&RawValue>) -> Option<&str> {
-    let text = input?.get();
-    let is_empty = text == "null" || text == "\"\"" || text.bytes().all(|byte| b"{} \t\r\n".contains(&byte));
-    (!is_empty).then_some(text)
 }

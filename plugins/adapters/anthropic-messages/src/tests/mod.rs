@@ -1,9 +1,11 @@
 //! What the codec promises, one file for each direction. Helpers that several of them need stand here.
 
+mod any_reply;
 mod bedrock;
 mod classify;
 mod count;
 mod decode;
+mod decode_blocks;
 mod encode;
 mod encode_messages;
 mod facts;

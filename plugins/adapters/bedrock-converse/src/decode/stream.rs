@@ -65,6 +65,8 @@ impl Progress {
     /// The end of the reply, if the message did stop.
     pub fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Fault> {
         let Stop { reason, sequence } = self.stop.take().ok_or_else(truncated)?;
+        // Something may have been said behind the stop.
+        self.parts.end(events);
         events.push(Event::Finished(finished(&reason, sequence, self.parts.has_calls)?));
         Ok(())
     }

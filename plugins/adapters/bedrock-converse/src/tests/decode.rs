@@ -228,6 +228,15 @@ fn what_nobody_knows_yet_is_passed_over() {
     assert_eq!(events.last(), Some(&finished(Finish::Stop)));
 }
 
+/// Found by fuzzing.
+#[test]
+fn words_behind_the_stop_are_a_whole_part() {
+    let [stop, counts] = <[Frame; 2]>::try_from(end("end_turn")).unwrap();
+    let events = decode_stream(&[begin(), stop, text_of(0, "a"), counts]);
+    assert_eq!(events[1], Event::TextDelta(delta(0, "a")));
+    assert_eq!(events[3..], [Event::PartFinished(0), finished(Finish::Stop)]);
+}
+
 #[test]
 fn nothing_follows_the_end() {
     let mut frames = full_stream();

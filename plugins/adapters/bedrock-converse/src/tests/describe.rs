@@ -7,7 +7,7 @@ use pointsman_adapter_sdk::provider::{Auth, Framing};
 fn calls_are_signed_for_the_region() {
     let description = Adapter::describe(r#"{"region":"eu-central-1"}"#.into()).unwrap();
     assert_eq!(description.default_base_url.as_deref(), Some("https://bedrock-runtime.eu-central-1.amazonaws.com"));
-    assert_eq!(description.operations, ["chat", "count-tokens"]);
+    assert_eq!(description.operations, ["chat", "count-tokens", "embeddings"]);
     let [Auth::AwsSigv4(signed), Auth::Header(header)] = &description.auth[..] else { panic!("two ways") };
     assert_eq!((signed.service.as_str(), signed.region.as_str()), ("bedrock", "eu-central-1"));
     assert_eq!((header.name.as_str(), header.prefix.as_str()), ("authorization", "Bearer "));
@@ -48,7 +48,7 @@ fn the_model_stands_in_the_path() {
     assert_eq!((whole.path.as_str(), whole.framing, whole.method.as_str()), (path, Framing::WholeBody, "POST"));
     let count = call("count-tokens", "m", true);
     assert_eq!((count.path.as_str(), count.framing), ("/model/m/count-tokens", Framing::WholeBody));
-    let fault = Adapter::forward(SETTINGS.into(), "embeddings".into(), "m".into(), false).unwrap_err();
+    let fault = Adapter::forward(SETTINGS.into(), "images".into(), "m".into(), false).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unsupported);
     let encoded = Adapter::encode(SETTINGS.into(), "chat".into(), Request { stream: true, ..ask("hi") }, facts());
     assert!(encoded.unwrap().call.path.ends_with("/converse-stream"));

@@ -4,6 +4,7 @@ mod classify;
 mod decode;
 mod decode_failures;
 mod describe;
+mod embeddings;
 mod encode;
 mod encode_media;
 mod encode_messages;

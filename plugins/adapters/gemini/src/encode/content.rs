@@ -28,11 +28,12 @@ pub fn tool_call(call: &ToolCall, path: &str, dropped: &mut Dropped) -> Result<V
 
 /// Either side may speak in images: the model does where it makes them.
 pub fn media(media: &Media, path: &str, dropped: &mut Dropped) -> Result<Value, Fault> {
-    dropped.add_if(media.title.is_some(), "title");
+    dropped.add_if(media.title.is_some() && !dropped.speaks_gemini, "title");
     let mut part = match &media.source {
+        Source::Bytes(bytes) if dropped.speaks_gemini => json!({ "inlineData": blob(media, bytes) }),
         Source::Bytes(bytes) => json!({ "inlineData": inline(media, bytes, path)? }),
-        // Known only to the provider that gave it.
-        Source::FileId(uri) if dropped.speaks_gemini => json!({ "fileData": file(media, uri) }),
+        // Known only to the provider that gave it, or fetched by newer models only: its own callers know.
+        Source::FileId(uri) | Source::Url(uri) if dropped.speaks_gemini => json!({ "fileData": file(media, uri) }),
         Source::FileId(_) => return unsupported(path, "a file id is known only to the provider that gave it"),
         Source::Url(_) => return unsupported(path, "Gemini takes no URLs, and the gateway did not fetch this one"),
     };
@@ -41,7 +42,7 @@ pub fn media(media: &Media, path: &str, dropped: &mut Dropped) -> Result<Value, 
 }
 
 /// `inlineData`: a MIME type, which the API demands, and bytes.
-pub fn inline(media: &Media, bytes: &[u8], path: &str) -> Result<Value, Fault> {
+fn inline(media: &Media, bytes: &[u8], path: &str) -> Result<Value, Fault> {
     let mime = match media.mime.as_str() {
         "image/jpg" => "image/jpeg",
         mime => mime,
@@ -61,12 +62,24 @@ pub fn inline(media: &Media, bytes: &[u8], path: &str) -> Result<Value, Fault> {
     Ok(json!({ "mimeType": mime, "data": STANDARD.encode(bytes) }))
 }
 
+fn blob(media: &Media, bytes: &[u8]) -> Value {
+    named(media, json!({ "mimeType": media.mime, "data": STANDARD.encode(bytes) }))
+}
+
 fn file(media: &Media, uri: &str) -> Value {
     let mut file = json!({ "fileUri": uri });
     if !media.mime.is_empty() {
         file["mimeType"] = media.mime.as_str().into();
     }
-    file
+    named(media, file)
+}
+
+/// Only Vertex knows the field.
+fn named(media: &Media, mut wire: Value) -> Value {
+    if let Some(title) = &media.title {
+        wire["displayName"] = title.as_str().into();
+    }
+    wire
 }
 
 fn unsupported<T>(path: &str, what: &str) -> Result<T, Fault> {

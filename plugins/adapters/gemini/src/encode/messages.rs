@@ -72,7 +72,9 @@ fn turn(
         let path = format!("{path}.content[{i}]");
         let wire = match part {
             Part::Reasoning(reasoning) => {
-                signature = own_signature(reasoning, dropped).or(signature);
+                if let Some(own) = own_signature(reasoning, dropped) {
+                    turn.parts.extend(signature.replace(own).map(bare));
+                }
                 continue;
             }
             Part::ToolResult(result) => {
@@ -90,11 +92,11 @@ fn turn(
         };
         turn.parts.push(signed(wire, signature.take()));
     }
-    if signature.is_some()
-        && let Some(last) = turn.parts.pop()
-    {
+    match turn.parts.last_mut() {
         // A streamed text is signed at its end.
-        turn.parts.push(signed(last, signature));
+        Some(last) if last.get("thoughtSignature").is_none() => *last = signed(last.take(), signature),
+        Some(_) => turn.parts.extend(signature.map(bare)),
+        None => {}
     }
     Ok(turn)
 }
@@ -105,6 +107,11 @@ fn own_signature(reasoning: &Reasoning, dropped: &mut Dropped) -> Option<String>
     let own = reasoning.signature.as_ref().filter(|signature| signature.maker == PROTOCOL);
     dropped.add_if(own.is_none(), "reasoning");
     own.map(|signature| signature.data.clone())
+}
+
+/// A signature without a part that could carry it: each stands where it stood, because none may be lost.
+fn bare(signature: String) -> Value {
+    signed(json!({ "text": "" }), Some(signature))
 }
 
 fn signed(mut part: Value, signature: Option<String>) -> Value {

@@ -83,13 +83,13 @@ pub fn result(
                 dropped.extras(&text.extras, &mut Value::Null);
                 texts.push(text.text.as_str());
             }
-            ResultPart::Media(media) if is_gemini_3 && fits_inside(media) => {
+            ResultPart::Media(media) if dropped.speaks_gemini || is_gemini_3 && fits_inside(media) => {
                 inside.push(content::media(media, &format!("{path}.content[{i}]"), dropped)?);
             }
             ResultPart::Media(media) => beside.push(content::media(media, &format!("{path}.content[{i}]"), dropped)?),
         }
     }
-    response["response"] = said(&texts.join("\n"), result.failed);
+    response["response"] = said(&texts.join("\n"), result.failed, dropped.speaks_gemini);
     if !inside.is_empty() {
         response["parts"] = inside.into();
     }
@@ -106,10 +106,10 @@ fn fits_inside(media: &Media) -> bool {
 }
 
 /// An object. A text that is one is sent as it is; any other stands in `result`, and that of a failure in `error`.
-fn said(text: &str, failed: bool) -> Value {
+fn said(text: &str, failed: bool, is_own: bool) -> Value {
     let object = serde_json::from_str::<Map<String, Value>>(text).ok().map(Value::Object);
-    // `$ref` would mean a part of the result.
-    let object = object.filter(|object| !has_reference(object));
+    // `$ref` would mean a part of the result, which only callers of this protocol mean.
+    let object = object.filter(|object| is_own || !has_reference(object));
     match (object, failed) {
         (Some(object), true) if object.get("error").is_some() => object,
         (Some(object), true) => json!({ "error": object }),

@@ -2,9 +2,10 @@
 //! compatibility layer: <https://ai.google.dev/gemini-api/docs/openai>.
 
 use super::Dropped;
+use crate::INCLUDE_THOUGHTS;
 use pointsman_sdk::codec::chat::Request;
 use pointsman_sdk::codec::provider::{ModelFacts, ReasoningForm};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Tokens. Gemini 2.5 models differ in what they take; this range all of them do.
 const BUDGET_TOKENS: std::ops::RangeInclusive<u32> = 512..=24576;
@@ -28,6 +29,18 @@ enum Wish {
 
 /// None when the caller did not say, or when the model does not reason.
 pub fn config(request: &Request, facts: &ModelFacts, dropped: &mut Dropped) -> Option<Value> {
+    let mut config = asked(request, facts, dropped)?;
+    if dropped.speaks_gemini && request.extras.iter().any(|extra| extra.name == INCLUDE_THOUGHTS) {
+        // What the caller said goes there.
+        config.as_object_mut()?.shift_remove("includeThoughts");
+    }
+    Some(config)
+}
+
+fn asked(request: &Request, facts: &ModelFacts, dropped: &mut Dropped) -> Option<Value> {
+    if dropped.speaks_gemini && facts.reasoning.is_none() {
+        return said(request);
+    }
     let wish = wish(request, dropped)?;
     match facts.reasoning {
         Some(ReasoningForm::None) => {
@@ -41,6 +54,23 @@ pub fn config(request: &Request, facts: &ModelFacts, dropped: &mut Dropped) -> O
         }
         _ => Some(json!({ "includeThoughts": wish != Wish::Off, "thinkingBudget": budget(wish, &request.model) })),
     }
+}
+
+/// What a caller of this protocol said itself. Of a model that nothing is known of, it is believed.
+fn said(request: &Request) -> Option<Value> {
+    let effort = request.reasoning_effort.as_deref();
+    let mut config = Map::new();
+    if let Some(tokens) = request.reasoning_budget_tokens.or((effort == Some("none")).then_some(0)) {
+        config.insert("thinkingBudget".into(), tokens.into());
+    }
+    if let Some(level) = effort.filter(|effort| *effort != "none") {
+        config.insert("thinkingLevel".into(), level.to_ascii_uppercase().into());
+    }
+    let thinks = request.reasoning_budget_tokens.is_some() || effort != Some("none");
+    if !config.is_empty() {
+        config.insert("includeThoughts".into(), thinks.into());
+    }
+    (!config.is_empty()).then_some(config.into())
 }
 
 /// A budget says more than a word, but `none` means none.

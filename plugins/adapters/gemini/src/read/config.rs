@@ -1,6 +1,7 @@
 //! `generationConfig`: how the model shall answer.
 
 use super::{below, object, schema, strings, unsupported, unsupported_if_there};
+use crate::INCLUDE_THOUGHTS;
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat};
 use pointsman_sdk::json::{self, Fields};
@@ -16,6 +17,8 @@ pub struct Config {
     pub thinking: Thinking,
     pub extras: Vec<Extra>,
 }
+
+const THINKING_BUDGET: &str = "generationConfig.thinkingConfig.thinkingBudget";
 
 #[derive(Default)]
 pub struct Thinking {
@@ -111,8 +114,9 @@ fn thinking(config: &mut Fields, extras: &mut Vec<Extra>) -> Result<Thinking, Fa
         Thinking { thoughts_wanted: fields.bool("includeThoughts")?.unwrap_or(false), ..Thinking::default() };
     match fields.i64("thinkingBudget")? {
         Some(0) => thinking.effort = Some("none".into()),
-        // As the model likes.
-        Some(-1) | None => {}
+        // As the model likes: with Gemini not what it does by itself.
+        Some(-1) => extras.push(Extra { name: THINKING_BUDGET.into(), value: "-1".into() }),
+        None => {}
         Some(tokens) => match u32::try_from(tokens) {
             Ok(tokens) => thinking.budget_tokens = Some(tokens),
             Err(_) => return Err(json::wrong(fields.at("thinkingBudget"), "-1 or more")),
@@ -129,10 +133,11 @@ fn thinking(config: &mut Fields, extras: &mut Vec<Extra>) -> Result<Thinking, Fa
         }
     }
     extras.extend(below("generationConfig.thinkingConfig", fields));
-    if thinking.thoughts_wanted && thinking.effort.is_none() && thinking.budget_tokens.is_none() {
-        // A wish to see thoughts, not to have more of them: only Gemini keeps the two apart.
-        let value = r#"{"includeThoughts":true}"#.into();
-        extras.push(Extra { name: "generationConfig.thinkingConfig".into(), value });
+    // Only Gemini keeps apart whether to think and whether to show it.
+    let thinks = thinking.budget_tokens.is_some() || thinking.effort.as_deref().is_some_and(|effort| effort != "none");
+    if thinking.thoughts_wanted != thinks {
+        let value = thinking.thoughts_wanted.to_string();
+        extras.push(Extra { name: INCLUDE_THOUGHTS.into(), value });
     }
     Ok(thinking)
 }

@@ -1,7 +1,7 @@
 //! The conversation: `contents` and their parts.
 
 use super::calls::Calls;
-use super::{fields, media, unsupported};
+use super::{below, fields, media, unsupported};
 use crate::signature::{self, Returned};
 use pointsman_sdk::codec::chat::{Message, Part, Reasoning, ResultPart, Role, Sealed, Text, ToolCall, ToolResult};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
@@ -92,12 +92,17 @@ fn part(mut part: Fields, role: Role, calls: &mut Calls, parts: &mut Vec<Part>) 
         }
     } else if let Some(value) = part.take("functionCall") {
         only(Role::Assistant, role, &part, "functionCall")?;
-        parts.push(Part::ToolCall(call(fields(part.at("functionCall"), value)?, calls)?));
+        let mut call = call(fields(part.at("functionCall"), value)?, calls)?;
+        call.extras.extend(part.rest());
+        parts.push(Part::ToolCall(call));
     } else if let Some(value) = part.take("functionResponse") {
         only(Role::User, role, &part, "functionResponse")?;
-        parts.push(Part::ToolResult(result(fields(part.at("functionResponse"), value)?, calls)?));
-    } else if let Some(media) = media::media(&mut part)? {
-        parts.push(Part::Media(pointsman_sdk::codec::chat::Media { extras: part.rest(), ..media }));
+        let mut result = result(fields(part.at("functionResponse"), value)?, calls)?;
+        result.extras.extend(part.rest());
+        parts.push(Part::ToolResult(result));
+    } else if let Some(mut media) = media::media(&mut part)? {
+        media.extras.extend(part.rest());
+        parts.push(Part::Media(media));
     } else if let Some(unknown) = part_kind(&mut part) {
         return Err(unsupported(unknown));
     }
@@ -162,7 +167,7 @@ fn call(mut call: Fields, calls: &mut Calls) -> Result<ToolCall, Fault> {
         Some(Value::Object(arguments)) => Value::Object(arguments).to_string(),
         Some(_) => return Err(json::wrong(call.at("args"), "an object")),
     };
-    Ok(ToolCall { id, name, arguments, extras: Vec::new() })
+    Ok(ToolCall { id, name, arguments, extras: below("functionCall", call).collect() })
 }
 
 fn result(mut response: Fields, calls: &mut Calls) -> Result<ToolResult, Fault> {
@@ -184,11 +189,15 @@ fn result(mut response: Fields, calls: &mut Calls) -> Result<ToolResult, Fault> 
     for (path, value) in response.array("parts")? {
         let mut part = fields(path, value)?;
         match media::media(&mut part)? {
-            Some(media) => content.push(ResultPart::Media(media)),
+            Some(mut media) => {
+                media.extras.extend(part.rest());
+                content.push(ResultPart::Media(media));
+            }
             None => return Err(json::wrong(part.path(), "inlineData or fileData")),
         }
     }
-    Ok(ToolResult { call_id, name: Some(name), failed, content, extras: Vec::new() })
+    let extras = below("functionResponse", response).collect();
+    Ok(ToolResult { call_id, name: Some(name), failed, content, extras })
 }
 
 /// `result` or `output` alone is what a tool said, `error` alone that it failed; any other object is the answer itself.

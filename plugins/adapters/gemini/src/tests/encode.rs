@@ -168,7 +168,7 @@ fn extras_go_back_only_to_their_own_protocol() {
     let extras = vec![
         extra("safetySettings", json!([])),
         extra("generationConfig.topK", json!(5)),
-        extra("generationConfig.thinkingConfig", json!({ "includeThoughts": true })),
+        extra("generationConfig.thinkingConfig.includeThoughts", json!(true)),
         extra("toolConfig.retrievalConfig", json!({})),
         extra("contents", json!([])),
     ];
@@ -177,7 +177,8 @@ fn extras_go_back_only_to_their_own_protocol() {
     assert_eq!(body["safetySettings"], json!([]));
     assert_eq!(body["generationConfig"], json!({ "topK": 5, "thinkingConfig": { "includeThoughts": true } }));
     assert_eq!(body["contents"][0]["role"], "user");
-    assert_eq!(dropped, ["toolConfig.retrievalConfig", "contents"]);
+    assert_eq!(body["toolConfig"], json!({ "retrievalConfig": {} }));
+    assert_eq!(dropped, ["contents"]);
     let (body, dropped) = encode(Request { extras, ..ask("hi") });
     assert_eq!((body.get("safetySettings"), body.get("generationConfig")), (None, None));
     assert_eq!(dropped.len(), 5);

@@ -154,9 +154,11 @@ fn media_of_messages() {
     let file = || Media { mime: "video/mp4".into(), ..media(MediaKind::Video, "", Source::FileId("gs://b/v".into())) };
     let sent = encode_media("gemini", file()).unwrap();
     assert_eq!(sent, json!({ "fileData": { "fileUri": "gs://b/v", "mimeType": "video/mp4" } }));
+    let page = || media(MediaKind::Image, "", Source::Url("https://x/y.png".into()));
+    assert_eq!(encode_media("gemini", page()).unwrap(), json!({ "fileData": { "fileUri": "https://x/y.png" } }));
     let refused = [
         ("openai-chat", file()),
-        ("gemini", media(MediaKind::Image, "", Source::Url("https://x/y.png".into()))),
+        ("openai-chat", page()),
         ("openai-chat", bytes(MediaKind::Image, "image/gif")),
         ("openai-chat", bytes(MediaKind::Image, "")),
         ("openai-chat", bytes(MediaKind::Document, "application/zip")),

@@ -1,10 +1,13 @@
 //! What the codec promises, one file for each direction. Helpers that several of them need stand here.
 
+mod any_reply;
 mod classify;
 mod decode;
+mod embeddings;
 mod encode;
 mod encode_messages;
 mod encode_schema;
+mod generated;
 mod read;
 mod read_messages;
 mod round_trip;

@@ -15,7 +15,7 @@ fn every_field_that_others_know() {
         "toolConfig": { "functionCallingConfig": { "mode": "ANY", "allowedFunctionNames": ["look"] } },
         "generationConfig": { "temperature": 0.7, "topP": 0.9, "maxOutputTokens": 512, "stopSequences": ["END"],
             "seed": 7, "candidateCount": 1, "responseMimeType": "application/json",
-            "responseJsonSchema": { "type": "object" }, "thinkingConfig": { "thinkingLevel": "HIGH" } },
+            "responseJsonSchema": { "type": "object" }, "thinkingConfig": { "thinkingLevel": "HIGH", "includeThoughts": true } },
     })));
     let output = JsonSchema { name: None, description: None, schema: r#"{"type":"object"}"#.into(), strict: None };
     let expected = Request {
@@ -43,7 +43,7 @@ fn every_field_that_others_know() {
 fn snake_case_is_the_same() {
     let camel = body_with(json!({
         "systemInstruction": { "parts": [{ "text": "s" }] },
-        "generationConfig": { "maxOutputTokens": 5, "topK": 3, "thinkingConfig": { "thinkingBudget": 99 } },
+        "generationConfig": { "maxOutputTokens": 5, "topK": 3, "thinkingConfig": { "thinkingBudget": 0 } },
         "tools": [{ "functionDeclarations": [{ "name": "a_b", "parameters": {
             "type": "OBJECT", "properties": { "in_it": { "anyOf": [{ "type": "STRING" }] } } } }] }],
         "toolConfig": { "functionCallingConfig": { "mode": "ANY", "allowedFunctionNames": ["a_b"] } },
@@ -51,7 +51,7 @@ fn snake_case_is_the_same() {
     }));
     let snake = body_with(json!({
         "system_instruction": { "parts": [{ "text": "s" }] },
-        "generation_config": { "max_output_tokens": 5, "top_k": 3, "thinking_config": { "thinking_budget": 99 } },
+        "generation_config": { "max_output_tokens": 5, "top_k": 3, "thinking_config": { "thinking_budget": 0 } },
         "tools": [{ "function_declarations": [{ "name": "a_b", "parameters": {
             "type": "OBJECT", "properties": { "in_it": { "any_of": [{ "type": "STRING" }] } } } }] }],
         "tool_config": { "function_calling_config": { "mode": "ANY", "allowed_function_names": ["a_b"] } },
@@ -77,8 +77,14 @@ fn kinds_of_thinking() {
     assert_eq!(thinking(json!({ "thinkingBudget": 300, "includeThoughts": true })), (None, Some(300)));
     assert_eq!(thinking(json!({ "thinkingLevel": "minimal" })), (Some("minimal".into()), None));
     assert_eq!(thinking(json!({ "thinkingLevel": "THINKING_LEVEL_UNSPECIFIED" })), (None, None));
-    let shown = config(json!({ "thinkingConfig": { "includeThoughts": true } }));
-    assert_eq!(shown.extras, [extra("generationConfig.thinkingConfig", json!({ "includeThoughts": true }))]);
+    // Whether they are shown is a word of its own only where it does not follow.
+    let shown = |wish: Value| config(json!({ "thinkingConfig": wish })).extras;
+    let said = |shown: bool| [extra("generationConfig.thinkingConfig.includeThoughts", json!(shown))];
+    assert_eq!(shown(json!({ "includeThoughts": true })), said(true));
+    assert_eq!(shown(json!({ "thinkingBudget": 0, "includeThoughts": true })), said(true));
+    assert_eq!(shown(json!({ "thinkingBudget": 300 })), said(false));
+    assert!(shown(json!({ "thinkingBudget": 300, "includeThoughts": true })).is_empty());
+    assert!(shown(json!({ "thinkingBudget": 0, "includeThoughts": false })).is_empty());
 }
 
 #[test]

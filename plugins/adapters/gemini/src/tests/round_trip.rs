@@ -95,3 +95,47 @@ fn what_others_sealed_comes_back_to_them() {
     let Part::Reasoning(redacted) = sealed_by_claude(true) else { panic!("a thought") };
     assert_eq!(redacted.redacted, Some(Sealed { maker: "anthropic-messages".into(), data: "R".into() }));
 }
+
+/// All of this was lost once, refused, or said in a way that means something else.
+#[test]
+fn what_only_this_protocol_knows_goes_back_where_it_was() {
+    let body = json!({
+        "contents": [
+            { "role": "user", "parts": [
+                { "inlineData": { "mimeType": "image/gif", "data": "AQID", "displayName": "a" }, "partMetadata": { "x": 1 } },
+                { "fileData": { "fileUri": "https://x.test/y.png", "displayName": "b", "novelty": 2 } }] },
+            { "role": "model", "parts": [
+                { "functionCall": { "id": "a", "name": "look", "args": {}, "willContinue": false },
+                    "thoughtSignature": "Uw==", "partMetadata": { "x": 3 } },
+                { "text": "", "thoughtSignature": "Vw==" }] },
+            { "role": "user", "parts": [{ "functionResponse": { "id": "a", "name": "look", "scheduling": "SILENT",
+                "response": { "image": { "$ref": "c" } },
+                "parts": [{ "inlineData": { "mimeType": "image/png", "data": "AQID", "displayName": "c" } }] } }] },
+        ],
+        "tools": [{ "functionDeclarations": [{ "name": "look" }] }],
+        "toolConfig": { "functionCallingConfig": { "mode": "AUTO", "novelty": 4 }, "retrievalConfig": { "languageCode": "de" } },
+    });
+    for thinking in [
+        json!({ "thinkingBudget": 32_768, "includeThoughts": true }),
+        json!({ "thinkingBudget": 1024 }),
+        json!({ "thinkingBudget": -1, "includeThoughts": true }),
+        json!({ "thinkingBudget": 0, "includeThoughts": true }),
+        json!({ "thinkingLevel": "HIGH", "includeThoughts": true }),
+        json!({ "thinkingLevel": "LOW", "novelty": 5 }),
+    ] {
+        let mut body = body.clone();
+        body["generationConfig"] = json!({ "thinkingConfig": thinking });
+        let (mut encoded, dropped) = encode(read(body.clone()));
+        let said = encoded["generationConfig"]["thinkingConfig"].as_object_mut().unwrap();
+        said.retain(|name, value| name != "includeThoughts" || value != false);
+        assert_eq!(encoded, body);
+        assert!(dropped.is_empty(), "{dropped:?}");
+    }
+    // Known of a model, its way of thinking holds.
+    let config = json!({ "thinkingConfig": { "thinkingBudget": 32_768 } });
+    let request = || read(body_with(json!({ "generationConfig": config })));
+    let for_form = |form| encode_with("{}", request(), ModelFacts { reasoning: Some(form), ..facts() });
+    let level = json!({ "thinkingConfig": { "thinkingLevel": "HIGH", "includeThoughts": false } });
+    assert_eq!(for_form(ReasoningForm::Level).0["generationConfig"], level);
+    assert_eq!(for_form(ReasoningForm::None).0.get("generationConfig"), None);
+}

@@ -22,7 +22,7 @@ fn two_places() {
     assert!(
         matches!(&studio.auth[..], [Auth::Header(header)] if header.name == "x-goog-api-key" && header.prefix.is_empty())
     );
-    assert_eq!(studio.operations, ["chat", "count-tokens"]);
+    assert_eq!(studio.operations, ["chat", "count-tokens", "embeddings"]);
 
     let vertex = describe(VERTEX);
     assert_eq!(vertex.default_base_url.as_deref(), Some("https://us-central1-aiplatform.googleapis.com"));

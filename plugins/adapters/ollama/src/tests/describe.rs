@@ -8,7 +8,7 @@ fn a_key_is_sent_only_where_one_is_wanted() {
     let local = Adapter::describe("{}".into()).unwrap();
     assert!(local.auth.is_empty());
     assert_eq!(local.default_base_url.as_deref(), Some("http://127.0.0.1:11434"));
-    assert_eq!((local.protocol.as_str(), local.operations), ("ollama", vec!["chat".into()]));
+    assert_eq!((local.protocol.as_str(), local.operations), ("ollama", vec!["chat".into(), "embeddings".into()]));
     let cloud = Adapter::describe(r#"{"auth":true,"num_ctx":8192,"keep_alive":-1,"think":false}"#.into()).unwrap();
     let [Auth::Header(header)] = &cloud.auth[..] else { panic!("one header") };
     assert_eq!((header.name.as_str(), header.prefix.as_str()), ("authorization", "Bearer "));

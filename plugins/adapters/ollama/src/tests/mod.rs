@@ -3,6 +3,7 @@
 mod classify;
 mod decode;
 mod describe;
+mod embeddings;
 mod encode;
 mod encode_messages;
 

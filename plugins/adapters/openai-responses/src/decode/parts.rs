@@ -34,6 +34,23 @@ struct Open {
     arguments: String,
 }
 
+impl Open {
+    fn is_thinking(&self) -> bool {
+        matches!(self.told.last(), Some((Kind::Summary | Kind::Thought, _)))
+    }
+
+    /// The index of the part that is open, or of a new one.
+    fn part(&mut self, continues: bool, count: &mut u32, events: &mut Vec<Event>) -> u32 {
+        if !continues {
+            events.extend(self.part.take().map(Event::PartFinished));
+        }
+        *self.part.get_or_insert_with(|| {
+            *count += 1;
+            *count - 1
+        })
+    }
+}
+
 impl Parts {
     pub fn are_empty(&self) -> bool {
         self.count == 0
@@ -110,8 +127,8 @@ impl Parts {
             return;
         }
         let is_current = open.told.last() == Some(&place);
-        let index = match words.kind {
-            Kind::Arguments if open.is_call => open.part,
+        let continues = match words.kind {
+            Kind::Arguments if open.is_call => true,
             // Pieces are lost here, but the whole comes at the end, and with it the name.
             Kind::Arguments => {
                 if words.whole {
@@ -119,19 +136,12 @@ impl Parts {
                 }
                 return;
             }
-            Kind::Summary | Kind::Thought => open.part,
-            Kind::Text | Kind::Refusal if is_current => open.part,
-            Kind::Text | Kind::Refusal => {
-                events.extend(open.part.take().map(Event::PartFinished));
-                None
-            }
+            // A call has no words.
+            _ if open.is_call => return,
+            Kind::Summary | Kind::Thought => open.is_thinking(),
+            Kind::Text | Kind::Refusal => is_current,
         };
-        let index = index.unwrap_or_else(|| {
-            self.count += 1;
-            self.count - 1
-        });
-        open.part = Some(index);
-        let is_first = open.told.is_empty();
+        let index = open.part(continues, &mut self.count, events);
         if !is_current {
             open.told.push(place);
         }
@@ -140,7 +150,7 @@ impl Parts {
         events.push(match words.kind {
             Kind::Text | Kind::Refusal => Event::TextDelta(delta(words.text)),
             Kind::Arguments => Event::ToolArgumentsDelta(delta(words.text)),
-            Kind::Summary | Kind::Thought if is_first || is_current => Event::ReasoningDelta(delta(words.text)),
+            Kind::Summary | Kind::Thought if is_current || !continues => Event::ReasoningDelta(delta(words.text)),
             Kind::Summary | Kind::Thought => Event::ReasoningDelta(delta(format!("{PARAGRAPH}{}", words.text))),
         });
     }
@@ -151,11 +161,9 @@ impl Parts {
             Item::Message(words) => words.into_iter().for_each(|words| self.say(words, events)),
             Item::Reasoning { id, words, encrypted_content } => {
                 words.into_iter().for_each(|words| self.say(words, events));
-                if let (Some(encrypted_content), Some(open)) = (encrypted_content, &mut self.open) {
-                    let index = *open.part.get_or_insert_with(|| {
-                        self.count += 1;
-                        self.count - 1
-                    });
+                let open = self.open.as_mut().filter(|open| !open.is_call);
+                if let (Some(encrypted_content), Some(open)) = (encrypted_content, open) {
+                    let index = open.part(open.is_thinking(), &mut self.count, events);
                     let sealed = Secret { id, encrypted_content }.seal();
                     events.push(Event::ReasoningSignature(SealedDelta { index, sealed }));
                 }

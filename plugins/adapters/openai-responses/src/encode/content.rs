@@ -5,7 +5,7 @@ use crate::ids;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{Media, MediaKind, ResultPart, Source, Text, ToolResult};
+use pointsman_sdk::codec::chat::{Extra, Media, MediaKind, ResultPart, Source, Text, ToolResult};
 use serde_json::{Value, json};
 
 /// OpenAI has no flag for a tool that failed.
@@ -30,17 +30,22 @@ pub fn text(text: Text, speaker: Speaker, dropped: &mut Dropped) -> Option<Value
     if text.text.is_empty() {
         return None;
     }
+    let Text { text, mut extras } = text;
+    let is_refusal = |extra: &Extra| extra.name == "type" && extra.value == "\"refusal\"";
     let mut part = match speaker {
-        Speaker::Caller => input_text(&text.text),
-        Speaker::Model => json!({"type": "output_text", "text": text.text}),
+        Speaker::Caller => input_text(&text),
+        Speaker::Model if extras.iter().any(is_refusal) => {
+            extras.retain(|extra| !is_refusal(extra));
+            json!({"type": "refusal", "refusal": text})
+        }
+        Speaker::Model => json!({"type": "output_text", "text": text}),
     };
-    dropped.extras_of_part(text.extras, &mut part);
+    dropped.extras_of_part(extras, &mut part);
     Some(part)
 }
 
 /// `at` is the field that the fault names.
-pub fn tool_result(at: &str, result: ToolResult, is_own: bool, dropped: &mut Dropped) -> Result<Value, Fault> {
-    dropped.extras(&result.extras);
+pub fn tool_result(at: &str, result: ToolResult, dropped: &mut Dropped) -> Result<Value, Fault> {
     let mut texts = Vec::new();
     let mut parts = Vec::new();
     if result.failed {
@@ -55,24 +60,35 @@ pub fn tool_result(at: &str, result: ToolResult, is_own: bool, dropped: &mut Dro
             }
             ResultPart::Media(said) => {
                 has_media = true;
-                parts.push(media(&format!("{at}.content[{position}]"), said, is_own, dropped)?);
+                parts.push(media(&format!("{at}.content[{position}]"), said, dropped)?);
             }
         }
     }
     let mark = if result.failed { FAILED_MARK } else { "" };
-    // Text alone is a string, which the oldest servers understand too.
-    let output = if has_media { Value::Array(parts) } else { format!("{mark}{}", texts.join("\n")).into() };
-    Ok(json!({"type": "function_call_output", "call_id": ids::call(&result.call_id), "output": output}))
+    // Text alone is a string, which the oldest servers understand too; a caller of this protocol knows its server.
+    let is_list = has_media || dropped.is_own && (parts.len() > 1 || parts.iter().any(has_extras));
+    let output = if is_list { Value::Array(parts) } else { format!("{mark}{}", texts.join("\n")).into() };
+    let mut item = json!({"type": "function_call_output", "call_id": ids::call(&result.call_id), "output": output});
+    if let (true, Some(name)) = (dropped.is_own, result.name) {
+        item["name"] = name.into();
+    }
+    dropped.extras(result.extras, &mut item);
+    Ok(item)
 }
 
-pub fn media(at: &str, media: Media, is_own: bool, dropped: &mut Dropped) -> Result<Value, Fault> {
+/// More than a type and a text.
+fn has_extras(part: &Value) -> bool {
+    part.as_object().is_some_and(|part| part.len() > 2)
+}
+
+pub fn media(at: &str, media: Media, dropped: &mut Dropped) -> Result<Value, Fault> {
     let Media { kind, mime, source, title, extras } = media;
-    if matches!(source, Source::FileId(_)) && !is_own {
+    if matches!(source, Source::FileId(_)) && !dropped.is_own {
         return Err(unsupported(at, "a file uploaded to another provider does not exist at OpenAI"));
     }
     let mut part = match kind {
         MediaKind::Image => image(at, &mime, source)?,
-        MediaKind::Document => document(at, &mime, source, title)?,
+        MediaKind::Document => document(at, &mime, source, title, dropped.is_own)?,
         MediaKind::Audio => return Err(unsupported(at, "OpenAI's Responses take no audio")),
         MediaKind::Video => return Err(unsupported(at, "OpenAI's Responses take no video")),
     };
@@ -93,17 +109,24 @@ fn image(at: &str, mime: &str, source: Source) -> Result<Value, Fault> {
     Ok(json!({"type": "input_image", "image_url": url, "detail": "auto"}))
 }
 
-/// Plain text is said as text, which every server takes.
-fn document(at: &str, mime: &str, source: Source, title: Option<String>) -> Result<Value, Fault> {
+/// Plain text is said as text, which every server takes, unless the caller itself said it as a file of this protocol.
+fn document(at: &str, mime: &str, source: Source, title: Option<String>, is_own: bool) -> Result<Value, Fault> {
+    let elsewhere = |name: &str, place: String| {
+        let mut file = json!({"type": "input_file", name: place});
+        if let (true, Some(title)) = (is_own, &title) {
+            file["filename"] = title.as_str().into();
+        }
+        file
+    };
     let bytes = match source {
-        Source::FileId(id) => return Ok(json!({"type": "input_file", "file_id": id})),
-        Source::Url(url) => return Ok(json!({"type": "input_file", "file_url": url})),
+        Source::FileId(id) => return Ok(elsewhere("file_id", id)),
+        Source::Url(url) => return Ok(elsewhere("file_url", url)),
         Source::Bytes(_) if mime.is_empty() => {
             return Err(unsupported(at, "the document's media type is not known, and OpenAI wants it"));
         }
         Source::Bytes(bytes) => bytes,
     };
-    if mime.starts_with("text/") {
+    if mime.starts_with("text/") && !is_own {
         let text = String::from_utf8(bytes).map_err(|_| unsupported(at, "a text document must be UTF-8"))?;
         return Ok(match title {
             Some(title) => input_text(&format!("{title}\n\n{text}")),

@@ -14,17 +14,24 @@ const OF_CHAT: [(&str, &str); 5] = [
     ("metadata", "metadata"),
 ];
 
-/// Fields of an item's parts that are put back.
-const OF_PARTS: [&str; 3] = ["detail", "phase", "prompt_cache_breakpoint"];
+/// Fields of Chat Completions' parts that are the same here.
+const OF_PARTS: [&str; 1] = ["detail"];
 
 /// Names of request fields that are not said, each once.
-#[derive(Default)]
-pub struct Dropped(Vec<String>);
+pub struct Dropped {
+    names: Vec<String>,
+    /// The caller speaks this protocol: its extras are put back.
+    pub is_own: bool,
+}
 
 impl Dropped {
+    pub fn new(is_own: bool) -> Dropped {
+        Dropped { names: Vec::new(), is_own }
+    }
+
     pub fn add(&mut self, name: &str) {
-        if !self.0.iter().any(|known| known == name) {
-            self.0.push(name.to_owned());
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
         }
     }
 
@@ -35,20 +42,24 @@ impl Dropped {
     }
 
     pub fn names(self) -> Vec<String> {
-        self.0
+        self.names
     }
 
-    /// Extras of a message, a call, a result or a tool: nothing here says them.
-    pub fn extras(&mut self, extras: &[Extra]) {
-        extras.iter().for_each(|extra| self.add(&extra.name));
+    /// Extras of an item, a part or a tool go back into it, if they are this protocol's. Null takes none.
+    pub fn extras(&mut self, extras: Vec<Extra>, wire: &mut Value) {
+        self.put_known(extras, wire, &[]);
     }
 
-    /// Extras of a text or of media. Those that this protocol knows go into its part.
+    /// The same, of a text or of media.
     pub fn extras_of_part(&mut self, extras: Vec<Extra>, part: &mut Value) {
+        self.put_known(extras, part, &OF_PARTS);
+    }
+
+    fn put_known(&mut self, extras: Vec<Extra>, wire: &mut Value, known: &[&str]) {
         for extra in extras {
-            match (part.as_object_mut(), serde_json::from_str(&extra.value)) {
-                (Some(part), Ok(value)) if OF_PARTS.contains(&extra.name.as_str()) => {
-                    part.insert(extra.name, value);
+            match (wire.as_object_mut(), serde_json::from_str(&extra.value)) {
+                (Some(wire), Ok(value)) if self.is_own || known.contains(&extra.name.as_str()) => {
+                    wire.insert(extra.name, value);
                 }
                 _ => self.add(&extra.name),
             }
@@ -71,6 +82,15 @@ pub fn put_back(body: &mut Map<String, Value>, protocol: &str, extras: Vec<Extra
 
 /// At a field such as `metadata` or `text.verbosity`. What stands there already stays, and the answer is false.
 fn put(body: &mut Map<String, Value>, path: &str, value: Value) -> bool {
+    // The caller's wishes, behind ours.
+    if let ("include", Some(Value::Array(ours)), Value::Array(more)) = (path, body.get_mut(path), &value) {
+        for wish in more {
+            if !ours.contains(wish) {
+                ours.push(wish.clone());
+            }
+        }
+        return true;
+    }
     let (object, name) = match path.split_once('.') {
         None => (Some(body), path),
         Some((outer, name)) => {

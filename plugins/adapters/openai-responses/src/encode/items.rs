@@ -2,34 +2,34 @@
 
 use super::content::{self, Speaker};
 use super::{Dropped, unsupported};
-use crate::ids;
 use crate::reasoning::Secret;
+use crate::{OF_MESSAGE, ids};
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{Message, Part, Reasoning, Role, ToolCall};
+use pointsman_sdk::codec::chat::{Extra, Message, Part, Reasoning, Role, ToolCall};
 use pointsman_sdk::codec::provider::ModelFacts;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub struct Said {
     pub instructions: Option<String>,
     pub items: Vec<Value>,
 }
 
-pub fn said(messages: Vec<Message>, model: &ModelFacts, is_own: bool, dropped: &mut Dropped) -> Result<Said, Fault> {
+pub fn said(messages: Vec<Message>, model: &ModelFacts, dropped: &mut Dropped) -> Result<Said, Fault> {
     if let (Some(Message { role: Role::Assistant, .. }), Some(false)) = (messages.last(), model.prefill) {
         let field = format!("messages[{}]", messages.len() - 1);
         return Err(unsupported(field, "this model does not continue an assistant's message"));
     }
-    let mut writer = Writer { is_own, dropped, instructions: Vec::new(), items: Vec::new() };
+    let mut writer = Writer { dropped, instructions: Vec::new(), items: Vec::new() };
     for (position, message) in messages.into_iter().enumerate() {
         let at = format!("messages[{position}]");
-        writer.dropped.extras(&message.extras);
         match message.role {
             Role::System => {
-                let to_top = writer.items.is_empty() || model.mid_system == Some(false);
-                writer.system(&at, message.parts, to_top)?;
+                // `instructions` are a bare text: what has more to say stays an item.
+                let fits_top = writer.items.is_empty() && !(writer.dropped.is_own && has_extras(&message));
+                writer.system(&at, message, fits_top || model.mid_system == Some(false))?;
             }
-            Role::User => writer.user(&at, message.parts)?,
-            Role::Assistant => writer.assistant(&at, message.parts)?,
+            Role::User => writer.user(&at, message)?,
+            Role::Assistant => writer.assistant(&at, message)?,
         }
     }
     let Writer { instructions, mut items, .. } = writer;
@@ -42,8 +42,12 @@ pub fn said(messages: Vec<Message>, model: &ModelFacts, is_own: bool, dropped: &
     Ok(Said { instructions, items })
 }
 
+fn has_extras(message: &Message) -> bool {
+    let of_part = |part: &Part| matches!(part, Part::Text(text) if !text.extras.is_empty());
+    !message.extras.is_empty() || message.parts.iter().any(of_part)
+}
+
 struct Writer<'a> {
-    is_own: bool,
     dropped: &'a mut Dropped,
     instructions: Vec<String>,
     items: Vec<Value>,
@@ -51,49 +55,54 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// System messages at the beginning are `instructions`, later ones stand where they stood.
-    fn system(&mut self, at: &str, parts: Vec<Part>, to_top: bool) -> Result<(), Fault> {
-        let mut texts = Vec::new();
-        for (position, part) in parts.into_iter().enumerate() {
-            let Part::Text(text) = part else {
-                return Err(unsupported(format!("{at}.content[{position}]"), "a system message holds only text"));
-            };
-            self.dropped.extras(&text.extras);
-            texts.push(text.text);
+    fn system(&mut self, at: &str, message: Message, to_top: bool) -> Result<(), Fault> {
+        let mut said = Vec::new();
+        for (position, part) in message.parts.into_iter().enumerate() {
+            match part {
+                Part::Text(text) if text.text.is_empty() => {}
+                Part::Text(text) if to_top => {
+                    self.dropped.extras(text.extras, &mut Value::Null);
+                    self.instructions.push(text.text);
+                }
+                Part::Text(text) => said.extend(content::text(text, Speaker::Caller, self.dropped)),
+                _ => return Err(unsupported(format!("{at}.content[{position}]"), "a system message holds only text")),
+            }
         }
-        texts.retain(|text| !text.is_empty());
-        if to_top {
-            self.instructions.append(&mut texts);
-        } else if !texts.is_empty() {
-            let parts = texts.iter().map(|text| content::input_text(text)).collect();
-            self.items.push(content::message("system", parts));
-        }
+        self.message("system", said, message.extras);
         Ok(())
     }
 
-    fn user(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {
+    /// Nothing, where nothing was said.
+    fn message(&mut self, role: &str, said: Vec<Value>, extras: Vec<Extra>) {
+        let mut message = if said.is_empty() { Value::Null } else { content::message(role, said) };
+        self.dropped.extras(extras, &mut message);
+        if !message.is_null() {
+            self.items.push(message);
+        }
+    }
+
+    fn user(&mut self, at: &str, message: Message) -> Result<(), Fault> {
         let mut said = Vec::new();
-        for (position, part) in parts.into_iter().enumerate() {
+        for (position, part) in message.parts.into_iter().enumerate() {
             let at = format!("{at}.content[{position}]");
             match part {
                 Part::Text(text) => said.extend(content::text(text, Speaker::Caller, self.dropped)),
-                Part::Media(media) => said.push(content::media(&at, media, self.is_own, self.dropped)?),
-                Part::ToolResult(result) => {
-                    self.items.push(content::tool_result(&at, result, self.is_own, self.dropped)?);
-                }
+                Part::Media(media) => said.push(content::media(&at, media, self.dropped)?),
+                Part::ToolResult(result) => self.items.push(content::tool_result(&at, result, self.dropped)?),
                 Part::Reasoning(_) | Part::ToolCall(_) => {
                     return Err(unsupported(at, "only the assistant thinks and calls tools"));
                 }
             }
         }
-        if !said.is_empty() {
-            self.items.push(content::message("user", said));
-        }
+        self.message("user", said, message.extras);
         Ok(())
     }
 
-    fn assistant(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {
+    fn assistant(&mut self, at: &str, message: Message) -> Result<(), Fault> {
+        // `read` gives them to its texts, because it gathers several items in one message.
+        self.dropped.extras(message.extras, &mut Value::Null);
         let first = self.items.len();
-        for (position, part) in parts.into_iter().enumerate() {
+        for (position, part) in message.parts.into_iter().enumerate() {
             match part {
                 Part::Text(text) => {
                     if let Some(part) = content::text(text, Speaker::Model, self.dropped) {
@@ -116,23 +125,25 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Texts in a row are one message, as long as they are of one `phase`, which is the message's here.
-    fn assistant_text(&mut self, first: usize, mut part: Value) {
-        let phase = part.as_object_mut().and_then(|part| part.remove("phase"));
-        if self.items.len() > first
-            && let Some(last) = self.items.last_mut()
-            && last["type"] == "message"
-            && last.get("phase") == phase.as_ref()
-            && let Some(Value::Array(content)) = last.get_mut("content")
-        {
-            content.push(part);
-            return;
+    /// Texts in a row are one message, as long as its own fields, such as `phase`, are the same.
+    fn assistant_text(&mut self, first: usize, part: Value) {
+        let Value::Object(part) = part else { return };
+        let mut said = Map::new();
+        let mut message = content::message("assistant", Vec::new());
+        for (name, value) in part {
+            match name.strip_prefix(OF_MESSAGE) {
+                Some(name) => message[name] = value,
+                None => _ = said.insert(name, value),
+            }
         }
-        let mut message = content::message("assistant", vec![part]);
-        if let Some(phase) = phase {
-            message["phase"] = phase;
+        let last = self.items.get_mut(first..).and_then(<[Value]>::last_mut);
+        match last {
+            Some(last) if head(last) == head(&message) => push(last, said.into()),
+            _ => {
+                push(&mut message, said.into());
+                self.items.push(message);
+            }
         }
-        self.items.push(message);
     }
 
     /// Only OpenAI's own thoughts are said: it refuses others, and as text they would be the answer.
@@ -152,13 +163,26 @@ impl Writer<'_> {
         }
         item["summary"] = summary.into();
         item["encrypted_content"] = secret.encrypted_content.into();
+        self.dropped.extras(reasoning.extras, &mut item);
         self.items.push(item);
     }
 
     fn call(&mut self, call: ToolCall) {
-        self.dropped.extras(&call.extras);
         let arguments = if call.arguments.trim().is_empty() { "{}".into() } else { call.arguments };
         let id = ids::call(&call.id);
-        self.items.push(json!({"type": "function_call", "call_id": id, "name": call.name, "arguments": arguments}));
+        let mut item = json!({"type": "function_call", "call_id": id, "name": call.name, "arguments": arguments});
+        self.dropped.extras(call.extras, &mut item);
+        self.items.push(item);
+    }
+}
+
+/// A message's fields but for its content; a call and a thought have others.
+fn head(item: &Value) -> Vec<(&String, &Value)> {
+    item.as_object().into_iter().flatten().filter(|(name, _)| *name != "content").collect()
+}
+
+fn push(message: &mut Value, part: Value) {
+    if let Some(Value::Array(content)) = message.get_mut("content") {
+        content.push(part);
     }
 }

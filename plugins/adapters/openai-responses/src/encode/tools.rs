@@ -8,14 +8,11 @@ use serde_json::{Map, Value, json};
 const NAME_CHARS_MAX: usize = 64;
 
 pub fn list(tools: Vec<Tool>, dropped: &mut Dropped) -> Result<Vec<Value>, Fault> {
-    let function = |(position, tool): (usize, Tool)| {
-        dropped.extras(&tool.extras);
-        function(&format!("tools[{position}]"), tool)
-    };
+    let function = |(position, tool)| function(&format!("tools[{position}]"), tool, dropped);
     tools.into_iter().enumerate().map(function).collect()
 }
 
-fn function(at: &str, tool: Tool) -> Result<Value, Fault> {
+fn function(at: &str, tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault> {
     // A shorter name would come back in the reply, where nobody remembers the long one.
     if !is_name(&tool.name) {
         let message = format!("OpenAI takes tool names of 1 to {NAME_CHARS_MAX} letters, digits, `_` and `-`");
@@ -28,9 +25,13 @@ fn function(at: &str, tool: Tool) -> Result<Value, Fault> {
         function.insert("description".into(), description.into());
     }
     function.insert("parameters".into(), schema(&format!("{at}.parameters"), &tool.parameters)?);
-    // Without a word this API is strict, unlike all others, and refuses schemas that they allow.
-    function.insert("strict".into(), tool.strict.unwrap_or(false).into());
-    Ok(Value::Object(function))
+    // Without a word this API is strict, unlike all others, and refuses schemas that they allow. Its own callers know.
+    if let Some(strict) = tool.strict.or((!dropped.is_own).then_some(false)) {
+        function.insert("strict".into(), strict.into());
+    }
+    let mut function = Value::Object(function);
+    dropped.extras(tool.extras, &mut function);
+    Ok(function)
 }
 
 /// A choice without tools is left out where it says nothing, and refused where it asks for a call.
@@ -48,18 +49,18 @@ pub fn choice(choice: Option<ToolChoice>, no_tools: bool) -> Result<Option<Value
 }
 
 /// The `text.format`.
-pub fn format(output: OutputFormat) -> Result<Option<Value>, Fault> {
+pub fn format(output: OutputFormat, is_own: bool) -> Result<Option<Value>, Fault> {
     match output {
         OutputFormat::Text => Ok(None),
         OutputFormat::JsonObject => Ok(Some(json!({"type": "json_object"}))),
-        OutputFormat::JsonSchema(format) => json_schema(format).map(Some),
+        OutputFormat::JsonSchema(format) => json_schema(format, is_own).map(Some),
     }
 }
 
-fn json_schema(format: JsonSchema) -> Result<Value, Fault> {
+fn json_schema(format: JsonSchema, is_own: bool) -> Result<Value, Fault> {
     let schema = schema("output.schema", &format.schema)?;
     // Other protocols are strict without saying so; OpenAI's strictness refuses schemas that theirs allows.
-    let strict = format.strict.unwrap_or_else(|| fits_strict(&schema));
+    let strict = format.strict.or_else(|| (!is_own).then(|| fits_strict(&schema)));
     let mut wire = Map::new();
     wire.insert("type".into(), "json_schema".into());
     // OpenAI requires a name, with the same rules as a tool's; only people read it.
@@ -68,7 +69,9 @@ fn json_schema(format: JsonSchema) -> Result<Value, Fault> {
         wire.insert("description".into(), description.into());
     }
     wire.insert("schema".into(), schema);
-    wire.insert("strict".into(), strict.into());
+    if let Some(strict) = strict {
+        wire.insert("strict".into(), strict.into());
+    }
     Ok(Value::Object(wire))
 }
 

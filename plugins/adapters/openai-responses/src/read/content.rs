@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{Media, MediaKind, Part, ResultPart, Source, Text};
+use pointsman_sdk::codec::chat::{Extra, Media, MediaKind, Part, ResultPart, Source, Text};
 use pointsman_sdk::json::{self, Fields, wrong};
 use serde_json::Value;
 
@@ -51,7 +51,8 @@ fn part(mut fields: Fields) -> Result<Part, Fault> {
         // The model's own words in an earlier turn.
         "refusal" => {
             let text = fields.string("refusal")?;
-            Ok(Part::Text(Text { text, extras: fields.rest() }))
+            let kind = Extra { name: "type".into(), value: "\"refusal\"".into() };
+            Ok(Part::Text(Text { text, extras: std::iter::once(kind).chain(fields.rest()).collect() }))
         }
         "input_image" => image(fields).map(Part::Media),
         "input_file" => file(fields).map(Part::Media),

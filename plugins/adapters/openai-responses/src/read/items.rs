@@ -2,6 +2,7 @@
 //! row, and what the user said after them, are one too.
 
 use super::{content, unsupported};
+use crate::OF_MESSAGE;
 use crate::reasoning::{PARAGRAPH, Secret};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Message, Part, Reasoning, Role, Text, ToolCall, ToolResult};
@@ -81,17 +82,22 @@ impl Transcript {
                     return Err(wrong(format!("{at}[{position}]"), "text"));
                 }
                 self.push(Role::System, parts);
+                self.extras(item);
             }
-            "user" => match self.messages.last_mut() {
-                Some(last) if self.results_open => {
-                    last.parts.append(&mut parts);
-                    self.results_open = false;
+            "user" => {
+                match self.messages.last_mut() {
+                    Some(last) if self.results_open => {
+                        last.parts.append(&mut parts);
+                        self.results_open = false;
+                    }
+                    _ => self.push(Role::User, parts),
                 }
-                _ => self.push(Role::User, parts),
-            },
+                self.extras(item);
+            }
             "assistant" => {
-                // Such as `phase`. They cannot stay with the message, which may gather several items.
-                let extras = item.rest();
+                // They cannot stay with the message, which may gather several items.
+                let mut extras = item.rest();
+                extras.iter_mut().for_each(|extra| extra.name.insert_str(0, OF_MESSAGE));
                 for part in &mut parts {
                     if let Part::Text(text) = part {
                         text.extras.extend(extras.iter().cloned());
@@ -107,6 +113,13 @@ impl Transcript {
     fn push(&mut self, role: Role, parts: Vec<Part>) {
         self.results_open = false;
         self.messages.push(Message { role, parts, extras: Vec::new() });
+    }
+
+    /// What else a message of the system or the user says, which is the last one.
+    fn extras(&mut self, item: Fields) {
+        if let Some(last) = self.messages.last_mut() {
+            last.extras.extend(item.rest());
+        }
     }
 
     fn assistant(&mut self, mut parts: Vec<Part>) {
@@ -128,14 +141,16 @@ impl Transcript {
 
 /// None where the item holds neither the thought nor its encryption: it was stored elsewhere.
 fn reasoning(id: Option<String>, mut item: Fields) -> Result<Option<Reasoning>, Fault> {
-    let (summary, content) = (texts(item.array("summary")?)?, texts(item.array("content")?)?);
-    let text = if summary.is_empty() { content } else { summary };
+    let mut text = texts(item.array("summary")?)?;
+    if text.is_empty() {
+        text = texts(item.array("content")?)?;
+    }
     let encrypted = item.optional_string("encrypted_content")?.filter(|content| !content.is_empty());
     if text.is_empty() && encrypted.is_none() {
         return Ok(None);
     }
-    let signature = encrypted.map(|content| Secret::unpack(id, content));
-    Ok(Some(Reasoning { text, signature, redacted: None, extras: item.rest() }))
+    let (signature, redacted) = encrypted.map(|content| Secret::unpack(id, content)).unwrap_or_default();
+    Ok(Some(Reasoning { text, signature, redacted, extras: item.rest() }))
 }
 
 fn texts(parts: Vec<(String, Value)>) -> Result<String, Fault> {

@@ -159,6 +159,26 @@ fn thoughts_that_are_not_summed_up() {
     assert_eq!(parts(&stream), expected);
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_part_is_of_one_kind() {
+    let item = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA=",
+        "summary": [{"type": "text", "text": "a"}, {"type": "summary_text", "text": "hm"}, {"type": "text", "text": "b"}]});
+    let expected = [
+        Event::TextDelta(delta(0, "a")),
+        Event::PartFinished(0),
+        Event::ReasoningDelta(delta(1, "hm")),
+        Event::PartFinished(1),
+        Event::TextDelta(delta(2, "b")),
+        Event::PartFinished(2),
+        signature(3, own_secret()),
+        Event::PartFinished(3),
+    ];
+    assert_eq!(parts(&[created(), done(0, item), completed(json!([]))]), expected);
+    let stream = [created(), added(0, function("c1", "")), text_delta(0, "a"), done(0, function("c1", "{\"x\":1}"))];
+    assert_eq!(parts(&[&stream[..], &[completed(json!([]))]].concat()), one_call());
+}
+
 #[test]
 fn thoughts_that_are_only_encrypted_or_empty() {
     let stream = [created(), done(0, reasoning(&[])), completed(json!([]))];

@@ -1,5 +1,6 @@
 //! What the codec promises, one file for each direction. Helpers that several of them need stand here.
 
+mod any_reply;
 mod classify;
 mod decode;
 mod decode_accents;
@@ -7,6 +8,7 @@ mod decode_failures;
 mod describe;
 mod encode;
 mod encode_items;
+mod generated;
 mod read;
 mod read_items;
 mod round_trip;

@@ -41,7 +41,7 @@ fn what_binds_to_one_provider_is_refused() {
 #[test]
 fn what_changes_nothing_is_forgotten() {
     let request = read(body_with(json!({
-        "store": true, "stream_options": {"include_obfuscation": false}, "include": ["reasoning.encrypted_content"],
+        "store": true, "include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low"},
     })));
     assert!(request.extras.is_empty());
 }

@@ -73,9 +73,10 @@ fn thoughts() {
 
 #[test]
 fn refusals_and_phases() {
+    let kind = extra("type", json!("refusal"));
     let item = json!({"role": "assistant", "phase": "commentary", "content": [{"type": "refusal", "refusal": "no"}]});
     let Part::Text(said) = messages(json!([item])).remove(0).parts.remove(0) else { panic!("expected text") };
-    assert_eq!(said, Text { text: "no".into(), extras: vec![extra("phase", json!("commentary"))] });
+    assert_eq!(said, Text { text: "no".into(), extras: vec![kind, extra("message.phase", json!("commentary"))] });
 }
 
 #[test]

@@ -89,3 +89,38 @@ fn a_body_read_and_encoded() {
     assert_eq!(said, body);
     assert!(dropped.is_empty());
 }
+
+/// All of this was lost once, or said in a way that means something else.
+#[test]
+fn what_only_this_protocol_knows_goes_back_where_it_was() {
+    let body = json!({
+        "model": "m",
+        "input": [
+            {"type": "message", "role": "user", "content": [
+                {"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,aGk="},
+                {"type": "input_file", "file_url": "https://x/y", "filename": "y.pdf", "novelty": 1},
+            ], "novelty": 2},
+            {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}],
+                "phase": "commentary", "novelty": 3},
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "s"}],
+                "encrypted_content": "gAAA=", "content": [{"type": "reasoning_text", "text": "t"}]},
+            {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}", "namespace": "n"},
+            {"type": "function_call_output", "call_id": "c1", "output": [
+                {"type": "input_text", "text": "one"}, {"type": "input_text", "text": "two"}], "novelty": 4},
+            {"type": "message", "role": "system", "content": [
+                {"type": "input_text", "text": "now", "prompt_cache_breakpoint": {"mode": "explicit"}}]},
+        ],
+        "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}, "defer_loading": true}],
+        "text": {"format": {"type": "json_schema", "name": "n",
+            "schema": {"type": "object", "properties": {}, "additionalProperties": false}}},
+        "include": ["web_search_call.results", "reasoning.encrypted_content"],
+        "safety_identifier": "hash",
+        "store": false,
+        "stream": true,
+        "user": "me",
+        "stream_options": {"include_obfuscation": false},
+    });
+    let (said, dropped) = encode(read(body.clone()), facts());
+    assert_eq!(said, body);
+    assert!(dropped.is_empty(), "{dropped:?}");
+}

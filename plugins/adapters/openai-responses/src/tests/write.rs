@@ -205,7 +205,13 @@ fn redacted_thoughts() {
     let redacted = Event::RedactedReasoning(SealedDelta { index: 0, sealed: sealed("anthropic-messages", "x") });
     let events = stream(&memory(json!({})), vec![started(), redacted, Event::PartFinished(0), finished(Finish::Stop)]);
     assert_eq!(kinds(&events), ["created", "in_progress", "output_item.added", "output_item.done", "completed"]);
-    assert_eq!(events[3]["item"]["encrypted_content"], "pointsman:anthropic-messages:x");
+    // Marked as a whole thought: as a signature, its maker would refuse it.
+    assert_eq!(events[3]["item"]["encrypted_content"], "pointsman:anthropic-messages#redacted:x");
+    let input = json!([{"role": "user", "content": "go"}, events[3]["item"], {"role": "assistant", "content": "a"}]);
+    let messages = read(json!({"model": "m", "input": input})).messages;
+    let redacted = Some(sealed("anthropic-messages", "x"));
+    let thought = Part::Reasoning(Reasoning { text: String::new(), signature: None, redacted, extras: Vec::new() });
+    assert_eq!(messages[1], assistant(vec![thought, text("a")]));
 }
 
 #[test]

@@ -4,8 +4,9 @@ use super::error;
 use super::open::{Kind, Open};
 use super::response::Response;
 use super::wire::Out;
+use crate::reasoning::redacted;
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{Event, Finish, SealedDelta, Started, ToolCallStarted};
+use pointsman_sdk::codec::chat::{Event, Finish, Sealed, Started, ToolCallStarted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -39,12 +40,15 @@ impl Reply {
         match event {
             Event::Started(started) => self.start(started, out),
             Event::Ping => out.ping(),
+            // Only in the reply to another operation.
+            Event::Embedding(_) => {}
             Event::TextDelta(delta) | Event::ReasoningDelta(delta) if delta.text.is_empty() => {}
             Event::TextDelta(delta) => self.say(delta.index, Kind::Message, &delta.text, out),
             Event::ReasoningDelta(delta) => {
                 self.say(delta.index, Kind::Reasoning { encrypted_content: None }, &delta.text, out);
             }
-            Event::ReasoningSignature(delta) | Event::RedactedReasoning(delta) => self.seal(delta, out),
+            Event::ReasoningSignature(delta) => self.seal(delta.index, &delta.sealed, out),
+            Event::RedactedReasoning(delta) => self.seal(delta.index, &redacted(delta.sealed), out),
             Event::ToolCallStarted(call) => self.call(call, out),
             Event::ToolArgumentsDelta(delta) => {
                 if let Some(open) = self.open.as_mut().filter(|open| open.part == delta.index) {
@@ -89,9 +93,9 @@ impl Reply {
         }
     }
 
-    fn seal(&mut self, delta: SealedDelta, out: &mut Out) {
+    fn seal(&mut self, part: u32, sealed: &Sealed, out: &mut Out) {
         let stream = out.stream;
-        self.open(delta.index, Kind::Reasoning { encrypted_content: None }, out).seal(&delta.sealed, stream);
+        self.open(part, Kind::Reasoning { encrypted_content: None }, out).seal(sealed, stream);
     }
 
     fn call(&mut self, call: ToolCallStarted, out: &mut Out) {
