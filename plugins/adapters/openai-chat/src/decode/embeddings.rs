@@ -82,6 +82,9 @@ fn whole(body: &[u8]) -> Result<Vec<Event>, Fault> {
     let mut events = Vec::with_capacity(data.len() + 2);
     for (position, one) in data.into_iter().enumerate() {
         let Vector(values) = one.embedding;
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(malformed("a number is too large".into()));
+        }
         let index = one.index.unwrap_or(u32::try_from(position).unwrap_or(u32::MAX));
         events.push(Event::Embedding(Embedding { index, values }));
     }

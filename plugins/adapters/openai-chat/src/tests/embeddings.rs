@@ -93,6 +93,7 @@ fn what_is_no_list_of_embeddings_fails() {
         (r#"{"data":[{"#, FaultKind::MalformedReply),
         (r#"{"data":[{"embedding":"abc"}]}"#, FaultKind::MalformedReply),
         (r#"{"data":[{"embedding":[null]}]}"#, FaultKind::MalformedReply),
+        (r#"{"data":[{"embedding":[1e39]}]}"#, FaultKind::MalformedReply),
         ("", FaultKind::MalformedReply),
         ("[]", FaultKind::MalformedReply),
     ];
