@@ -105,6 +105,7 @@ fn what_only_this_protocol_knows_goes_back_where_it_was() {
                 { "inlineData": { "mimeType": "image/gif", "data": "AQID", "displayName": "a" }, "partMetadata": { "x": 1 } },
                 { "fileData": { "fileUri": "https://x.test/y.png", "displayName": "b", "novelty": 2 } }] },
             { "role": "model", "parts": [
+                { "text": "", "thoughtSignature": "VA==" },
                 { "functionCall": { "id": "a", "name": "look", "args": {}, "willContinue": false },
                     "thoughtSignature": "Uw==", "partMetadata": { "x": 3 } },
                 { "text": "", "thoughtSignature": "Vw==" }] },
