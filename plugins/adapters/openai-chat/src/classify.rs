@@ -105,9 +105,16 @@ fn by_code(said: &Said) -> Option<FaultKind> {
     if said.is(&["model_not_found", "DeploymentNotFound"]) {
         return Some(FaultKind::ModelNotFound);
     }
-    // What this server was not started for, another may do: llama.cpp's code, vLLM's words.
-    if said.is(&["not_supported_error"]) || said.mentions(&["--enable-auto-tool-choice"]) {
+    // What this server was not started for, another may do: llama.cpp's code and words (it says some of them with status
+    // 500), vLLM's words.
+    if said.is(&["not_supported_error"])
+        || said.mentions(&["mmproj", "unsupported content[].type", "--enable-auto-tool-choice"])
+    {
         return Some(FaultKind::Unsupported);
+    }
+    // llama.cpp's, with status 500; but the history is the caller's.
+    if said.mentions(&["Failed to parse tool call arguments"]) {
+        return Some(FaultKind::InvalidRequest);
     }
     // llama.cpp's, while it loads its model.
     if said.is(&["unavailable_error"]) {

@@ -70,6 +70,21 @@ fn other_servers_have_other_shapes() {
         ),
         (404, r#"{"error":"model 'x' not found"}"#, ModelNotFound),
         (503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, Unavailable),
+        (
+            500,
+            r#"{"error":{"code":500,"message":"image input is not supported - hint: you may need to provide the mmproj","type":"server_error"}}"#,
+            Unsupported,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"unsupported content[].type","type":"invalid_request_error"}}"#,
+            Unsupported,
+        ),
+        (
+            500,
+            r#"{"error":{"code":500,"message":"Failed to parse tool call arguments as JSON: x","type":"server_error"}}"#,
+            InvalidRequest,
+        ),
         (400, r#"[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]"#, InvalidRequest),
         (422, r#"{"detail":"Field required"}"#, InvalidRequest),
         (422, r#"{"detail":[{"type":"missing","loc":["body","model"],"msg":"Field required"}]}"#, InvalidRequest),
