@@ -1,5 +1,6 @@
 //! The fixtures' files, and the comparison with what they said last.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,26 @@ pub fn read(path: &Path) -> String {
 
 pub fn json(path: &Path) -> Value {
     serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The same JSON in the same words, whatever features of serde_json another crate of the build turns on: fields sorted,
+/// numbers as Rust writes them.
+pub fn canonical(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(canonical).collect(),
+        Value::Object(fields) => {
+            let sorted: BTreeMap<String, Value> =
+                fields.into_iter().map(|(name, value)| (name, canonical(value))).collect();
+            sorted.into_iter().collect()
+        }
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(whole), _, _) => whole.into(),
+            (_, Some(whole), _) => whole.into(),
+            (_, _, Some(float)) => float.into(),
+            _ => Value::Number(number),
+        },
+        other => other,
+    }
 }
 
 /// Differences from the golden files, told all at once.

@@ -5,7 +5,7 @@ use pointsman_tests::every::Every;
 use pointsman_tests::{Answer, send};
 use serde_json::{Value, json};
 
-use super::files::{Golden, entries, fixtures, read, stem};
+use super::files::{Golden, canonical, entries, fixtures, read, stem};
 use super::table::{Cell, Table};
 
 /// Where a client of this protocol asks for that model.
@@ -60,7 +60,7 @@ async fn every_client_with_every_provider() {
                 told.insert(provider.clone(), tell(&client, &answer, sent.as_ref(), &body, provider));
                 table.set(&stem(&feature), &client, provider, cell);
             }
-            let text = serde_json::to_string_pretty(&told).expect("JSON");
+            let text = serde_json::to_string_pretty(&canonical(told.into())).expect("JSON");
             golden.compare(&format!("requests/{}/{client}.json", stem(&feature)), &format!("{text}\n"));
         }
     }
