@@ -108,7 +108,8 @@ async fn media_by_url_is_fetched_only_where_it_is_allowed() {
     let (address, fetched) = server("image/png", png).await;
     let ollama = Fake::start(Protocol::Ollama).await.expect("a port");
     let target = format!(
-        "[providers.ollama]\nadapter = \"ollama\"\nbase_url = \"{}\"\n[models.ollama]\ntargets = [\"ollama/qwen3\"]\n",
+        "[providers.ollama]\nadapter = \"ollama\"\nbase_url = \"{}\"\n[models.ollama]\ntargets = [\"ollama/qwen3\"]\n\
+         [models.both]\ntargets = [\"ollama/qwen3\", \"openai/gpt-5\"]\n",
         ollama.base_url()
     );
     let body = with_image("ollama", &format!("http://{address}/a.png"));
@@ -123,6 +124,9 @@ async fn media_by_url_is_fetched_only_where_it_is_allowed() {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("port"), "not the usual port, and private: {}", answer.body);
     assert!(fetched.lock().expect("no panic").is_empty());
+    // That we may not fetch it is no reason to ask nobody else: OpenAI fetches by itself.
+    let answer = line.post("/v1/chat/completions", &with_image("both", &format!("http://{address}/a.png"))).await;
+    assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{}", answer.body);
 
     line.reconfigure(&format!("{target}\n[fetch]\nmedia = true\nallow = [\"{address}\"]\n")).await.expect("good");
     let answer = line.post("/v1/chat/completions", &body).await;

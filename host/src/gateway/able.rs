@@ -8,7 +8,7 @@ use super::table::Target;
 use crate::facts::Facts;
 use crate::plugin::bindings::chat::{MediaKind, Part, Request, ResultPart};
 
-/// No tokenizer makes less of this many bytes of text, on average, than one token.
+/// Far more bytes than prose or code has for a token: only what is surely too long is held back.
 const BYTES_PER_TOKEN_MAX: usize = 8;
 
 /// What a request asks of a model.

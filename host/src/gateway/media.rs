@@ -56,7 +56,8 @@ async fn fetch(fetcher: &Fetcher, media: &mut Media) -> Result<(), Fault> {
     let Source::Url(url) = &media.source else { return Ok(()) };
     let found = fetcher.get(url).await.map_err(|error| {
         let url: String = url.chars().take(200).collect();
-        fault(FaultKind::InvalidRequest, format!("fetching {url}: {error:#}"))
+        // Not the caller's mistake alone: a provider that fetches by itself may reach what we do not.
+        fault(FaultKind::Unsupported, format!("fetching {url}: {error:#}"))
     })?;
     media.mime = found.mime;
     media.source = Source::Bytes(found.bytes.to_vec());

@@ -14,8 +14,8 @@ use super::provider::Adapter;
 use super::refusal::fault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-use crate::plugin::bindings::provider::Frame;
-use crate::upstream::{Frame as Piece, Framer};
+use crate::plugin::bindings::provider;
+use crate::upstream::{Frame, Framer};
 
 /// Bytes that are put into one batch when more are waiting.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -29,7 +29,7 @@ pub struct Reply {
     adapter: Arc<Adapter>,
     operation: String,
     memory: Vec<u8>,
-    queue: VecDeque<Piece>,
+    queue: VecDeque<Frame>,
     /// No more bytes will come, and why.
     ended: Option<Ended>,
 }
@@ -43,7 +43,7 @@ enum Ended {
 #[derive(Default)]
 pub struct Batch {
     /// As they stood on the wire.
-    pub frames: Vec<Piece>,
+    pub frames: Vec<Frame>,
     pub events: Vec<chat::Event>,
     /// A failure is known to follow at once. It comes as an event of its own in the next batch.
     pub failing: Option<Fault>,
@@ -91,7 +91,7 @@ impl Reply {
     pub async fn next(&mut self) -> Batch {
         loop {
             if !self.queue.is_empty() {
-                let frames: Vec<Piece> = self.queue.drain(..).collect();
+                let frames: Vec<Frame> = self.queue.drain(..).collect();
                 return self.decode(frames).await;
             }
             if let Some(ended) = &self.ended {
@@ -143,7 +143,7 @@ impl Reply {
         }
     }
 
-    async fn decode(&mut self, frames: Vec<Piece>) -> Batch {
+    async fn decode(&mut self, frames: Vec<Frame>) -> Batch {
         let before = self.memory.clone();
         let batch = self.decode_all(frames, false).await;
         if batch.frames.len() < 2 || batch.fault().is_none() {
@@ -185,11 +185,14 @@ impl Reply {
         batch
     }
 
-    async fn decode_all(&mut self, frames: Vec<Piece>, ended: bool) -> Batch {
-        let given: Vec<Frame> = frames
+    async fn decode_all(&mut self, frames: Vec<Frame>, ended: bool) -> Batch {
+        let given: Vec<provider::Frame> = frames
             .iter()
             .filter(|event| event.data.is_some())
-            .map(|event| Frame { event: event.name.clone(), data: event.data.as_deref().unwrap_or_default().to_vec() })
+            .map(|event| provider::Frame {
+                event: event.name.clone(),
+                data: event.data.as_deref().unwrap_or_default().to_vec(),
+            })
             .collect();
         if given.is_empty() && !ended {
             return Batch { frames, ..Batch::default() };
