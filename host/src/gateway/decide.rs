@@ -63,6 +63,13 @@ fn situation(exchange: &Exchange, history: &[Failed]) -> Situation {
             stream: exchange.asked.stream,
             body_bytes,
             input_tokens_estimate: body_bytes / 4,
+            tools: false,
+            images: false,
+            documents: false,
+            audio: false,
+            caller: String::new(),
+            conversation: 0,
+            continuing: false,
             attributes: Vec::new(),
         },
         targets: targets
@@ -74,6 +81,7 @@ fn situation(exchange: &Exchange, history: &[Failed]) -> Situation {
             })
             .collect(),
         history: history.iter().map(report).collect(),
+        running: Vec::new(),
         elapsed_ms: millis(now.saturating_duration_since(exchange.arrived)),
         remaining_ms: millis(exchange.deadline.saturating_duration_since(now)),
         attempts_left: u32::try_from(ATTEMPTS_MAX - history.len()).unwrap_or(0),
@@ -107,6 +115,7 @@ fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Resu
             ));
         }
         Action::GiveUp => return Ok(Next::GiveUp(reason)),
+        Action::Wait => return Err(PluginFault::Nonsense("it waits, though nothing runs".to_owned())),
         Action::Attempt(attempt) => attempt,
     };
     let Some(state) = situation.targets.get(attempt.target as usize) else {
@@ -135,6 +144,7 @@ fn in_order(exchange: &Exchange, history: &[Failed], situation: &Situation) -> N
         after_ms: 0,
         first_token_timeout_ms: None,
         idle_timeout_ms: None,
+        hedge_after_ms: None,
     };
     let reason = "the configured order, because the policy misbehaved".to_owned();
     step(&attempt, &situation.targets[target], exchange, situation, reason)

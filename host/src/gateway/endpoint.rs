@@ -18,6 +18,9 @@ pub struct Endpoint {
     pub model_field: String,
     pub stream: Streaming,
     pub pinning_fields: Vec<String>,
+    pub conversation_fields: Vec<String>,
+    /// Empty: there is none.
+    pub turns_field: String,
     pub protocol: String,
     /// Has a client side.
     pub plugin: Arc<Plugin>,
@@ -45,6 +48,8 @@ impl Endpoint {
             model_field: described.model_field.clone(),
             stream: described.stream.clone(),
             pinning_fields: described.pinning_fields.clone(),
+            conversation_fields: described.conversation_fields.clone(),
+            turns_field: described.turns_field.clone(),
             protocol: protocol.to_owned(),
             plugin: Arc::clone(plugin),
         })

@@ -21,9 +21,9 @@ use super::endpoint::Endpoint;
 use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table};
-use super::{Body, Gateway, able, estimate, scan};
+use super::{Body, Gateway, able, estimate, outgoing, scan};
 use crate::health::{Blame, blame};
-use crate::plugin::bindings::client_protocol::{Reading, Streaming};
+use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
 /// A request larger than this is refused. Anthropic's own limit.
@@ -170,7 +170,12 @@ impl Exchange {
         let read = self.read.get_or_init(|| async {
             let no_codec = || fault(FaultKind::AdapterFailed, "the plugin has no client side");
             let codec = self.endpoint.codec().ok_or_else(no_codec)?;
-            let reading = codec.read(&self.endpoint.operation, &self.body).await;
+            let shown = codec.client_description.as_ref().map_or(&[][..], |description| &description.read_headers);
+            let headers = outgoing::forwarded(&self.head.headers, shown);
+            let headers = headers.iter().filter_map(|(name, value)| {
+                Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
+            });
+            let reading = codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &self.body).await;
             let mut reading = reading.map_err(|failed| {
                 fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {failed}", self.endpoint.plugin.name))
             })??;

@@ -159,7 +159,7 @@ fn with_model(exchange: &Exchange, model: &str) -> Pieces {
 }
 
 /// The caller's headers that the provider's protocol knows.
-fn forwarded(headers: &HeaderMap, patterns: &[String]) -> HeaderMap {
+pub fn forwarded(headers: &HeaderMap, patterns: &[String]) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
         if matches(name.as_str(), patterns) && !HOST_HEADERS.contains(&name.as_str()) {

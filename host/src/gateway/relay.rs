@@ -100,8 +100,9 @@ pub struct Writer {
 }
 
 enum How {
-    /// Both sides speak the same protocol: bytes go through.
-    Same(Option<Rename>),
+    /// Both sides speak the same protocol: bytes go through. How the reply began is kept for the case that it dies: its
+    /// error event may have to name it.
+    Same { rename: Option<Rename>, started: Option<chat::Started> },
     Translate {
         memory: Vec<u8>,
         model: String,
@@ -113,7 +114,7 @@ enum How {
 
 impl Writer {
     pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str) -> Writer {
-        let how = How::Same(Rename::new(reply_model, &exchange.asked.model, sent));
+        let how = How::Same { rename: Rename::new(reply_model, &exchange.asked.model, sent), started: None };
         Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how }
     }
 
@@ -127,29 +128,43 @@ impl Writer {
     /// A reply that is not streamed.
     pub async fn write_whole(&mut self, body: Bytes, batch: Batch) -> Result<Bytes, Fault> {
         match &self.how {
-            How::Same(None) => Ok(body),
-            How::Same(Some(rename)) => Ok(rename.json(&body)),
+            How::Same { rename: None, .. } => Ok(body),
+            How::Same { rename: Some(rename), .. } => Ok(rename.json(&body)),
             How::Translate { .. } => self.translate(batch.events, true).await,
         }
     }
 
     /// A batch of a stream. A failure in it becomes the caller's protocol's own error event.
     pub async fn write(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
-        let How::Same(rename) = &self.how else { return self.translate(batch.events, last).await };
+        let How::Same { rename, started } = &mut self.how else { return self.translate(batch.events, last).await };
+        if started.is_none() {
+            *started = batch.events.iter().find_map(|event| match event {
+                chat::Event::Started(started) => Some(started.clone()),
+                _ => None,
+            });
+        }
         if let Some(fault) = failure(&batch) {
             let their_own = !batch.frames.is_empty()
                 && !matches!(fault.kind, FaultKind::MalformedReply | FaultKind::AdapterFailed | FaultKind::Truncated);
             if !their_own {
-                return self.error_event(fault).await;
+                let started = started.take();
+                return self.error_event(started, fault).await;
             }
         }
         Ok(raw(&batch.frames, rename.as_ref()))
     }
 
-    async fn error_event(&self, fault: Fault) -> Result<Bytes, Fault> {
+    /// An end in our words after a beginning in the provider's. The beginning is written too, to nobody, so that the end
+    /// knows what it belongs to.
+    async fn error_event(&self, started: Option<chat::Started>, fault: Fault) -> Result<Bytes, Fault> {
         let codec = self.endpoint.codec().ok_or_else(|| self.broken(&PluginFault::Nonsense("no codec".to_owned())))?;
-        let events = [chat::Event::Failed(fault)];
-        let written = codec.write(&self.endpoint.operation, self.stream, &[], &events, true).await;
+        let operation = &self.endpoint.operation;
+        let mut memory = Vec::new();
+        if let Some(started) = started {
+            let began = codec.write(operation, self.stream, &memory, &[chat::Event::Started(started)], false).await;
+            memory = began.map_err(|fault| self.broken(&fault))?.memory;
+        }
+        let written = codec.write(operation, self.stream, &memory, &[chat::Event::Failed(fault)], true).await;
         Ok(written.map_err(|fault| self.broken(&fault))?.bytes.into())
     }
 

@@ -81,6 +81,10 @@ impl Health {
             success_rate: state.success_rate.unwrap_or(1.0),
             first_token_ms: state.first_token_ms,
             in_flight: state.in_flight,
+            room: None,
+            headroom: None,
+            price: None,
+            warm_ms: None,
         }
     }
 
@@ -204,7 +208,9 @@ pub fn blame(kind: FaultKind) -> Blame {
         | FaultKind::ContextTooLong
         | FaultKind::ContentPolicy
         | FaultKind::TooLarge
-        | FaultKind::Unsupported => Blame::Caller,
+        | FaultKind::Unsupported
+        // Ours: the target was not even asked.
+        | FaultKind::Busy => Blame::Caller,
     }
 }
 

@@ -159,10 +159,15 @@ impl Codec {
         self.tally.note(self.pool.finish(instance, result))
     }
 
-    pub async fn read(&self, operation: &str, body: &[u8]) -> Result<Result<client::Reading, Fault>, PluginFault> {
+    pub async fn read(
+        &self,
+        operation: &str,
+        headers: &[client::Header],
+        body: &[u8],
+    ) -> Result<Result<client::Reading, Fault>, PluginFault> {
         let mut instance = self.take(body.len()).await?;
         let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_read(&mut instance.store, operation, body).await;
+        let result = guest.call_read(&mut instance.store, operation, headers, body).await;
         self.tally.note(self.pool.finish(instance, result))
     }
 

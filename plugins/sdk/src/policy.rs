@@ -19,6 +19,8 @@
 //! pointsman_sdk::policy!(InTurn);
 //! ```
 
+pub mod testing;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -36,7 +38,8 @@ pub mod bindings {
 }
 
 pub use bindings::exports::pointsman::plugin::policy::{
-    Action, Attempt, AttemptReport, Attribute, Circuit, Decision, RequestFacts, Situation, Target, TargetState,
+    Action, Attempt, AttemptReport, Attribute, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, Target,
+    TargetState,
 };
 pub use bindings::pointsman::plugin::faults::FaultKind;
 
@@ -50,8 +53,8 @@ pub trait Policy: Sized + 'static {
     /// A sentence for the operator: which setting is wrong, and what it may be. The old version stays in place.
     fn open(settings: Self::Settings, targets: Vec<Target>) -> Result<Self, String>;
 
-    /// Called when a request arrives, and after each attempt that failed before the caller saw content. Must depend on
-    /// nothing but `self` and `situation`.
+    /// Called when a request arrives, after each attempt that failed before the caller saw content, and when the time for a
+    /// hedge has come. Must depend on nothing but `self` and `situation`.
     fn decide(&self, situation: &Situation) -> Decision;
 }
 
@@ -67,6 +70,7 @@ pub fn attempt(target: usize, reason: impl Into<String>) -> Decision {
         after_ms: 0,
         first_token_timeout_ms: None,
         idle_timeout_ms: None,
+        hedge_after_ms: None,
     };
     Decision { action: Action::Attempt(attempt), reason: reason.into() }
 }
@@ -74,6 +78,21 @@ pub fn attempt(target: usize, reason: impl Into<String>) -> Decision {
 /// Make no further attempt: the caller gets an error that tells of the attempts in the history.
 pub fn give_up(reason: impl Into<String>) -> Decision {
     Decision { action: Action::GiveUp, reason: reason.into() }
+}
+
+/// Go on with what runs. Only for a situation in which something does.
+pub fn wait(reason: impl Into<String>) -> Decision {
+    Decision { action: Action::Wait, reason: reason.into() }
+}
+
+impl Decision {
+    /// The attempt with changes, such as a wait before it; any other decision as it is.
+    pub fn with(mut self, change: impl FnOnce(&mut Attempt)) -> Decision {
+        if let Action::Attempt(attempt) = &mut self.action {
+            change(attempt);
+        }
+        self
+    }
 }
 
 /// Is the fault the caller's own, so that another provider would refuse the request as well?

@@ -99,7 +99,7 @@ fn client<C: ClientProtocol>(asks: &'static str) -> Option<Client> {
     Some(Client {
         asks,
         read: |operation, body| {
-            let reading = C::read(operation.into(), body)?;
+            let reading = C::read(operation.into(), Vec::new(), body)?;
             Ok((reading.request, reading.memory))
         },
         write: |operation, stream, memory, events, ended| {

@@ -167,7 +167,7 @@ async fn written(client: &str, stream: bool, events: &[Event], name: &str) -> St
     let plugin: std::sync::Arc<Plugin> = bundled(client).await.expect("built in");
     let codec = plugin.codec.as_ref().expect("a codec");
     let asked = read(&fixtures(&format!("requests/reasoning/{client}.json")));
-    let reading = codec.read("chat", asked.as_bytes()).await.expect("an answer").expect("a good request");
+    let reading = codec.read("chat", &[], asked.as_bytes()).await.expect("an answer").expect("a good request");
     let events: Vec<Event> = events.iter().cloned().map(dated).collect();
     let (mut memory, mut pieces) = (reading.memory.clone(), Vec::new());
     // Input that is told together with the beginning may be told on together with it.

@@ -25,6 +25,9 @@ use settings::Settings;
 
 const PROTOCOL: &str = "anthropic-messages";
 const COUNT_TOKENS: &str = "count-tokens";
+/// A list, which the clouds want as a field of the body.
+const BETA_HEADER: &str = "anthropic-beta";
+const BETA_FIELD: &str = "anthropic_beta";
 
 /// The codec of the protocol `anthropic-messages`.
 pub struct Codec;
@@ -68,16 +71,24 @@ impl ClientProtocol for Codec {
             model_field: "model".into(),
             stream,
             pinning_fields: Vec::new(),
+            // Claude Code names its session in `metadata.user_id`.
+            conversation_fields: vec!["metadata".into()],
+            turns_field: "messages".into(),
         };
         let endpoints = vec![
             endpoint("/v1/messages", "chat", Streaming::Field("stream".into())),
             endpoint("/v1/messages/count_tokens", COUNT_TOKENS, Streaming::Never),
         ];
-        client_protocol::Description { protocol: PROTOCOL.into(), endpoints }
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: vec![BETA_HEADER.into()], endpoints }
     }
 
-    fn read(operation: String, body: Vec<u8>) -> Result<client_protocol::Reading, Fault> {
-        let (request, thinking_wanted) = read::request(&operation, &body)?;
+    fn read(
+        operation: String,
+        headers: Vec<client_protocol::Header>,
+        body: Vec<u8>,
+    ) -> Result<client_protocol::Reading, Fault> {
+        let (mut request, thinking_wanted) = read::request(&operation, &body)?;
+        read::betas(&headers, &mut request.extras);
         Ok(client_protocol::Reading { request, memory: write::beginning(thinking_wanted) })
     }
 

@@ -9,7 +9,7 @@ mod body;
 pub use body::Body;
 
 use crate::{PROTOCOL, is_count};
-use pointsman_sdk::codec::provider::{Auth, AwsSigv4, Call, Description, Framing, Header, HeaderAuth};
+use pointsman_sdk::codec::provider::{Auth, AwsSigv4, Call, Description, Framing, Header, HeaderAuth, RateLimit};
 
 /// The last version that takes sampling parameters: `2026-10-21` refuses them even at their default values. A caller of
 /// the same protocol brings a version of its own, which the host forwards instead.
@@ -51,6 +51,7 @@ impl Platform {
             returned_headers: words("request-id anthropic-* retry-after x-should-retry"),
             reply_model: words("model message.model"),
             foreign_marks: vec!["\"pointsman:".into()],
+            rate_limits: ["requests", "tokens", "input-tokens", "output-tokens"].map(rate_limit).into(),
         }
     }
 
@@ -90,6 +91,12 @@ impl Platform {
         let headers = if matches!(self, Platform::Anthropic) { vec![version] } else { Vec::new() };
         Call { method: "POST".into(), path, headers, framing }
     }
+}
+
+/// platform.claude.com/docs/en/api/rate-limits#response-headers
+fn rate_limit(what: &str) -> RateLimit {
+    let name = |which: &str| format!("anthropic-ratelimit-{what}-{which}");
+    RateLimit { limit: name("limit"), remaining: name("remaining"), reset: name("reset") }
 }
 
 /// `global`, `us` and `eu` have no region's host.

@@ -7,7 +7,8 @@ mod messages;
 mod thinking;
 mod tools;
 
-use crate::{PROTOCOL, is_count};
+use crate::{BETA_FIELD, BETA_HEADER, PROTOCOL, is_count};
+use pointsman_sdk::codec::client_protocol::Header;
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Request};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
@@ -46,6 +47,23 @@ pub fn request(operation: &str, body: &[u8]) -> Result<(Request, bool), Fault> {
     };
     extras.extend(top.rest());
     Ok((Request { extras, ..request }, thinking.wanted))
+}
+
+/// A caller asks for betas in a header, and the clouds want them in the body: there they join those that it already names.
+pub fn betas(headers: &[Header], extras: &mut Vec<Extra>) {
+    let named = headers.iter().filter(|header| header.name == BETA_HEADER).flat_map(|header| header.value.split(','));
+    let named: Vec<&str> = named.map(str::trim).filter(|beta| !beta.is_empty()).collect();
+    if named.is_empty() {
+        return;
+    }
+    let in_body = extras.iter().position(|extra| extra.name == BETA_FIELD).map(|at| extras.remove(at).value);
+    let mut betas: Vec<String> = in_body.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default();
+    for beta in named {
+        if !betas.iter().any(|known| known == beta) {
+            betas.push(beta.to_owned());
+        }
+    }
+    extras.push(Extra { name: BETA_FIELD.into(), value: Value::from(betas).to_string() });
 }
 
 /// Fields whose loss would give the caller something else than it asked for.

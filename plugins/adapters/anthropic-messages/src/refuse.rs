@@ -26,7 +26,7 @@ fn message(fault: &Fault) -> String {
 
 fn status_and_type(kind: FaultKind) -> (u16, &'static str) {
     match kind {
-        FaultKind::Overloaded => (529, "overloaded_error"),
+        FaultKind::Overloaded | FaultKind::Busy => (529, "overloaded_error"),
         FaultKind::RateLimited | FaultKind::QuotaExhausted => (429, "rate_limit_error"),
         FaultKind::TimedOut => (504, "timeout_error"),
         FaultKind::Unavailable | FaultKind::Connection => (503, "api_error"),

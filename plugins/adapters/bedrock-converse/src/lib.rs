@@ -46,6 +46,7 @@ impl Provider for Adapter {
             // Replies do not name the model.
             reply_model: Vec::new(),
             foreign_marks: Vec::new(),
+            rate_limits: Vec::new(),
         })
     }
 

@@ -49,6 +49,8 @@ impl Provider for Codec {
             returned_headers: words("server-timing x-gemini-service-tier"),
             reply_model: words("modelVersion"),
             foreign_marks: vec!["\"cG9pbnRzbWFu".into()],
+            // Google tells no limits in headers.
+            rate_limits: Vec::new(),
         })
     }
 
@@ -90,12 +92,19 @@ impl ClientProtocol for Codec {
                 model_field: String::new(),
                 stream: stream.clone(),
                 pinning_fields: words("cachedContent cached_content"),
+                conversation_fields: Vec::new(),
+                turns_field: "contents".into(),
             })
         });
-        client_protocol::Description { protocol: PROTOCOL.into(), endpoints: endpoints.collect() }
+        let endpoints = endpoints.collect();
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), endpoints }
     }
 
-    fn read(operation: String, body: Vec<u8>) -> Result<client_protocol::Reading, Fault> {
+    fn read(
+        operation: String,
+        _headers: Vec<client_protocol::Header>,
+        body: Vec<u8>,
+    ) -> Result<client_protocol::Reading, Fault> {
         let (request, thoughts_wanted) = read::request(&operation, &body)?;
         Ok(client_protocol::Reading { request, memory: write::beginning(thoughts_wanted) })
     }

@@ -41,6 +41,7 @@ impl Provider for Adapter {
             returned_headers: vec!["retry-after".into()],
             reply_model: vec!["model".into()],
             foreign_marks: Vec::new(),
+            rate_limits: Vec::new(),
         })
     }
 

@@ -59,6 +59,13 @@ impl Provider for Codec {
             forwarded_query: Vec::new(),
             reply_model: names(&["model"]),
             foreign_marks: foreign_marks(&settings),
+            rate_limits: ["requests", "tokens"]
+                .map(|what| provider::RateLimit {
+                    limit: format!("x-ratelimit-limit-{what}"),
+                    remaining: format!("x-ratelimit-remaining-{what}"),
+                    reset: format!("x-ratelimit-reset-{what}"),
+                })
+                .into(),
         })
     }
 
@@ -97,17 +104,21 @@ impl ClientProtocol for Codec {
             model_field: "model".into(),
             stream: Streaming::Field("stream".into()),
             pinning_fields: Vec::new(),
+            conversation_fields: names(&["prompt_cache_key", "safety_identifier", "user"]),
+            turns_field: "messages".into(),
         };
         let embeddings = Endpoint {
             path: "/v1/embeddings".into(),
             operation: EMBEDDINGS.into(),
             stream: Streaming::Never,
+            turns_field: String::new(),
             ..chat.clone()
         };
-        client_protocol::Description { protocol: PROTOCOL.into(), endpoints: vec![chat, embeddings] }
+        let endpoints = vec![chat, embeddings];
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), endpoints }
     }
 
-    fn read(operation: String, body: Vec<u8>) -> Result<Reading, Fault> {
+    fn read(operation: String, _headers: Vec<client_protocol::Header>, body: Vec<u8>) -> Result<Reading, Fault> {
         match operation.as_str() {
             EMBEDDINGS => read::embeddings::body(&body),
             _ => read::body(&body),

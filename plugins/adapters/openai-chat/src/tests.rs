@@ -189,7 +189,7 @@ fn encode_messages(messages: Vec<Message>) -> Result<Value, Fault> {
 }
 
 fn read(body: Value) -> Result<Request, Fault> {
-    let reading = <Codec as ClientProtocol>::read("chat".into(), body.to_string().into_bytes())?;
+    let reading = <Codec as ClientProtocol>::read("chat".into(), vec![], body.to_string().into_bytes())?;
     Ok(reading.request)
 }
 

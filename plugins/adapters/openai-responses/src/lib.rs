@@ -45,6 +45,13 @@ impl Provider for Codec {
             returned_headers: words("x-request-id x-ratelimit-* x-should-retry openai-* retry-after retry-after-ms"),
             reply_model: words("model response.model"),
             foreign_marks: vec!["\"pointsman:".into()],
+            rate_limits: ["requests", "tokens"]
+                .map(|what| provider::RateLimit {
+                    limit: format!("x-ratelimit-limit-{what}"),
+                    remaining: format!("x-ratelimit-remaining-{what}"),
+                    reset: format!("x-ratelimit-reset-{what}"),
+                })
+                .into(),
         })
     }
 
@@ -78,15 +85,17 @@ impl ClientProtocol for Codec {
             model_field: "model".into(),
             stream,
             pinning_fields: words("previous_response_id conversation background"),
+            conversation_fields: words("prompt_cache_key safety_identifier user"),
+            turns_field: "input".into(),
         };
         let endpoints = vec![
             endpoint("/v1/responses", CHAT, Streaming::Field("stream".into())),
             endpoint("/v1/responses/input_tokens", COUNT_TOKENS, Streaming::Never),
         ];
-        client_protocol::Description { protocol: PROTOCOL.into(), endpoints }
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), endpoints }
     }
 
-    fn read(_operation: String, body: Vec<u8>) -> Result<Reading, Fault> {
+    fn read(_operation: String, _headers: Vec<client_protocol::Header>, body: Vec<u8>) -> Result<Reading, Fault> {
         read::body(&body)
     }
 

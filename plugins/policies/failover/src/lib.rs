@@ -82,11 +82,7 @@ impl Failover {
         if after_ms > self.settings.wait_ms.max(self.settings.backoff_ms) || after_ms >= situation.remaining_ms {
             return give_up("the next attempt may not start soon enough");
         }
-        let mut decision = attempt(target, "no other is left: this one, after a wait");
-        if let Action::Attempt(attempt) = &mut decision.action {
-            attempt.after_ms = after_ms;
-        }
-        decision
+        attempt(target, "no other is left: this one, after a wait").with(|attempt| attempt.after_ms = after_ms)
     }
 }
 

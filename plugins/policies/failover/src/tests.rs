@@ -1,53 +1,9 @@
 use super::*;
+use pointsman_sdk::policy::testing::*;
 
-fn ready() -> TargetState {
-    TargetState {
-        able: true,
-        circuit: Circuit::Closed,
-        ready_in_ms: 0,
-        retry_after_ms: 0,
-        samples: 0,
-        success_rate: 1.0,
-        first_token_ms: None,
-        in_flight: 0,
-    }
-}
-
-fn out_for(ready_in_ms: u64) -> TargetState {
-    TargetState { circuit: Circuit::Open, ready_in_ms, ..ready() }
-}
-
-fn failed(target: u32, fault: FaultKind) -> AttemptReport {
-    AttemptReport { target, started_at_ms: 0, elapsed_ms: 5, fault, status: 0, retry_after_ms: None }
-}
-
-fn situation(targets: Vec<TargetState>, history: Vec<AttemptReport>) -> Situation {
-    Situation {
-        request: RequestFacts {
-            operation: "chat".into(),
-            protocol: "openai-chat".into(),
-            stream: false,
-            body_bytes: 100,
-            input_tokens_estimate: 25,
-            attributes: vec![],
-        },
-        targets,
-        history,
-        elapsed_ms: 0,
-        remaining_ms: 60_000,
-        attempts_left: 5,
-        now_unix_ms: 0,
-        random: 7,
-        sequence: 0,
-    }
-}
-
-fn decide(targets: Vec<TargetState>, history: Vec<AttemptReport>) -> Option<(u32, u64)> {
+fn decide(targets: Vec<TargetState>, history: Vec<AttemptReport>) -> Option<(usize, u64)> {
     let failover = Failover { settings: Settings::default() };
-    match failover.decide(&situation(targets, history)).action {
-        Action::Attempt(attempt) => Some((attempt.target, attempt.after_ms)),
-        Action::GiveUp => None,
-    }
+    chosen(&failover.decide(&after(situation(targets), history)))
 }
 
 #[test]
@@ -63,10 +19,9 @@ fn when_none_is_ready_the_soonest_is_tried() {
 
 #[test]
 fn a_provider_that_asked_for_patience_gets_it_within_bounds() {
-    let patient = |retry_after_ms| TargetState { ready_in_ms: retry_after_ms, retry_after_ms, ..ready() };
-    assert_eq!(decide(vec![patient(900), out_for(5_000)], vec![]), Some((1, 0)));
-    assert_eq!(decide(vec![patient(900), patient(700)], vec![]), Some((1, 700)));
-    assert_eq!(decide(vec![patient(90_000)], vec![]), None);
+    assert_eq!(decide(vec![asked_to_wait(900), out_for(5_000)], vec![]), Some((1, 0)));
+    assert_eq!(decide(vec![asked_to_wait(900), asked_to_wait(700)], vec![]), Some((1, 700)));
+    assert_eq!(decide(vec![asked_to_wait(90_000)], vec![]), None);
 }
 
 #[test]

@@ -73,18 +73,10 @@ pointsman_sdk::policy!(Fastest);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pointsman_sdk::policy::testing::ready;
 
     fn state(first_token_ms: f64, success_rate: f64, ready_in_ms: u64) -> TargetState {
-        TargetState {
-            able: true,
-            circuit: Circuit::Closed,
-            ready_in_ms,
-            retry_after_ms: 0,
-            samples: 20,
-            success_rate,
-            first_token_ms: Some(first_token_ms),
-            in_flight: 0,
-        }
+        TargetState { ready_in_ms, samples: 20, success_rate, first_token_ms: Some(first_token_ms), ..ready() }
     }
 
     #[test]

@@ -22,6 +22,7 @@ impl Provider for Codec {
             returned_headers: vec![],
             reply_model: vec!["model".into()],
             foreign_marks: vec![],
+            rate_limits: vec![],
         })
     }
 
@@ -67,11 +68,13 @@ impl ClientProtocol for Codec {
             model_field: "model".into(),
             stream: Streaming::Field("stream".into()),
             pinning_fields: vec![],
+            conversation_fields: vec![],
+            turns_field: String::new(),
         };
-        client_protocol::Description { protocol: "hostile".into(), endpoints: vec![endpoint] }
+        client_protocol::Description { protocol: "hostile".into(), read_headers: vec![], endpoints: vec![endpoint] }
     }
 
-    fn read(_: String, _: Vec<u8>) -> Result<Reading, Fault> {
+    fn read(_: String, _: Vec<client_protocol::Header>, _: Vec<u8>) -> Result<Reading, Fault> {
         unreachable!("on purpose")
     }
 

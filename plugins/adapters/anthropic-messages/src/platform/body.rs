@@ -1,6 +1,7 @@
 //! A Messages body, as each platform wants it.
 
 use super::Platform;
+use crate::{BETA_FIELD, BETA_HEADER};
 use crate::encode::Extras;
 use crate::is_count;
 use base64::Engine;
@@ -20,7 +21,7 @@ const COUNTED: [&str; 11] = [
     "context_management",
     "cache_control",
     "speed",
-    "anthropic_beta",
+    BETA_FIELD,
 ];
 
 /// Fields at the top that the clouds refuse as unknown.
@@ -32,7 +33,7 @@ const CLOUD_BETAS: [&str; 11] = [
     "computer-use-2024-10-22",
     "computer-use-2025-01-24",
     CONTEXT_MANAGEMENT,
-    "context-1m-2025-08-07",
+    LONG_CONTEXT,
     "dev-full-thinking-2025-05-14",
     "fine-grained-tool-streaming-2025-05-14",
     "interleaved-thinking-2025-05-14",
@@ -41,6 +42,8 @@ const CLOUD_BETAS: [&str; 11] = [
     "token-efficient-tools-2025-02-19",
     "tool-search-tool-2025-10-19",
 ];
+/// Vertex refuses to count with it: github.com/anthropics/claude-code/issues/25379.
+const LONG_CONTEXT: &str = "context-1m-2025-08-07";
 /// The field `context_management` is unknown without it.
 const CONTEXT_MANAGEMENT: &str = "context-management-2025-06-27";
 
@@ -59,13 +62,13 @@ impl Platform {
         }
         let mut headers = Vec::new();
         match self {
-            Platform::Anthropic => {}
+            Platform::Anthropic => headers.extend(beta_header(&take_betas(&mut body))),
             Platform::Bedrock { .. } => {
                 body.retain(|name, _| name != "model" && name != "stream");
                 body.insert("anthropic_version".into(), "bedrock-2023-05-31".into());
                 let betas = fit_to_clouds(&mut body, extras);
                 if !betas.is_empty() {
-                    body.insert("anthropic_beta".into(), betas.into());
+                    body.insert(BETA_FIELD.into(), betas.into());
                 }
             }
             Platform::Vertex { .. } => {
@@ -73,10 +76,11 @@ impl Platform {
                     body.retain(|name, _| name != "model");
                 }
                 body.insert("anthropic_version".into(), "vertex-2023-10-16".into());
-                let betas = fit_to_clouds(&mut body, extras);
-                if !betas.is_empty() {
-                    headers.push(Header { name: "anthropic-beta".into(), value: betas.join(",") });
+                let mut betas = fit_to_clouds(&mut body, extras);
+                if is_count(operation) {
+                    betas.retain(|beta| beta != LONG_CONTEXT);
                 }
+                headers.extend(beta_header(&betas));
             }
         }
         let mut bytes = Value::Object(body).to_string().into_bytes();
@@ -93,15 +97,31 @@ fn fit_to_clouds(body: &mut Map<String, Value>, extras: &mut Extras) -> Vec<Stri
     for name in ANTHROPIC_ONLY {
         extras.drop_if(body.contains_key(name), name);
     }
-    let asked = body.get("anthropic_beta").and_then(Value::as_array).cloned().unwrap_or_default();
-    body.retain(|name, _| name != "anthropic_beta" && !ANTHROPIC_ONLY.contains(&name.as_str()));
+    let asked = take_betas(body);
+    body.retain(|name, _| !ANTHROPIC_ONLY.contains(&name.as_str()));
     let mut betas = Vec::from_iter(body.contains_key("context_management").then(|| CONTEXT_MANAGEMENT.to_owned()));
-    for beta in asked.iter().map(|beta| beta.as_str().unwrap_or_default()) {
-        if !CLOUD_BETAS.contains(&beta) {
-            extras.drop("anthropic_beta");
-        } else if !betas.iter().any(|known| known == beta) {
-            betas.push(beta.to_owned());
+    for beta in asked {
+        if !CLOUD_BETAS.contains(&beta.as_str()) {
+            extras.drop(BETA_FIELD);
+        } else if !betas.contains(&beta) {
+            betas.push(beta);
         }
     }
     betas
+}
+
+fn take_betas(body: &mut Map<String, Value>) -> Vec<String> {
+    let mut asked = Vec::new();
+    body.retain(|name, value| {
+        if name == BETA_FIELD {
+            let betas = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            asked = betas.map(str::to_owned).collect();
+        }
+        name != BETA_FIELD
+    });
+    asked
+}
+
+fn beta_header(betas: &[String]) -> Option<Header> {
+    (!betas.is_empty()).then(|| Header { name: BETA_HEADER.into(), value: betas.join(",") })
 }

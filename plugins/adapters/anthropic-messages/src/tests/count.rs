@@ -24,7 +24,7 @@ fn a_count_needs_no_limit_and_sends_none() {
     let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }], "system": "brief",
         "tools": [{ "name": "look", "input_schema": { "type": "object" } }], "tool_choice": { "type": "any" },
         "thinking": { "type": "enabled", "budget_tokens": 2048 }, "context_management": { "edits": [] } });
-    let request = Codec::read(COUNT.into(), body.to_string().into_bytes()).unwrap().request;
+    let request = Codec::read(COUNT.into(), vec![], body.to_string().into_bytes()).unwrap().request;
     assert_eq!(request.max_output_tokens, None);
     let request = Request {
         temperature: Some(0.5),
@@ -39,7 +39,7 @@ fn a_count_needs_no_limit_and_sends_none() {
     let names: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["model", "system", "messages", "tools", "thinking", "context_management"]);
     assert_eq!(sent["thinking"]["budget_tokens"], 2048);
-    let fault = Codec::read("chat".into(), body.to_string().into_bytes()).unwrap_err();
+    let fault = Codec::read("chat".into(), vec![], body.to_string().into_bytes()).unwrap_err();
     assert_eq!(fault.field.as_deref(), Some("max_tokens"));
 }
 

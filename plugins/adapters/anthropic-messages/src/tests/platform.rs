@@ -120,6 +120,27 @@ fn vertex() {
     assert!(body.get("max_tokens").is_none());
 }
 
+#[test]
+fn betas_of_a_callers_header_reach_the_clouds_in_their_own_way() {
+    let header = |value: &str| pointsman_sdk::codec::client_protocol::Header { name: "anthropic-beta".into(), value: value.into() };
+    let headers = vec![header("context-1m-2025-08-07, oauth-2025-04-20"), header("interleaved-thinking-2025-05-14")];
+    let body = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "hi" }] });
+    let request = Codec::read("chat".into(), headers, body.to_string().into_bytes()).unwrap().request;
+    let known = ["context-1m-2025-08-07", "interleaved-thinking-2025-05-14"];
+
+    let (body, told) = parsed(encoded(BEDROCK, "chat", request.clone()));
+    assert_eq!((&body["anthropic_beta"], told.as_slice()), (&json!(known), &["anthropic_beta".to_owned()][..]));
+    let of = |settings, operation, request| {
+        let sent = encoded(settings, operation, request);
+        let header = sent.call.headers.iter().find(|header| header.name == "anthropic-beta");
+        assert!(!String::from_utf8_lossy(&sent.body).contains("anthropic_beta"));
+        header.map(|header| header.value.clone()).unwrap_or_default()
+    };
+    assert_eq!(of(VERTEX, "chat", request.clone()), known.join(","));
+    assert_eq!(of(VERTEX, "count-tokens", request.clone()), known[1]);
+    assert_eq!(of("{}", "chat", request), "context-1m-2025-08-07,oauth-2025-04-20,interleaved-thinking-2025-05-14");
+}
+
 /// What a Claude caller sends and a cloud refuses.
 #[test]
 fn clouds_get_what_they_know() {

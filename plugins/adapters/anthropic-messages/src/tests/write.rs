@@ -22,7 +22,7 @@ fn write_whole(events: Vec<Event>) -> Value {
 /// The memory after `read` of a request, with `thinking` as given.
 fn memory(thinking: Value) -> Vec<u8> {
     let body = body_with(json!({ "thinking": thinking })).to_string().into_bytes();
-    Codec::read("chat".into(), body).unwrap().memory
+    Codec::read("chat".into(), vec![], body).unwrap().memory
 }
 
 /// A thought without signature, text, a call, a call without arguments.

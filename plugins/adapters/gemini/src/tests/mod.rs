@@ -129,11 +129,11 @@ fn encode_fault(request: Request) -> Fault {
 }
 
 fn read(body: Value) -> Request {
-    Codec::read("chat".into(), body.to_string().into_bytes()).unwrap().request
+    Codec::read("chat".into(), vec![], body.to_string().into_bytes()).unwrap().request
 }
 
 fn read_fault(body: Value) -> Fault {
-    Codec::read("chat".into(), body.to_string().into_bytes()).unwrap_err()
+    Codec::read("chat".into(), vec![], body.to_string().into_bytes()).unwrap_err()
 }
 
 /// The smallest body that is valid, with other fields on top.

@@ -139,7 +139,7 @@ fn choices_of_tools() {
 #[test]
 fn requests_to_be_counted() {
     let inner = body_with(json!({ "model": "models/gemini-x" }));
-    let read = |body: Value| Codec::read("count-tokens".into(), body.to_string().into_bytes()).unwrap().request;
+    let read = |body: Value| Codec::read("count-tokens".into(), vec![], body.to_string().into_bytes()).unwrap().request;
     let request = read(json!({ "generateContentRequest": inner }));
     assert_eq!((request.model.as_str(), request.messages.len()), ("models/gemini-x", 1));
     assert_eq!(read(body_with(json!({}))).messages, request.messages);
@@ -207,6 +207,6 @@ fn mistakes_name_the_field() {
         assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::InvalidRequest, Some(field)), "{}", fault.message);
     }
     for body in [&b"[]"[..], b"", b"{", b"\xff", b"3"] {
-        assert_eq!(Codec::read("chat".into(), body.to_vec()).unwrap_err().kind, FaultKind::InvalidRequest);
+        assert_eq!(Codec::read("chat".into(), vec![], body.to_vec()).unwrap_err().kind, FaultKind::InvalidRequest);
     }
 }

@@ -25,7 +25,7 @@ fn callers_find_them_at_a_path_of_their_own() {
 
 #[test]
 fn a_request_there_and_back() {
-    let read = |body: &str| <Codec as ClientProtocol>::read("embeddings".into(), body.as_bytes().to_vec());
+    let read = |body: &str| <Codec as ClientProtocol>::read("embeddings".into(), vec![], body.as_bytes().to_vec());
     let encode = |request| <Codec as Provider>::encode("{}".into(), "embeddings".into(), request, unknown());
     for body in
         [r#"{"model":"m","input":["a","b\u00e9"],"user":"u","dimensions":256}"#, r#"{"model":"m","input":["a"]}"#]
@@ -58,7 +58,7 @@ fn vectors_for_a_caller() {
     let events = vec![vector(1, &[1.0]), vector(0, &[0.5, -2.0]), usage, finished(Finish::Stop)];
     for (format, first) in [("float", serde_json::json!([0.5, -2.0])), ("base64", "AAAAPwAAAMA=".into())] {
         let body = format!(r#"{{"model":"m","input":["a","b"],"encoding_format":"{format}"}}"#);
-        let reading = <Codec as ClientProtocol>::read("embeddings".into(), body.into_bytes()).unwrap();
+        let reading = <Codec as ClientProtocol>::read("embeddings".into(), vec![], body.into_bytes()).unwrap();
         let written = Codec::write("embeddings".into(), false, reading.memory, events.clone(), true);
         let reply = parse(&written.bytes);
         assert_eq!((&reply["data"][0]["embedding"], &reply["data"][1]["index"]), (&first, &1.into()));

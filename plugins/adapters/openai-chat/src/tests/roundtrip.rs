@@ -92,7 +92,7 @@ fn broken_bytes_do_no_harm() {
         assert!(matches!(last, Some(Event::Failed(_) | Event::Finished(_))), "{last:?} at {cut}");
     }
     for cut in 0..request.len() {
-        let fault = <Codec as ClientProtocol>::read("chat".into(), request[..cut].to_vec()).unwrap_err();
+        let fault = <Codec as ClientProtocol>::read("chat".into(), vec![], request[..cut].to_vec()).unwrap_err();
         assert_eq!(fault.kind, pointsman_sdk::codec::FaultKind::InvalidRequest);
     }
 }

@@ -11,7 +11,7 @@ fn with_usage() -> Vec<u8> {
         "model": "m", "messages": [{"role": "user", "content": "Hello"}],
         "stream": true, "stream_options": {"include_usage": true},
     });
-    let reading = <Codec as ClientProtocol>::read("chat".into(), body.to_string().into_bytes());
+    let reading = <Codec as ClientProtocol>::read("chat".into(), vec![], body.to_string().into_bytes());
     reading.expect("a good request").memory
 }
 

@@ -18,7 +18,7 @@ fn own() -> BoxedStrategy<Sealed> {
 /// Written in two calls, as those bytes.
 fn write(stream: bool, events: &[Event], cut: usize) -> Vec<u8> {
     let (first, rest) = events.split_at(cut % (events.len() + 1));
-    let memory = Codec::read("chat".into(), body_with(json!({})).to_string().into_bytes()).unwrap().memory;
+    let memory = Codec::read("chat".into(), vec![], body_with(json!({})).to_string().into_bytes()).unwrap().memory;
     let written = Codec::write("chat".into(), stream, memory, first.to_vec(), false);
     let end = Codec::write("chat".into(), stream, written.memory, rest.to_vec(), true);
     [written.bytes, end.bytes].concat()

@@ -28,7 +28,7 @@ fn reply() -> Vec<Event> {
 }
 
 fn memory() -> Vec<u8> {
-    Codec::read("chat".into(), body_with(json!({})).to_string().into_bytes()).unwrap().memory
+    Codec::read("chat".into(), vec![], body_with(json!({})).to_string().into_bytes()).unwrap().memory
 }
 
 #[test]

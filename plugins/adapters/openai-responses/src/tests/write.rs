@@ -3,7 +3,7 @@
 use super::*;
 
 pub fn memory(more: Value) -> Vec<u8> {
-    Codec::read("chat".into(), body_with(more).to_string().into_bytes()).unwrap().memory
+    Codec::read("chat".into(), vec![], body_with(more).to_string().into_bytes()).unwrap().memory
 }
 
 fn reply() -> Vec<Event> {

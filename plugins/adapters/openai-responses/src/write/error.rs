@@ -26,6 +26,7 @@ pub fn of_response(fault: &Fault) -> Value {
             "invalid_prompt"
         }
         FaultKind::Overloaded
+        | FaultKind::Busy
         | FaultKind::ServerError
         | FaultKind::Unavailable
         | FaultKind::TimedOut
@@ -48,6 +49,7 @@ fn words(kind: FaultKind) -> (u16, &'static str, Option<&'static str>) {
         FaultKind::Overloaded => (503, SERVER, Some("overloaded")),
         FaultKind::Unavailable => (503, SERVER, Some("unavailable")),
         FaultKind::Connection => (503, SERVER, Some("connection")),
+        FaultKind::Busy => (503, SERVER, Some("busy")),
         FaultKind::ServerError => (502, SERVER, Some("server-error")),
         FaultKind::MalformedReply => (502, SERVER, Some("malformed-reply")),
         FaultKind::Truncated => (502, SERVER, Some("truncated")),
