@@ -1,7 +1,8 @@
 //! What a caller sees, and what the providers see, when the first provider fails.
 
-use pointsman::fake::{Behaviour, Fault};
+use pointsman::fake::{Behaviour, Fake, Fault, Protocol};
 use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, slowly, wait_until};
+use serde_json::json;
 
 /// Every way to fail before the first content, streamed and not, seen by callers of both protocols.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,6 +83,26 @@ async fn after_the_first_content_a_failure_is_an_error_in_the_callers_protocol()
             );
             assert!(!answer.complete() && !answer.broken, "{fault}: {}", answer.body);
         }
+    }
+}
+
+/// The official clients hold the end of a reply against its beginning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_that_dies_fails_under_its_own_id() {
+    let fake = Fake::start(Protocol::OpenAiResponses).await.expect("a port");
+    let line = Line::start_with(&format!(
+        "[providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models.responses]\ntargets = [\"responses/gpt-5\"]",
+        fake.base_url()
+    ))
+    .await;
+    for fault in ["cut-after:3", "end-after:3", "hang-after:3"] {
+        fake.behave(slowly(fault));
+        let body = json!({ "model": "responses", "input": "write 20 words", "stream": true, "store": false });
+        let events = line.post("/v1/responses", &body).await.events();
+        let (first, last) = (&events[0], &events[events.len() - 1]);
+        assert_eq!((&first["type"], &last["type"]), (&json!("response.created"), &json!("response.failed")), "{fault}");
+        assert_eq!(last["response"]["id"], first["response"]["id"], "{fault}");
     }
 }
 

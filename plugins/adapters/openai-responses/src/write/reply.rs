@@ -29,11 +29,12 @@ impl Reply {
         Reply { response: Response::to_request(body), ..Reply::default() }
     }
 
-    /// The bytes so far were another's, passed on untouched: only a failure can follow.
-    pub fn follow_another(&mut self) {
+    /// The bytes so far were another's, passed on untouched: only a failure can follow. How they began is known, or not.
+    pub fn follow_another(&mut self, started: Option<Started>) {
         self.sequence = SEQUENCE_OF_ANOTHER;
         self.is_started = true;
-        self.response.start(Started { id: String::new(), model: String::new(), created_unix_s: 0 });
+        let unknown = || Started { id: String::new(), model: String::new(), created_unix_s: 0 };
+        self.response.start(started.unwrap_or_else(unknown));
     }
 
     pub fn write(&mut self, event: Event, out: &mut Out) {
