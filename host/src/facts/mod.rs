@@ -78,8 +78,11 @@ impl Book {
 
     /// What is known of a model, by the name that its provider knows it by.
     pub fn of(&self, model: &str) -> Facts {
+        // Routers write Claude's versions with a dot, its maker with a dash.
+        let dashed = model.contains("claude").then(|| model.replace('.', "-"));
+        let is_for = |pattern: &str| fits(pattern, model) || dashed.as_ref().is_some_and(|name| fits(pattern, name));
         let mut facts = Facts::default();
-        for (_, more) in self.entries.iter().filter(|(pattern, _)| fits(pattern, model)) {
+        for (_, more) in self.entries.iter().filter(|(pattern, _)| is_for(pattern)) {
             facts.learn(more);
         }
         facts
@@ -172,6 +175,7 @@ mod tests {
         let book = Book::new(vec![("claude-*".to_owned(), own)]).expect("the built-in file");
         let facts = book.of("claude-sonnet-4-5");
         assert_eq!((facts.tools, facts.images), (Some(true), Some(false)));
+        assert_eq!(book.of("anthropic/claude-sonnet-4.5"), book.of("anthropic/claude-sonnet-4-5"));
         assert_eq!(book.of("a model that nobody knows"), Facts::default());
     }
 }

@@ -55,7 +55,7 @@ pub struct RawReply {
 ///
 /// # Errors
 /// The attempt failed; the target's health knows already.
-pub async fn run(exchange: &Exchange, step: &Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
+pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
     let target = &exchange.route.targets[step.target];
     let started = Instant::now();
     if let Some(Some(reason)) = exchange.unable.get(step.target) {
@@ -66,7 +66,7 @@ pub async fn run(exchange: &Exchange, step: &Step, _: &Uncommitted) -> Result<He
     let health = exchange.gateway.healths.of(&target.provider.name, target.model(&exchange.asked.model));
     let running = health.begin(started, exchange.table.config.breaker);
     let until = (started + step.first_token).min(exchange.deadline);
-    let asked = timeout_at(until, ask(exchange, step, target)).await.unwrap_or_else(|_| {
+    let asked = timeout_at(until, ask(exchange, &step, target)).await.unwrap_or_else(|_| {
         let what = if exchange.asked.stream { "no content" } else { "no complete reply" };
         let text = format!("{what} within {} ms", until.saturating_duration_since(started).as_millis());
         Err(Bad::from(fault(FaultKind::TimedOut, text)))

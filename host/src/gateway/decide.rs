@@ -6,9 +6,12 @@ use tokio::time::Instant;
 
 use super::attempt::Failed;
 use super::exchange::Exchange;
+use super::race::Runner;
 use crate::health::{Blame, blame};
 use crate::plugin::PluginFault;
-use crate::plugin::bindings::policy::{Action, Attempt, AttemptReport, Decision, RequestFacts, Situation, TargetState};
+use crate::plugin::bindings::policy::{
+    Action, Attempt, AttemptReport, Decision, RequestFacts, RunningAttempt, Situation, TargetState,
+};
 
 /// Attempts for one request that the host allows, whatever the policy wants.
 const ATTEMPTS_MAX: usize = 5;
@@ -20,7 +23,9 @@ const REASON_BYTES_MAX: usize = 200;
 /// What comes next for a request.
 pub enum Next {
     Attempt(Step),
-    /// The reason is for the logs.
+    /// Something runs, and nothing is to be done but wait for it.
+    Wait,
+    /// Nothing runs, and nothing more shall. The reason is for the logs.
     GiveUp(String),
 }
 
@@ -33,15 +38,17 @@ pub struct Step {
     /// To the first content of a streamed reply, to the end of another.
     pub first_token: Duration,
     pub idle: Duration,
+    /// From the start of the attempt: when the policy wants to be asked again, if there is no content yet.
+    pub hedge_after: Option<Duration>,
     pub reason: String,
 }
 
 /// Ask the policy; when it misbehaves, go by the configured order.
-pub async fn next(exchange: &Exchange, history: &[Failed]) -> Next {
-    if history.len() >= ATTEMPTS_MAX {
-        return Next::GiveUp(format!("{ATTEMPTS_MAX} attempts were made"));
+pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Next {
+    if history.len() + running.len() >= ATTEMPTS_MAX {
+        return or_wait(running, Next::GiveUp(format!("{ATTEMPTS_MAX} attempts were made")));
     }
-    let situation = situation(exchange, history);
+    let situation = situation(exchange, history, running);
     let policy = &exchange.route.policy;
     let decided = match policy.decide(&situation).await {
         Ok(decision) => {
@@ -49,10 +56,18 @@ pub async fn next(exchange: &Exchange, history: &[Failed]) -> Next {
         }
         Err(fault) => Err(fault),
     };
-    decided.unwrap_or_else(|_| in_order(exchange, history, &situation))
+    or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation)))
 }
 
-fn situation(exchange: &Exchange, history: &[Failed]) -> Situation {
+/// A request is not given up while an attempt of it runs.
+fn or_wait(running: &[Runner], next: Next) -> Next {
+    match next {
+        Next::GiveUp(_) if !running.is_empty() => Next::Wait,
+        next => next,
+    }
+}
+
+fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Situation {
     let now = Instant::now();
     let (targets, body_bytes) = (&exchange.route.targets, exchange.body.len() as u64);
     let healths = &exchange.gateway.healths;
@@ -81,10 +96,16 @@ fn situation(exchange: &Exchange, history: &[Failed]) -> Situation {
             })
             .collect(),
         history: history.iter().map(report).collect(),
-        running: Vec::new(),
+        running: running
+            .iter()
+            .map(|runner| RunningAttempt {
+                target: u32::try_from(runner.target).unwrap_or(u32::MAX),
+                started_at_ms: millis(runner.starts.saturating_duration_since(exchange.arrived)),
+            })
+            .collect(),
         elapsed_ms: millis(now.saturating_duration_since(exchange.arrived)),
         remaining_ms: millis(exchange.deadline.saturating_duration_since(now)),
-        attempts_left: u32::try_from(ATTEMPTS_MAX - history.len()).unwrap_or(0),
+        attempts_left: u32::try_from(ATTEMPTS_MAX.saturating_sub(history.len() + running.len())).unwrap_or(0),
         now_unix_ms: millis(exchange.gateway.clock.unix()),
         random: exchange.random,
         sequence: exchange.sequence,
@@ -115,18 +136,27 @@ fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Resu
             ));
         }
         Action::GiveUp => return Ok(Next::GiveUp(reason)),
-        Action::Wait => return Err(PluginFault::Nonsense("it waits, though nothing runs".to_owned())),
+        Action::Wait if situation.running.is_empty() => {
+            return Err(PluginFault::Nonsense("it waits, though nothing runs".to_owned()));
+        }
+        Action::Wait => return Ok(Next::Wait),
         Action::Attempt(attempt) => attempt,
     };
     let Some(state) = situation.targets.get(attempt.target as usize) else {
         let text = format!("it chose target {} of {}", attempt.target, situation.targets.len());
         return Err(PluginFault::Nonsense(text));
     };
+    if situation.running.iter().any(|running| running.target == attempt.target) {
+        return Err(PluginFault::Nonsense(format!("it hedges at target {}, where an attempt runs", attempt.target)));
+    }
     Ok(step(&attempt, state, exchange, situation, reason))
 }
 
 /// The host's own order: the first target that is ready and was not tried.
 fn in_order(exchange: &Exchange, history: &[Failed], situation: &Situation) -> Next {
+    if !situation.running.is_empty() {
+        return Next::Wait;
+    }
     if history.len() >= STATIC_ATTEMPTS {
         return Next::GiveUp(format!("{STATIC_ATTEMPTS} attempts were made in the configured order"));
     }
@@ -164,6 +194,7 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
         after: Duration::from_millis(after_ms),
         first_token: within(attempt.first_token_timeout_ms).unwrap_or(configured),
         idle: within(attempt.idle_timeout_ms).unwrap_or(timeouts.idle),
+        hedge_after: within(attempt.hedge_after_ms),
         reason,
     })
 }

@@ -12,12 +12,13 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::attempt::{self, Failed};
 use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;
+use super::race::{News, Race};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table};
@@ -126,25 +127,29 @@ where
     record.unable(&exchange);
     let uncommitted = Uncommitted::begin();
     let mut history = Vec::new();
-    loop {
-        let step = match decide::next(&exchange, &history).await {
-            Next::Attempt(step) => step,
+    let mut race = Race::default();
+    let held_back = loop {
+        match decide::next(&exchange, &history, race.running()).await {
+            Next::Attempt(step) => {
+                record.attempt(&exchange, &step);
+                race.start(&step, attempt::run(&exchange, step.clone(), &uncommitted));
+            }
+            Next::Wait => {}
             Next::GiveUp(reason) if exchange.may_estimate(&history) => {
                 let reply = estimate::reply(&exchange).await.map_err(|fault| Refusal::gave_up_with(fault, &reason))?;
-                return Ok(HeldBack::estimate(reply).commit(uncommitted, record.take()));
+                break HeldBack::estimate(reply);
             }
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
-        };
-        // Even a sleep of nothing lasts until the timer's next millisecond.
-        if !step.after.is_zero() {
-            sleep(step.after).await;
         }
-        record.attempt(&exchange, &step);
-        match attempt::run(&exchange, &step, &uncommitted).await {
-            Ok(held_back) => return Ok(held_back.commit(uncommitted, record.take())),
-            Err(failed) => history.push(*failed),
+        match race.news().await {
+            Some(News::Content(held_back)) => break held_back,
+            Some(News::Failed(failed)) => history.push(failed),
+            Some(News::Late) | None => {}
         }
-    }
+    };
+    record.outrun(&exchange, race.running());
+    drop(race);
+    Ok(held_back.commit(uncommitted, record.take()))
 }
 
 async fn read<B>(body: B) -> Result<Bytes, Refusal>

@@ -11,6 +11,7 @@ mod exchange;
 mod media;
 mod outgoing;
 mod provider;
+mod race;
 mod record;
 mod refusal;
 mod relay;

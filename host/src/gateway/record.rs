@@ -9,6 +9,7 @@ use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
 use super::exchange::{Asked, Exchange};
+use super::race::Runner;
 use super::table::Route;
 use crate::clock::Clock;
 use crate::plugin::bindings::chat::Usage;
@@ -32,6 +33,8 @@ struct Line {
     dropped: Vec<String>,
     estimated: bool,
     skipped: Vec<String>,
+    outrun: Vec<String>,
+    outrun_input_tokens: u64,
     first_token: Option<Duration>,
     usage: Option<Usage>,
     outcome: Outcome,
@@ -60,6 +63,8 @@ impl Record {
             dropped: Vec::new(),
             estimated: false,
             skipped: Vec::new(),
+            outrun: Vec::new(),
+            outrun_input_tokens: 0,
             first_token: None,
             usage: None,
             outcome: Outcome::CallerLeft,
@@ -109,6 +114,18 @@ impl Record {
         });
     }
 
+    /// Attempts that were cancelled because another showed content first. What they cost is nobody's to tell: at least
+    /// their input, which is guessed.
+    pub fn outrun(&mut self, exchange: &Exchange, losers: &[Runner]) {
+        let told = losers.iter().map(|runner| {
+            let target = &exchange.route.targets[runner.target];
+            format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
+        });
+        let told: Vec<String> = told.collect();
+        let tokens = exchange.body.len() as u64 / 4 * told.len() as u64;
+        self.note(|line| (line.outrun, line.outrun_input_tokens) = (told, tokens));
+    }
+
     pub fn answered(&mut self, facts: &Facts) {
         self.note(|line| {
             line.target.clone_from(&facts.target);
@@ -152,6 +169,7 @@ impl Record {
         tell("x-pointsman-policy", &line.policy);
         tell("x-pointsman-dropped", &line.dropped.join(", "));
         tell("x-pointsman-skipped", &line.skipped.join("; "));
+        tell("x-pointsman-outrun", &line.outrun.join(", "));
         tell("x-pointsman-estimated", if line.estimated { "input-tokens" } else { "" });
         headers
     }
@@ -191,6 +209,8 @@ impl Drop for Record {
             total_ms = u64::try_from(line.arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
             input_tokens = usage.input,
             output_tokens = usage.output,
+            outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),
+            outrun_input_tokens = (line.outrun_input_tokens > 0).then_some(line.outrun_input_tokens),
             "request"
         );
     }

@@ -38,8 +38,8 @@ pub mod bindings {
 }
 
 pub use bindings::exports::pointsman::plugin::policy::{
-    Action, Attempt, AttemptReport, Attribute, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, Target,
-    TargetState,
+    Action, Attempt, AttemptReport, Attribute, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation,
+    Target, TargetState,
 };
 pub use bindings::pointsman::plugin::faults::FaultKind;
 

@@ -79,7 +79,12 @@ impl ClientProtocol for Codec {
             endpoint("/v1/messages", "chat", Streaming::Field("stream".into())),
             endpoint("/v1/messages/count_tokens", COUNT_TOKENS, Streaming::Never),
         ];
-        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: vec![BETA_HEADER.into()], endpoints }
+        client_protocol::Description {
+            protocol: PROTOCOL.into(),
+            read_headers: vec![BETA_HEADER.into()],
+            comments: true,
+            endpoints,
+        }
     }
 
     fn read(

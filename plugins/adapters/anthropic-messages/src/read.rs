@@ -8,8 +8,8 @@ mod thinking;
 mod tools;
 
 use crate::{BETA_FIELD, BETA_HEADER, PROTOCOL, is_count};
-use pointsman_sdk::codec::client_protocol::Header;
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Request};
+use pointsman_sdk::codec::client_protocol::Header;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
 use serde_json::Value;

@@ -97,7 +97,7 @@ impl ClientProtocol for Codec {
             })
         });
         let endpoints = endpoints.collect();
-        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), endpoints }
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), comments: false, endpoints }
     }
 
     fn read(

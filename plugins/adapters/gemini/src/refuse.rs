@@ -33,7 +33,9 @@ fn message(fault: &Fault) -> String {
 fn code_and_status(kind: FaultKind) -> (u16, &'static str) {
     match kind {
         FaultKind::RateLimited | FaultKind::QuotaExhausted => (429, "RESOURCE_EXHAUSTED"),
-        FaultKind::Overloaded | FaultKind::Busy | FaultKind::Unavailable | FaultKind::Connection => (503, "UNAVAILABLE"),
+        FaultKind::Overloaded | FaultKind::Busy | FaultKind::Unavailable | FaultKind::Connection => {
+            (503, "UNAVAILABLE")
+        }
         FaultKind::TimedOut => (504, "DEADLINE_EXCEEDED"),
         FaultKind::ServerError | FaultKind::MalformedReply | FaultKind::Truncated | FaultKind::AdapterFailed => {
             (500, "INTERNAL")

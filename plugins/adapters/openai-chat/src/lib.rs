@@ -115,7 +115,7 @@ impl ClientProtocol for Codec {
             ..chat.clone()
         };
         let endpoints = vec![chat, embeddings];
-        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), endpoints }
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), comments: true, endpoints }
     }
 
     fn read(operation: String, _headers: Vec<client_protocol::Header>, body: Vec<u8>) -> Result<Reading, Fault> {

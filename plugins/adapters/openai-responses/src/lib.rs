@@ -92,7 +92,7 @@ impl ClientProtocol for Codec {
             endpoint("/v1/responses", CHAT, Streaming::Field("stream".into())),
             endpoint("/v1/responses/input_tokens", COUNT_TOKENS, Streaming::Never),
         ];
-        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), endpoints }
+        client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), comments: true, endpoints }
     }
 
     fn read(_operation: String, _headers: Vec<client_protocol::Header>, body: Vec<u8>) -> Result<Reading, Fault> {

@@ -71,7 +71,12 @@ impl ClientProtocol for Codec {
             conversation_fields: vec![],
             turns_field: String::new(),
         };
-        client_protocol::Description { protocol: "hostile".into(), read_headers: vec![], endpoints: vec![endpoint] }
+        client_protocol::Description {
+            protocol: "hostile".into(),
+            read_headers: vec![],
+            comments: false,
+            endpoints: vec![endpoint],
+        }
     }
 
     fn read(_: String, _: Vec<client_protocol::Header>, _: Vec<u8>) -> Result<Reading, Fault> {

@@ -1,9 +1,9 @@
 //! A Messages body, as each platform wants it.
 
 use super::Platform;
-use crate::{BETA_FIELD, BETA_HEADER};
 use crate::encode::Extras;
 use crate::is_count;
+use crate::{BETA_FIELD, BETA_HEADER};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::provider::Header;

@@ -122,7 +122,10 @@ fn vertex() {
 
 #[test]
 fn betas_of_a_callers_header_reach_the_clouds_in_their_own_way() {
-    let header = |value: &str| pointsman_sdk::codec::client_protocol::Header { name: "anthropic-beta".into(), value: value.into() };
+    let header = |value: &str| pointsman_sdk::codec::client_protocol::Header {
+        name: "anthropic-beta".into(),
+        value: value.into(),
+    };
     let headers = vec![header("context-1m-2025-08-07, oauth-2025-04-20"), header("interleaved-thinking-2025-05-14")];
     let body = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "hi" }] });
     let request = Codec::read("chat".into(), headers, body.to_string().into_bytes()).unwrap().request;
