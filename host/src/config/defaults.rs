@@ -14,10 +14,16 @@ pub const POLICY: &str = "failover";
 pub const TIMEOUTS: Timeouts = Timeouts {
     // A TCP handshake that takes longer will not get better.
     connect: Duration::from_secs(3),
+    // Providers send the head of a stream at once, but a local server may first load its model: no sooner than the next.
+    headers: Duration::from_secs(60),
     // Long prompts on busy days take tens of seconds to their first token.
     first_token: Duration::from_secs(60),
     // Providers send pings every few seconds; two minutes of silence are a dead stream.
     idle: Duration::from_secs(120),
+    // Encrypted reasoning can go on for minutes with nothing but pings to see; ten are a model that hangs.
+    between_tokens: Duration::from_secs(600),
+    // What is slow is not wrong: whoever wants a faster answer says how fast.
+    slowest: 0,
     // A reply that is not streamed is silent until it is complete, and long ones take minutes.
     reply: Duration::from_secs(600),
     // The longest reasoning runs.

@@ -11,6 +11,8 @@ mod written;
 use std::path::{Path, PathBuf};
 
 pub use defaults::ADMIN as ADMIN_ADDRESS;
+#[cfg(test)]
+pub(crate) use defaults::TIMEOUTS;
 pub use error::ConfigError;
 pub use resolved::*;
 

@@ -28,7 +28,10 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     let timeouts = Timeouts {
         connect: span(written.timeouts.connect, defaults::TIMEOUTS.connect),
         first_token: span(written.timeouts.first_token, defaults::TIMEOUTS.first_token),
+        headers: span(written.timeouts.headers, defaults::TIMEOUTS.headers),
         idle: span(written.timeouts.idle, defaults::TIMEOUTS.idle),
+        between_tokens: span(written.timeouts.between_tokens, defaults::TIMEOUTS.between_tokens),
+        slowest: written.timeouts.slowest.unwrap_or(defaults::TIMEOUTS.slowest),
         reply: span(written.timeouts.reply, defaults::TIMEOUTS.reply),
         total: span(written.timeouts.total, defaults::TIMEOUTS.total),
     };

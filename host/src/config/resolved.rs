@@ -42,8 +42,13 @@ pub struct Tls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     pub connect: Duration,
+    /// No longer than `first_token`.
+    pub headers: Duration,
     pub first_token: Duration,
     pub idle: Duration,
+    pub between_tokens: Duration,
+    /// Bytes of content a second; 0 is off.
+    pub slowest: u32,
     pub reply: Duration,
     pub total: Duration,
 }

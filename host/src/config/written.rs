@@ -66,8 +66,14 @@ pub struct Timeouts {
     pub connect: Option<Span>,
     /// From the start of an attempt to the first content of a streamed reply.
     pub first_token: Option<Span>,
-    /// Between two pieces of a streamed reply.
+    /// From the start of an attempt to the head of a streamed reply; `first_token` bounds it too.
+    pub headers: Option<Span>,
+    /// Between two pieces of a streamed reply. Pings count.
     pub idle: Option<Span>,
+    /// Between two pieces of content of a streamed reply. Pings do not count.
+    pub between_tokens: Option<Span>,
+    /// Bytes of content a second that a streamed reply must bring, taken over half a minute. Off when absent.
+    pub slowest: Option<u32>,
     /// From the start of an attempt to the end of a reply that is not streamed.
     pub reply: Option<Span>,
     /// From the request's arrival to the reply's end, over all attempts.

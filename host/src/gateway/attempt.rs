@@ -9,12 +9,13 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
 use super::outgoing::{Outgoing, adapter_failed, matches};
+use super::pace::Pace;
 use super::provider::Adapter;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
@@ -108,7 +109,7 @@ struct Good {
     headers: HeaderMap,
     content_type: HeaderValue,
     first: Bytes,
-    rest: Option<(Reply, Writer, Duration, Instant)>,
+    rest: Option<(Reply, Writer, Pace)>,
     facts: Facts,
 }
 
@@ -116,7 +117,7 @@ impl Good {
     fn held_back(self, running: Running) -> HeldBack {
         let Good { status, headers, content_type, first, rest, facts } = self;
         let rest = match rest {
-            Some((reply, writer, idle, deadline)) => Some(Box::new(Relay::new(reply, writer, idle, deadline, running))),
+            Some((reply, writer, pace)) => Some(Box::new(Relay::new(reply, writer, pace, running))),
             None => {
                 running.succeed();
                 None
@@ -128,8 +129,14 @@ impl Good {
 
 async fn ask(exchange: &Exchange, step: &Step, target: &Target) -> Result<Good, Bad> {
     let outgoing = Outgoing::build(exchange, target).await?;
-    let sent = exchange.gateway.upstream.send(outgoing.request).await;
-    let response = sent.map_err(|text| fault(FaultKind::Connection, text))?;
+    let sent = exchange.gateway.upstream.send(outgoing.request);
+    let head_within = match outgoing.framing {
+        Framing::WholeBody => step.first_token,
+        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
+    };
+    let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
+    let response = timeout(head_within, sent).await.map_err(late)?;
+    let response = response.map_err(|text| fault(FaultKind::Connection, text))?;
     let adapter = &outgoing.adapter;
     let same = outgoing.translating.is_none();
     if !response.status().is_success() {
@@ -191,7 +198,8 @@ async fn hold_back(
     if finished {
         reply.finish();
     } else {
-        good.rest = Some((reply, writer, step.idle, exchange.deadline));
+        let pace = Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now());
+        good.rest = Some((reply, writer, pace));
     }
     Ok(())
 }

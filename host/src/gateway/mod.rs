@@ -10,6 +10,7 @@ mod estimate;
 mod exchange;
 mod media;
 mod outgoing;
+mod pace;
 mod provider;
 mod race;
 mod record;

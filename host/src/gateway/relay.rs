@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
@@ -15,6 +14,7 @@ use super::Body;
 use super::attempt::usage;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
+use super::pace::Pace;
 use super::record::Record;
 use super::refusal::fault;
 use super::rename::Rename;
@@ -28,14 +28,13 @@ use crate::plugin::bindings::faults::{Fault, FaultKind};
 pub struct Relay {
     reply: Reply,
     writer: Writer,
-    idle: Duration,
-    deadline: Instant,
+    pace: Pace,
     running: Running,
 }
 
 impl Relay {
-    pub fn new(reply: Reply, writer: Writer, idle: Duration, deadline: Instant, running: Running) -> Relay {
-        Relay { reply, writer, idle, deadline, running }
+    pub fn new(reply: Reply, writer: Writer, pace: Pace, running: Running) -> Relay {
+        Relay { reply, writer, pace, running }
     }
 
     /// The whole body: what was held back, and then the rest as it comes.
@@ -50,10 +49,11 @@ impl Relay {
 
     async fn step(mut self: Box<Self>, mut record: Record) -> Option<(Result<Frame<Bytes>, io::Error>, State)> {
         loop {
-            let until = (Instant::now() + self.idle).min(self.deadline);
-            let batch = timeout_at(until, self.reply.next()).await.unwrap_or_else(|_| {
-                Batch::failed(fault(FaultKind::TimedOut, "the provider fell silent in the middle of its reply"))
-            });
+            let until = self.pace.wait(Instant::now());
+            let batch = match timeout_at(until.at, self.reply.next()).await {
+                Ok(batch) => self.pace.keep(batch, Instant::now()),
+                Err(_) => Batch::failed(fault(FaultKind::TimedOut, until.why)),
+            };
             record.usage(usage(&batch.events));
             let (failed, finished) = (failure(&batch), batch.finished());
             let written = self.writer.write(batch, finished || failed.is_some()).await;
