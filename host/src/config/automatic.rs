@@ -46,6 +46,8 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             pattern: Pattern::new(pattern),
             policy: defaults::POLICY.to_owned(),
             settings: "{}".to_owned(),
+            policy_headers: Vec::new(),
+            splice: false,
             targets: first.into_iter().chain(rest).collect(),
         }
     };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use hyper::header::HeaderName;
 use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
@@ -61,6 +62,17 @@ pub fn base_url(url: &str) -> Result<String, String> {
     }
     Ok(url.trim_end_matches('/').to_owned())
 }
+
+/// Headers in which callers show their keys.
+const SECRET_HEADERS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-amz-security-token",
+];
 
 struct Resolver<'a> {
     file: &'a File<'a>,
@@ -261,13 +273,27 @@ impl Resolver<'_> {
             let targets = model.targets.into_iter().map(|target| self.target(target, providers));
             let targets = targets.collect::<Result<Vec<_>, _>>()?;
             let (pattern, settings) = (Pattern::new(name.get_ref()), self.json(model.settings)?);
-            models.push(Model { pattern, policy, settings, targets });
+            let policy_headers = model.policy_headers.iter().map(|name| self.policy_header(name));
+            let policy_headers = policy_headers.collect::<Result<_, _>>()?;
+            let splice = model.continuation == written::Continuation::Splice;
+            models.push(Model { pattern, policy, settings, policy_headers, splice, targets });
         }
         if models.is_empty() {
             let hint = "for example\n\n    [models.\"*\"]\n    targets = [\"provider/*\"]".to_owned();
             return Err(self.file.at(None, "it names no models, so there is nothing to answer", Some(hint)));
         }
         Ok(models)
+    }
+
+    fn policy_header(&self, name: &Spanned<String>) -> Result<String, ConfigError> {
+        let lower = name.get_ref().to_ascii_lowercase();
+        if HeaderName::try_from(&lower).is_err() {
+            return Err(self.error(name.span(), format!("`{}` is not a header's name", name.get_ref()), None));
+        }
+        if SECRET_HEADERS.contains(&lower.as_str()) {
+            return Err(self.error(name.span(), format!("`{lower}` shows a key, and plugins see none"), None));
+        }
+        Ok(lower)
     }
 
     fn target(

@@ -95,6 +95,10 @@ pub struct Model {
     pub policy: String,
     /// JSON.
     pub settings: String,
+    /// In lower case.
+    pub policy_headers: Vec<String>,
+    /// Another target may continue a plain text that broke off.
+    pub splice: bool,
     pub targets: Vec<Target>,
 }
 

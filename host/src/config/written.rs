@@ -150,7 +150,23 @@ pub struct Model {
     pub policy: Option<Spanned<String>>,
     #[serde(default)]
     pub settings: toml::Table,
+    /// Callers' headers that the policy may see. None that shows a key.
+    #[serde(default)]
+    pub policy_headers: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub continuation: Continuation,
     pub targets: Vec<Spanned<Target>>,
+}
+
+/// What becomes of a streamed reply that breaks off after the caller saw its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Continuation {
+    /// It ends in an error of the caller's protocol.
+    #[default]
+    None,
+    /// Another target that can continue a text does so, where there was nothing but text.
+    Splice,
 }
 
 /// `"provider/model"`, or a table when there is more to say.

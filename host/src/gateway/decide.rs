@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::about;
 use super::attempt::Failed;
 use super::exchange::Exchange;
 use super::race::Runner;
 use crate::health::{Blame, blame};
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::policy::{
-    Action, Attempt, AttemptReport, Decision, RequestFacts, RunningAttempt, Situation, TargetState,
+    Action, Attempt, AttemptReport, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
 };
 
 /// Attempts for one request that the host allows, whatever the policy wants.
@@ -71,6 +72,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
     let now = Instant::now();
     let (targets, body_bytes) = (&exchange.route.targets, exchange.body.len() as u64);
     let healths = &exchange.gateway.healths;
+    let about = &exchange.asked.about;
     Situation {
         request: RequestFacts {
             operation: exchange.endpoint.operation.clone(),
@@ -78,21 +80,23 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
             stream: exchange.asked.stream,
             body_bytes,
             input_tokens_estimate: body_bytes / 4,
-            tools: false,
-            images: false,
-            documents: false,
-            audio: false,
+            tools: about.tools,
+            images: about.images,
+            documents: about.documents,
+            audio: about.audio,
             caller: String::new(),
-            conversation: 0,
+            conversation: about.conversation,
             continuing: false,
-            attributes: Vec::new(),
+            attributes: about::headers(&exchange.head.headers, &exchange.route.policy_headers),
         },
         targets: targets
             .iter()
             .zip(&exchange.unable)
             .map(|(target, unable)| {
                 let health = healths.of(&target.provider.name, target.model(&exchange.asked.model));
-                TargetState { able: unable.is_none(), ..health.view(now) }
+                let price = target.facts(&exchange.asked.model, &exchange.table.config.facts).price;
+                let price = price.map(|price| Price { input: price.input, output: price.output });
+                TargetState { able: unable.is_none(), price, ..health.view(now) }
             })
             .collect(),
         history: history.iter().map(report).collect(),

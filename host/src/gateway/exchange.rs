@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
+use super::about::About;
 use super::attempt::{self, Failed};
 use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
@@ -64,6 +65,7 @@ pub struct Asked {
     pub stream: bool,
     /// The field that binds it to what one provider keeps, if there is one.
     pub pinned: Option<String>,
+    pub about: About,
 }
 
 /// Answer one request to an endpoint of a client protocol.
@@ -206,7 +208,11 @@ impl Asked {
         };
         let mut names = vec![endpoint.model_field.as_str(), stream_field];
         names.extend(endpoint.pinning_fields.iter().map(String::as_str));
-        let mut found = scan::fields(body, &names).map_err(|text| wrong(None, text))?.into_iter();
+        let pinning = names.len() - 2;
+        names.extend(About::fields(endpoint));
+        let mut found = scan::fields(body, &names).map_err(|text| wrong(None, text))?;
+        let about = About::new(body, &found.split_off(2 + pinning));
+        let mut found = found.into_iter();
         let (model_at, stream_at) = (found.next().flatten(), found.next().flatten());
         let (model, model_at) = match endpoint.path.model(path) {
             Some(model) => (percent_decode_str(model).decode_utf8().ok().map(Into::into), None),
@@ -228,7 +234,7 @@ impl Asked {
         };
         let set = |at: &Option<Range<usize>>| at.clone().is_some_and(|at| !matches!(&body[at], b"null" | b"false"));
         let pinned = endpoint.pinning_fields.iter().zip(found).find(|(_, at)| set(at)).map(|(field, _)| field.clone());
-        Ok(Asked { model, model_at, stream, pinned })
+        Ok(Asked { model, model_at, stream, pinned, about })
     }
 }
 

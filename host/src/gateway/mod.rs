@@ -1,6 +1,7 @@
 //! The heart: one request from its first byte in to its last byte out. Read `exchange.rs` first.
 
 mod able;
+mod about;
 mod attempt;
 mod commit;
 mod control;

@@ -56,6 +56,22 @@ pub fn value_at(json: &[u8], path: &str) -> Option<Range<usize>> {
     Some(value.start + within.start..value.start + within.end)
 }
 
+/// Where the first elements of a JSON array stand; none where it is no array.
+pub fn elements(json: &[u8], most: usize) -> Vec<Range<usize>> {
+    let (mut scan, mut found) = (Scan { json, at: 0 }, Vec::new());
+    if scan.next() != Some(b'[') || scan.peek() == Some(b']') {
+        return found;
+    }
+    while found.len() < most {
+        let Ok(element) = scan.value() else { break };
+        found.push(element);
+        if scan.next() != Some(b',') {
+            break;
+        }
+    }
+    found
+}
+
 /// A JSON string's text.
 pub fn text(json: &[u8]) -> Option<String> {
     serde_json::from_slice(json).ok()
@@ -191,6 +207,16 @@ mod tests {
         assert_eq!(model(r#"{"mod\u0065l":"escaped"}"#), found("\"escaped\""));
         assert_eq!(model("{}"), Ok(None));
         assert_eq!(value_at(br#"{"type":"x","message":{"id":1,"model":"m"}}"#, "message.model"), Some(38..41));
+    }
+
+    #[test]
+    fn elements_of_an_array() {
+        let found =
+            |json: &str, most| elements(json.as_bytes(), most).into_iter().map(|at| json[at].to_owned()).collect();
+        let found: Vec<Vec<String>> =
+            vec![found(r#" [ {"a":[1]} , "x,]" ,3]"#, 9), found("[1,2,3]", 2), found("[]", 2)];
+        assert_eq!(found, [vec![r#"{"a":[1]}"#, r#""x,]""#, "3"], vec!["1", "2"], vec![]]);
+        assert!(elements(b"{}", 3).is_empty() && elements(b"[", 3).is_empty() && elements(b"", 3).is_empty());
     }
 
     #[test]

@@ -55,6 +55,10 @@ pub struct Route {
     pub pattern: Pattern,
     pub policy: Policy,
     pub targets: Vec<Target>,
+    /// Names of callers' headers that the policy may see, in lower case.
+    pub policy_headers: Vec<String>,
+    /// Another target may continue a plain text that broke off.
+    pub splice: bool,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
 }
@@ -148,7 +152,14 @@ impl Route {
         }
         let policy = Policy::open(Arc::clone(plugin), config.settings.clone(), told).await;
         let policy = policy.with_context(|| format!("the policy `{}` refuses its settings", plugin.name))?;
-        Ok(Route { pattern: config.pattern.clone(), policy, targets, sequence })
+        Ok(Route {
+            pattern: config.pattern.clone(),
+            policy,
+            targets,
+            policy_headers: config.policy_headers.clone(),
+            splice: config.splice,
+            sequence,
+        })
     }
 }
 
