@@ -1,6 +1,7 @@
 //! One attempt: ask a target, and hold its reply back until the first content. A status of 200 proves nothing: overloaded
 //! providers open a stream, send its opening frames, and then an error. Held back, that is a failure like any other.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::commit::{Facts, HeldBack, Uncommitted};
@@ -20,13 +21,14 @@ use super::provider::Adapter;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
+use super::splice::Said;
 use super::table::Target;
 use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing, Header, ReplyHead};
-use crate::upstream::Framer;
 use crate::upstream::frame::content_types;
+use crate::upstream::{Framer, Pieces};
 
 /// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -57,6 +59,38 @@ pub struct RawReply {
 /// # Errors
 /// The attempt failed; the target's health knows already.
 pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
+    let asking = ask(exchange, &step);
+    let (good, running) = begun(exchange, &step, asking).await?;
+    Ok(good.held_back(running))
+}
+
+/// A reply that goes on where another broke off.
+pub struct Resumed {
+    /// `provider/model`
+    pub target: String,
+    pub reply: Reply,
+    /// What was held back.
+    pub held: Batch,
+    pub pace: Pace,
+    pub running: Running,
+}
+
+/// Ask the step's target to go on with what the caller has read.
+///
+/// # Errors
+/// The attempt failed; the target's health knows already.
+pub async fn resume(exchange: &Exchange, step: Step, said: &Said) -> Result<Resumed, Box<Failed>> {
+    let asking = ask_on(exchange, &step, said);
+    let ((target, reply, held), running) = begun(exchange, &step, asking).await?;
+    Ok(Resumed { target, reply, held, pace: pace(exchange, &step), running })
+}
+
+/// What every attempt has in common: its time, and what it tells of its target's health.
+async fn begun<T>(
+    exchange: &Exchange,
+    step: &Step,
+    asking: impl Future<Output = Result<T, Bad>>,
+) -> Result<(T, Running), Box<Failed>> {
     let target = &exchange.route.targets[step.target];
     let started = Instant::now();
     if let Some(Some(reason)) = exchange.unable.get(step.target) {
@@ -67,7 +101,7 @@ pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<Hel
     let health = exchange.gateway.healths.of(&target.provider.name, target.model(&exchange.asked.model));
     let running = health.begin(started, exchange.table.config.breaker);
     let until = (started + step.first_token).min(exchange.deadline);
-    let asked = timeout_at(until, ask(exchange, &step, target)).await.unwrap_or_else(|_| {
+    let asked = timeout_at(until, asking).await.unwrap_or_else(|_| {
         let what = if exchange.asked.stream { "no content" } else { "no complete reply" };
         let text = format!("{what} within {} ms", until.saturating_duration_since(started).as_millis());
         Err(Bad::from(fault(FaultKind::TimedOut, text)))
@@ -76,7 +110,7 @@ pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<Hel
     match asked {
         Ok(good) => {
             running.first_token(now);
-            Ok(good.held_back(running))
+            Ok((good, running))
         }
         Err(bad) => {
             let retry_after = bad.fault.retry_after_ms.map(Duration::from_millis);
@@ -109,15 +143,24 @@ struct Good {
     headers: HeaderMap,
     content_type: HeaderValue,
     first: Bytes,
-    rest: Option<(Reply, Writer, Pace)>,
+    rest: Option<Rest>,
     facts: Facts,
+}
+
+/// Of a streamed reply.
+struct Rest {
+    reply: Reply,
+    writer: Writer,
+    pace: Pace,
+    /// What the caller is about to read, where another target may have to go on.
+    said: Option<(usize, Said)>,
 }
 
 impl Good {
     fn held_back(self, running: Running) -> HeldBack {
         let Good { status, headers, content_type, first, rest, facts } = self;
         let rest = match rest {
-            Some((reply, writer, pace)) => Some(Box::new(Relay::new(reply, writer, pace, running))),
+            Some(Rest { reply, writer, pace, said }) => Some(Box::new(Relay::new(reply, writer, pace, running, said))),
             None => {
                 running.succeed();
                 None
@@ -127,34 +170,23 @@ impl Good {
     }
 }
 
-async fn ask(exchange: &Exchange, step: &Step, target: &Target) -> Result<Good, Bad> {
+async fn ask(exchange: &Exchange, step: &Step) -> Result<Good, Bad> {
+    let target = &exchange.route.targets[step.target];
     let outgoing = Outgoing::build(exchange, target).await?;
-    let sent = exchange.gateway.upstream.send(outgoing.request);
-    let head_within = match outgoing.framing {
-        Framing::WholeBody => step.first_token,
-        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
-    };
-    let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
-    let response = timeout(head_within, sent).await.map_err(late)?;
-    let response = response.map_err(|text| fault(FaultKind::Connection, text))?;
-    let adapter = &outgoing.adapter;
-    let same = outgoing.translating.is_none();
-    if !response.status().is_success() {
-        return Err(refused(exchange, adapter, response, same).await);
-    }
-    check_head(&response, outgoing.framing)?;
+    let (adapter, same) = (outgoing.adapter, outgoing.translating.is_none());
+    let response = send(exchange, step, &adapter, outgoing.framing, outgoing.request, same).await?;
     let model = target.model(&exchange.asked.model);
-    let target = format!("{}/{model}", adapter.provider);
-    let facts = Facts { target, dropped: outgoing.dropped, ..Facts::default() };
-    let writer = match outgoing.translating {
-        None => Writer::same(exchange, &adapter.description.reply_model, model),
-        Some(memory) => Writer::translating(exchange, memory),
+    let facts = Facts { target: name(exchange, target), dropped: outgoing.dropped, ..Facts::default() };
+    let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
+        (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model), None),
+        (Some(memory), None) => (Writer::translating(exchange, memory), None),
+        // Only what was written by one hand can be written on by it: the provider's own bytes are said anew.
+        (_, Some(memory)) => (Writer::translating(exchange, memory), Some((step.target, Said::default()))),
     };
-    let returned = returned(response.headers(), adapter, same);
     let mut good = Good {
         status: if same { response.status() } else { StatusCode::OK },
         content_type: content_type(response.headers(), same, outgoing.framing),
-        headers: returned,
+        headers: returned(response.headers(), &adapter, same),
         first: Bytes::new(),
         rest: None,
         facts,
@@ -162,44 +194,89 @@ async fn ask(exchange: &Exchange, step: &Step, target: &Target) -> Result<Good, 
     match Framer::new(outgoing.framing) {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();
-            let reply = Reply::new(response.into_body(), framer, Arc::clone(adapter), operation);
-            hold_back(exchange, step, reply, writer, &mut good).await?;
+            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation);
+            begin(Rest { reply, writer, pace: pace(exchange, step), said }, &mut good).await?;
         }
-        None => whole(exchange, adapter, response, writer, &mut good).await?,
+        None => whole(exchange, &adapter, response, writer, &mut good).await?,
     }
     Ok(good)
 }
 
-/// Hold a stream back until its first content.
-async fn hold_back(
+async fn ask_on(exchange: &Exchange, step: &Step, said: &Said) -> Result<(String, Reply, Batch), Bad> {
+    let target = &exchange.route.targets[step.target];
+    let outgoing = Outgoing::build_on(exchange, target, said).await?;
+    let adapter = outgoing.adapter;
+    let response = send(exchange, step, &adapter, outgoing.framing, outgoing.request, false).await?;
+    let framer = Framer::new(outgoing.framing);
+    let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
+    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), exchange.endpoint.operation.clone());
+    let held = hold_back(&mut reply).await?;
+    Ok((name(exchange, target), reply, held))
+}
+
+/// `provider/model`
+fn name(exchange: &Exchange, target: &Target) -> String {
+    format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
+}
+
+fn pace(exchange: &Exchange, step: &Step) -> Pace {
+    Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now())
+}
+
+/// The head of a reply that claims to be a success.
+async fn send(
     exchange: &Exchange,
     step: &Step,
-    mut reply: Reply,
-    mut writer: Writer,
-    good: &mut Good,
-) -> Result<(), Fault> {
+    adapter: &Adapter,
+    framing: Framing,
+    request: Request<Pieces>,
+    same: bool,
+) -> Result<Response<Incoming>, Bad> {
+    let head_within = match framing {
+        Framing::WholeBody => step.first_token,
+        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
+    };
+    let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
+    let response = timeout(head_within, exchange.gateway.upstream.send(request)).await.map_err(late)?;
+    let response = response.map_err(|text| fault(FaultKind::Connection, text))?;
+    if !response.status().is_success() {
+        return Err(refused(exchange, adapter, response, same).await);
+    }
+    check_head(&response, framing)?;
+    Ok(response)
+}
+
+/// Hold a stream back until its first content.
+async fn hold_back(reply: &mut Reply) -> Result<Batch, Fault> {
     let mut held = Batch::default();
     let mut held_bytes = 0;
-    let finished = loop {
+    loop {
         let mut batch = reply.next().await;
         if let Some(fault) = batch.fault() {
             return Err(fault.clone());
         }
         held_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
-        let (content, finished) = (batch.has_content(), batch.finished());
+        let ready = batch.has_content() || held_bytes > HELD_BYTES_MAX;
         held.frames.append(&mut batch.frames);
         held.events.append(&mut batch.events);
-        if content || held_bytes > HELD_BYTES_MAX {
-            break finished;
+        if ready {
+            return Ok(held);
         }
-    };
+    }
+}
+
+async fn begin(mut rest: Rest, good: &mut Good) -> Result<(), Fault> {
+    let held = hold_back(&mut rest.reply).await?;
+    let finished = held.finished();
     good.facts.usage = usage(&held.events);
-    good.first = writer.write(held, finished).await?;
+    if let Some((_, said)) = &mut rest.said {
+        said.note(&held.events);
+    }
+    good.first = rest.writer.write(held, finished).await?;
     if finished {
-        reply.finish();
+        rest.reply.finish();
     } else {
-        let pace = Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now());
-        good.rest = Some((reply, writer, pace));
+        good.rest = Some(rest);
     }
     Ok(())
 }

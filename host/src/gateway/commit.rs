@@ -3,12 +3,16 @@
 //! An attempt can only be made with an [`Uncommitted`] in hand, and committing takes it away. So bytes of two attempts can
 //! never mix in one reply: there is no way to write the code that would do it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::Body;
+use super::attempt::Failed;
+use super::exchange::Exchange;
 use super::record::Record;
 use super::relay::Relay;
 
@@ -54,6 +58,17 @@ impl HeldBack {
             first: reply,
             rest: None,
             facts: Facts { target: "estimate".to_owned(), estimated: true, ..Facts::default() },
+        }
+    }
+
+    /// Where the route allows it, another target may go on if the reply breaks off.
+    pub fn let_go_on(&mut self, exchange: &Arc<Exchange>, history: Vec<Failed>) {
+        if let Some(relay) = &mut self.rest
+            && relay.let_go_on(exchange, history)
+        {
+            let continuation =
+                (HeaderName::from_static("x-pointsman-continuation"), HeaderValue::from_static("splice"));
+            self.headers.extend([continuation]);
         }
     }
 

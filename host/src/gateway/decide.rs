@@ -60,6 +60,33 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
     or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation)))
 }
 
+/// A reply broke off after the caller saw its beginning: who goes on? Only a policy that answers well is heard.
+pub async fn continuing(exchange: &Exchange, history: &[Failed]) -> Next {
+    if history.len() >= ATTEMPTS_MAX {
+        return Next::GiveUp(format!("{ATTEMPTS_MAX} attempts were made"));
+    }
+    let mut situation = situation(exchange, history, &[]);
+    situation.request.continuing = true;
+    for (state, target) in situation.targets.iter_mut().zip(&exchange.route.targets) {
+        let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
+        state.able &= facts.prefill == Some(true);
+    }
+    let policy = &exchange.route.policy;
+    let nobody = || Next::GiveUp("nobody can go on".to_owned());
+    if !situation.targets.iter().any(|target| target.able) {
+        return nobody();
+    }
+    let Ok(decision) = policy.decide(&situation).await else { return nobody() };
+    match check(decision, exchange, &situation) {
+        Ok(Next::Attempt(step)) if situation.targets[step.target].able => Next::Attempt(step),
+        Ok(_) => nobody(),
+        Err(fault) => {
+            policy.plugin.tally.note_fault(&fault);
+            nobody()
+        }
+    }
+}
+
 /// A request is not given up while an attempt of it runs.
 fn or_wait(running: &[Runner], next: Next) -> Next {
     match next {

@@ -126,11 +126,12 @@ where
         arrived,
     };
     exchange.unable = able::judge(&exchange).await;
+    let exchange = Arc::new(exchange);
     record.unable(&exchange);
     let uncommitted = Uncommitted::begin();
     let mut history = Vec::new();
     let mut race = Race::default();
-    let held_back = loop {
+    let mut held_back = loop {
         match decide::next(&exchange, &history, race.running()).await {
             Next::Attempt(step) => {
                 record.attempt(&exchange, &step);
@@ -151,6 +152,7 @@ where
     };
     record.outrun(&exchange, race.running());
     drop(race);
+    held_back.let_go_on(&exchange, history);
     Ok(held_back.commit(uncommitted, record.take()))
 }
 
@@ -191,6 +193,14 @@ impl Exchange {
             Ok(reading)
         });
         read.await.as_ref().map_err(Clone::clone)
+    }
+
+    /// What begins the `write` fold, where another target may continue a reply that breaks off.
+    pub async fn spliceable(&self) -> Option<Vec<u8>> {
+        if !self.route.splice || !self.asked.stream {
+            return None;
+        }
+        Some(self.reading().await.ok()?.memory.clone())
     }
 
     /// A count of tokens is never worth an error, unless the caller's own mistake is its reason.

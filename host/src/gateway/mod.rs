@@ -20,6 +20,7 @@ mod relay;
 mod rename;
 mod reply;
 mod scan;
+mod splice;
 mod table;
 
 use std::sync::Arc;

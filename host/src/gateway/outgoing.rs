@@ -10,6 +10,7 @@ use memchr::memmem;
 use super::exchange::Exchange;
 use super::media;
 use super::provider::{Access, Adapter};
+use super::splice::Said;
 use super::table::Target;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -55,19 +56,36 @@ impl Outgoing {
     /// Why this target cannot be asked.
     pub async fn build(exchange: &Exchange, target: &Target) -> Result<Outgoing, Fault> {
         let endpoint = &exchange.endpoint;
-        let adapter = target.provider.adapter(&endpoint.protocol, &endpoint.operation);
-        let adapter = adapter.ok_or_else(|| {
-            let text = format!("its adapter has no operation `{}`", endpoint.operation);
-            super::refusal::fault(FaultKind::Unsupported, text)
-        })?;
+        let adapter = adapter(exchange, target)?;
         let model = target.model(&exchange.asked.model);
         let same = adapter.description.protocol == endpoint.protocol;
         // What only other providers know would be refused: then even the same protocol is said anew, without it.
         if same && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
             return forward(exchange, adapter, model).await;
         }
-        translate(exchange, target, adapter, same).await
+        let reading = exchange.reading().await?;
+        let mut outgoing = translate(exchange, target, adapter, same, &reading.request).await?;
+        outgoing.translating = (!same).then(|| reading.memory.clone());
+        Ok(outgoing)
     }
+
+    /// The request that goes on with what the caller has read. It is always said anew.
+    ///
+    /// # Errors
+    /// Why this target cannot be asked.
+    pub async fn build_on(exchange: &Exchange, target: &Target, said: &Said) -> Result<Outgoing, Fault> {
+        let adapter = adapter(exchange, target)?;
+        let same = adapter.description.protocol == exchange.endpoint.protocol;
+        translate(exchange, target, adapter, same, &said.request(&exchange.reading().await?.request)).await
+    }
+}
+
+fn adapter<'a>(exchange: &Exchange, target: &'a Target) -> Result<&'a Arc<Adapter>, Fault> {
+    let endpoint = &exchange.endpoint;
+    target.provider.adapter(&endpoint.protocol, &endpoint.operation).ok_or_else(|| {
+        let text = format!("its adapter has no operation `{}`", endpoint.operation);
+        super::refusal::fault(FaultKind::Unsupported, text)
+    })
 }
 
 fn is_marked(exchange: &Exchange, adapter: &Adapter) -> bool {
@@ -98,17 +116,17 @@ async fn translate(
     target: &Target,
     adapter: &Arc<Adapter>,
     same: bool,
+    asked: &chat::Request,
 ) -> Result<Outgoing, Fault> {
-    let reading = exchange.reading().await?;
-    let mut encoded = encode(exchange, target, adapter, &reading.request).await?;
+    let mut encoded = encode(exchange, target, adapter, asked).await?;
     if let Err(fault) = &mut encoded
         && fault.kind == FaultKind::Unsupported
-        && media::has_urls(&reading.request)
+        && media::has_urls(asked)
     {
         // Perhaps it was the URLs: some providers take only bytes.
         match &exchange.table.fetcher {
             Some(fetcher) => {
-                let fetched = media::fetched(fetcher, &reading.request).await?;
+                let fetched = media::fetched(fetcher, asked).await?;
                 encoded = encode(exchange, target, adapter, &fetched).await?;
             }
             None => {
@@ -129,7 +147,7 @@ async fn translate(
         adapter: Arc::clone(adapter),
         framing: encoded.call.framing,
         dropped: encoded.dropped,
-        translating: (!same).then(|| reading.memory.clone()),
+        translating: None,
     })
 }
 

@@ -34,6 +34,7 @@ struct Line {
     estimated: bool,
     skipped: Vec<String>,
     outrun: Vec<String>,
+    spliced: Vec<String>,
     outrun_input_tokens: u64,
     first_token: Option<Duration>,
     usage: Option<Usage>,
@@ -64,6 +65,7 @@ impl Record {
             estimated: false,
             skipped: Vec::new(),
             outrun: Vec::new(),
+            spliced: Vec::new(),
             outrun_input_tokens: 0,
             first_token: None,
             usage: None,
@@ -124,6 +126,14 @@ impl Record {
         let told: Vec<String> = told.collect();
         let tokens = exchange.body.len() as u64 / 4 * told.len() as u64;
         self.note(|line| (line.outrun, line.outrun_input_tokens) = (told, tokens));
+    }
+
+    /// Another target goes on with a reply that broke off.
+    pub fn spliced(&mut self, target: &str) {
+        self.note(|line| {
+            line.attempts += 1;
+            line.spliced.push(target.to_owned());
+        });
     }
 
     pub fn answered(&mut self, facts: &Facts) {
@@ -209,6 +219,7 @@ impl Drop for Record {
             total_ms = u64::try_from(line.arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
             input_tokens = usage.input,
             output_tokens = usage.output,
+            spliced = (!line.spliced.is_empty()).then(|| line.spliced.join(", ")),
             outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),
             outrun_input_tokens = (line.outrun_input_tokens > 0).then_some(line.outrun_input_tokens),
             "request"

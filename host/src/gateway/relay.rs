@@ -11,7 +11,7 @@ use hyper::body::Frame;
 use tokio::time::{Instant, timeout_at};
 
 use super::Body;
-use super::attempt::usage;
+use super::attempt::{Failed, usage};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::pace::Pace;
@@ -19,6 +19,7 @@ use super::record::Record;
 use super::refusal::fault;
 use super::rename::Rename;
 use super::reply::{Batch, Reply};
+use super::splice::{Said, Splice};
 use crate::health::Running;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -29,12 +30,25 @@ pub struct Relay {
     reply: Reply,
     writer: Writer,
     pace: Pace,
-    running: Running,
+    /// Until its end is known.
+    running: Option<Running>,
+    /// The target that answers and what it said, until it is known whether another may go on.
+    said: Option<(usize, Said)>,
+    splice: Option<Splice>,
 }
 
 impl Relay {
-    pub fn new(reply: Reply, writer: Writer, pace: Pace, running: Running) -> Relay {
-        Relay { reply, writer, pace, running }
+    pub fn new(reply: Reply, writer: Writer, pace: Pace, running: Running, said: Option<(usize, Said)>) -> Relay {
+        Relay { reply, writer, pace, running: Some(running), said, splice: None }
+    }
+
+    /// True if another target may go on with it.
+    pub fn let_go_on(&mut self, exchange: &Arc<Exchange>, history: Vec<Failed>) -> bool {
+        let began = self.running.as_ref().map(Running::began);
+        if let (Some((target, said)), Some(began)) = (self.said.take(), began) {
+            self.splice = Some(Splice::new(Arc::clone(exchange), history, target, began, said));
+        }
+        self.splice.is_some()
     }
 
     /// The whole body: what was held back, and then the rest as it comes.
@@ -48,38 +62,73 @@ impl Relay {
     }
 
     async fn step(mut self: Box<Self>, mut record: Record) -> Option<(Result<Frame<Bytes>, io::Error>, State)> {
+        let mut bytes = BytesMut::new();
         loop {
-            let until = self.pace.wait(Instant::now());
-            let batch = match timeout_at(until.at, self.reply.next()).await {
-                Ok(batch) => self.pace.keep(batch, Instant::now()),
-                Err(_) => Batch::failed(fault(FaultKind::TimedOut, until.why)),
-            };
+            let mut batch = self.next().await;
+            if let Some(fault) = failure(&batch) {
+                self.end(Err(&fault));
+                match self.go_on(&fault, &mut record).await {
+                    Some((mark, held)) => {
+                        bytes.extend_from_slice(&mark);
+                        batch = held;
+                    }
+                    None => record.failed(&fault),
+                }
+            }
+            let (failed, finished) = (failure(&batch).is_some(), batch.finished());
+            if let Some(splice) = &mut self.splice {
+                batch.events = splice.said.fit(batch.events);
+                splice.said.note(&batch.events);
+            }
             record.usage(usage(&batch.events));
-            let (failed, finished) = (failure(&batch), batch.finished());
-            let written = self.writer.write(batch, finished || failed.is_some()).await;
-            let bytes = match written {
-                Ok(bytes) => bytes,
+            match self.writer.write(batch, finished || failed).await {
+                Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
                     // Without its protocol's plugin the caller cannot be told: a broken connection at least is no success.
                     record.failed(&fault);
                     return Some((Err(io::Error::other(fault.message)), None));
                 }
-            };
-            if let Some(fault) = failed {
-                self.running.fail(fault.kind, None, Instant::now());
-                record.failed(&fault);
-                return Some((Ok(Frame::data(bytes)), None));
+            }
+            if failed {
+                return Some((Ok(Frame::data(bytes.freeze())), None));
             }
             if finished {
-                self.running.succeed();
+                self.end(Ok(()));
                 self.reply.finish();
                 record.done();
-                return Some((Ok(Frame::data(bytes)), None));
+                return Some((Ok(Frame::data(bytes.freeze())), None));
             }
             if !bytes.is_empty() {
-                return Some((Ok(Frame::data(bytes)), Some((self, record))));
+                return Some((Ok(Frame::data(bytes.freeze())), Some((self, record))));
             }
         }
+    }
+
+    async fn next(&mut self) -> Batch {
+        let until = self.pace.wait(Instant::now());
+        match timeout_at(until.at, self.reply.next()).await {
+            Ok(batch) => self.pace.keep(batch, Instant::now()),
+            Err(_) => Batch::failed(fault(FaultKind::TimedOut, until.why)),
+        }
+    }
+
+    /// The target's health hears how it ended.
+    fn end(&mut self, how: Result<(), &Fault>) {
+        match (self.running.take(), how) {
+            (Some(running), Ok(())) => running.succeed(),
+            (Some(running), Err(fault)) => running.fail(fault.kind, None, Instant::now()),
+            (None, _) => {}
+        }
+    }
+
+    /// The reply broke off: another may go on with it. A mark for the stream, and what came first.
+    async fn go_on(&mut self, fault: &Fault, record: &mut Record) -> Option<(Bytes, Batch)> {
+        let splice = self.splice.as_mut()?;
+        let resumed = splice.resume(fault).await?;
+        record.spliced(&resumed.target);
+        let mark = splice.mark(&resumed.target).unwrap_or_default();
+        (self.reply, self.pace, self.running) = (resumed.reply, resumed.pace, Some(resumed.running));
+        Some((mark, resumed.held))
     }
 }
 

@@ -114,6 +114,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// When the attempt began.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The first content came (or the whole of a reply that is not streamed).
     pub fn first_token(&self, now: Instant) {
         let elapsed_ms = now.saturating_duration_since(self.began).as_secs_f64() * 1e3;
