@@ -252,6 +252,7 @@ async fn keys_in_the_environment_are_enough() {
     assert!(code == 2 && err.contains("ANTHROPIC_API_KEY"), "{err}");
 }
 
+/// Faults: F103
 #[tokio::test]
 async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
     let folder = Folder::new("watch");

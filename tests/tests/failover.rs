@@ -5,6 +5,7 @@ use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, slowly, 
 use serde_json::json;
 
 /// Every way to fail before the first content, streamed and not, seen by callers of both protocols.
+/// Faults: F09, F27, F36
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_before_content_goes_unnoticed() {
     let faults = [
@@ -106,6 +107,7 @@ async fn a_response_that_dies_fails_under_its_own_id() {
     }
 }
 
+/// Faults: F32, F33
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_callers_own_fault_is_not_tried_elsewhere() {
     let line = Line::start().await;
@@ -132,6 +134,7 @@ async fn when_all_fail_the_caller_hears_of_every_attempt() {
     }
 }
 
+/// Faults: F18
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retry_after_is_kept_and_told() {
     let line = Line::start().await;
@@ -147,6 +150,7 @@ async fn retry_after_is_kept_and_told() {
     assert_eq!(line.anthropic.seen().len(), 1);
 }
 
+/// Faults: F76
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_hangs_up_cancels_the_call() {
     let line = Line::start().await;
@@ -168,6 +172,7 @@ async fn a_caller_that_hangs_up_cancels_the_call() {
     }
 }
 
+/// Faults: F106
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_lets_streams_finish() {
     let line = Line::start().await;

@@ -20,6 +20,7 @@ async fn built_in_plugins_import_no_function() {
     }
 }
 
+/// Faults: F94, F95, F96, F97
 #[tokio::test]
 async fn what_is_no_plugin_is_refused_with_the_reason() {
     let good = bundled("failover");
@@ -48,8 +49,9 @@ async fn what_is_no_plugin_is_refused_with_the_reason() {
     }
 }
 
-const HOSTILE_WAYS: [&str; 7] = ["loop", "bomb", "trap", "recursion", "giant", "nonsense", "give-up"];
+const HOSTILE_WAYS: [&str; 9] = ["loop", "copy", "bomb", "trap", "recursion", "giant", "nonsense", "wait", "give-up"];
 
+/// Faults: F83, F84, F85, F86, F87, F88, F89, F92
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_go_on_whatever_a_policy_does() {
     let line = Line::start().await;
@@ -85,6 +87,7 @@ async fn requests_go_on_whatever_a_policy_does() {
 }
 
 /// An adapter that misbehaves is a failed attempt: another target answers. So is a provider that cannot be reached.
+/// Faults: F01, F83, F84, F93, F100
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_go_on_whatever_an_adapter_does() {
     let file = std::env::temp_dir().join(format!("hostile-codec-{}.wasm", std::process::id()));
@@ -122,6 +125,7 @@ async fn requests_go_on_whatever_an_adapter_does() {
 }
 
 /// Numbers that would overflow an instant, and a sentence of thousands of bytes, are cut to what makes sense.
+/// Faults: F91
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn absurd_numbers_of_a_policy_are_cut() {
     let file = std::env::temp_dir().join(format!("forever-{}.wasm", std::process::id()));
@@ -140,10 +144,28 @@ async fn absurd_numbers_of_a_policy_are_cut() {
     std::fs::remove_file(&file).expect("the file");
 }
 
+/// Faults: F90
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_never_learns_ends() {
+    let file = std::env::temp_dir().join(format!("same-{}.wasm", std::process::id()));
+    std::fs::write(&file, HOSTILE).expect("a file");
+    let line = Line::start_with(&format!(
+        "[plugins.hostile]\nfile = {file:?}\n[models.same]\npolicy = \"hostile\"\nsettings = {{ how = \"same\" }}\n\
+         targets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]"
+    ))
+    .await;
+    line.anthropic.behave(behave("529"));
+    let answer = line.claude("same", "hello", false).await;
+    assert_eq!(answer.status, 529, "{}", answer.body);
+    assert!(line.anthropic.seen().len() <= 5, "{}", answer.body);
+    std::fs::remove_file(&file).expect("the file");
+}
+
 fn faults(line: &Line, name: &str) -> u64 {
     line.gateway.table().slots[name].live.tally.faults()
 }
 
+/// Faults: F102
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_plugin_changes_nothing() {
     let line = Line::start().await;
@@ -182,6 +204,7 @@ async fn the_example_policy_decides() {
 }
 
 /// 200 swaps during 2,000 requests, every second one a stream.
+/// Faults: F101
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_storm_loses_nothing() {
     const REQUESTS: usize = 2_000;

@@ -84,6 +84,7 @@ mod tests {
         }
     }
 
+    /// Faults: F74
     #[test]
     fn damage_is_noticed_at_every_byte() {
         let stream = stream();

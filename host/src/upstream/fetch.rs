@@ -149,6 +149,7 @@ fn is_public(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    /// Faults: F07
     #[test]
     fn addresses_that_are_not_everyones() {
         for private in [

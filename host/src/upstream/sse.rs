@@ -127,6 +127,7 @@ mod tests {
     const MIXED: &[u8] = "\u{feff}event: a\ndata: {\"x\":\"é\"}\n\n: comment\r\n\r\ndata:one\r\ndata: two\r\n\r\n\n\ndata\rid: 7\r\rdata: cut"
         .as_bytes();
 
+    /// Faults: F59, F61
     #[test]
     fn line_endings_comments_and_several_data_lines() {
         let events = events(MIXED, MIXED.len());
@@ -143,6 +144,7 @@ mod tests {
         assert_eq!(events[2].data_at, None);
     }
 
+    /// Faults: F58, F60
     #[test]
     fn where_the_bytes_are_split_changes_nothing() {
         let whole = events(MIXED, MIXED.len());
@@ -151,6 +153,7 @@ mod tests {
         }
     }
 
+    /// Faults: F63
     #[test]
     fn an_event_without_an_end_is_refused_when_it_grows_too_large() {
         let mut framer = Framer::default();

@@ -28,6 +28,16 @@ impl Policy for Hostile {
                     std::hint::black_box(&hoard);
                 }
             }
+            // A host that looks at the time only between instructions would never see this end.
+            "copy" => {
+                let mut memory = vec![1; 8 << 20];
+                loop {
+                    memory.copy_within(..4 << 20, 4 << 20);
+                    std::hint::black_box(&memory);
+                }
+            }
+            "wait" => wait("though nothing runs"),
+            "same" => attempt(0, "again"),
             "trap" => unreachable!("on purpose"),
             "recursion" => attempt(deeper(situation.random) as usize, ""),
             "giant" => attempt(0, "x".repeat(8 << 20)),
