@@ -12,6 +12,7 @@ use pointsman::fake::{Behaviour, Fake, Protocol, Seen};
 use pointsman::gateway::Gateway;
 use pointsman::server::Port;
 
+const EMBEDDINGS: &str = "-embeddings";
 const PROTOCOLS: [Protocol; 6] = [
     Protocol::AnthropicMessages,
     Protocol::OpenAiChat,
@@ -27,6 +28,8 @@ pub struct Every {
     pub fakes: BTreeMap<String, Fake>,
     pub address: SocketAddr,
     pub providers: Vec<String>,
+    /// Models of providers that embed with another one.
+    embedding: Vec<String>,
     _gateway: Arc<Gateway>,
 }
 
@@ -44,13 +47,20 @@ impl Every {
             fakes.insert(protocol.to_string(), fake);
         }
         let parsed = config::parse(&text, &file, &|_| None).unwrap_or_else(|error| panic!("{error}"));
-        let providers = parsed.models.iter().map(|model| model.pattern.to_string()).collect();
+        let models: Vec<String> = parsed.models.iter().map(|model| model.pattern.to_string()).collect();
+        let (embedding, providers) = models.into_iter().partition(|model| model.ends_with(EMBEDDINGS));
         let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
         let gateway = Gateway::new(parsed, clock).await.expect("a gateway");
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let address = port.address().expect("an address");
         tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
-        Every { fakes, address, providers, _gateway: gateway }
+        Every { fakes, address, providers, embedding, _gateway: gateway }
+    }
+
+    /// The model to ask a provider for embeddings.
+    pub fn embedding_model(&self, provider: &str) -> String {
+        let other = format!("{provider}{EMBEDDINGS}");
+        if self.embedding.contains(&other) { other } else { provider.to_owned() }
     }
 
     /// All providers, from the next request on.

@@ -82,7 +82,7 @@ async fn the_ai_sdk_on_every_provider() {
 async fn embeddings_and_models() {
     let every = Every::start().await;
     for script in ["python/sdk_openai.py", "node/sdk_openai.mjs"] {
-        // Not on Gemini's AI Studio, which does not count the tokens.
+        // Not on Gemini's AI Studio and Bedrock's Cohere, which do not count the tokens.
         for provider in ["openai", "azure", "vllm", "vertex", "ollama"] {
             let tried = tried(every.address, script, provider, &["embeddings", "embeddings_base64", "models"]).await;
             tried.unwrap_or_else(|words| panic!("{words}"));

@@ -38,6 +38,7 @@ fn said(client: &str, reply: &Value) -> String {
             let parts = reply["candidates"][0]["content"]["parts"].as_array().into_iter().flatten();
             parts.filter(|part| part["thought"] != true).filter_map(|part| part["text"].as_str()).collect()
         }
+        "openai-embeddings" => format!("{} vectors", reply["data"].as_array().map_or(0, Vec::len)),
         _ => String::new(),
     }
 }
@@ -52,12 +53,16 @@ async fn every_client_with_every_provider() {
             let mut told = serde_json::Map::new();
             for provider in &all.providers {
                 let before = all.seen();
-                let body = read(&file).replace("\"MODEL\"", &format!("\"{provider}\""));
-                let response = send(all.address, &path(&client, provider), body.clone()).await.expect("an answer");
+                let model = match client.as_str() {
+                    "openai-embeddings" => all.embedding_model(provider),
+                    _ => provider.clone(),
+                };
+                let body = read(&file).replace("\"MODEL\"", &format!("\"{model}\""));
+                let response = send(all.address, &path(&client, &model), body.clone()).await.expect("an answer");
                 let answer = Answer::read(response).await;
                 let sent = all.since(&before).into_iter().next();
                 let cell = Cell::of(&answer);
-                told.insert(provider.clone(), tell(&client, &answer, sent.as_ref(), &body, provider));
+                told.insert(provider.clone(), tell(&client, &answer, sent.as_ref(), &body, &model));
                 table.set(&stem(&feature), &client, provider, cell);
             }
             let text = serde_json::to_string_pretty(&canonical(told.into())).expect("JSON");
