@@ -23,14 +23,14 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         let provider = Provider {
             adapters: adapters.iter().map(|adapter| (*adapter).to_owned()).collect(),
             base_url: base_url.map(|url| resolve::base_url(&url)).transpose().map_err(ConfigError::plain)?,
-            key: Some(Secret::new(key)),
+            keys: vec![Secret::new(key)],
             aws: None,
             google: None,
             settings: "{}".to_owned(),
         };
         providers.insert(name.to_owned(), provider);
         let model = environment(&format!("POINTSMAN_{prefix}_MODEL")).unwrap_or_else(|| model.to_owned());
-        backups.push(Target { provider: name.to_owned(), model: Some(model), weight: 1 });
+        backups.push(target(name, Some(model)));
     }
     if providers.is_empty() {
         return Err(ConfigError::plain(
@@ -40,7 +40,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         ));
     }
     let route = |own: &str, pattern: &str| {
-        let first = providers.contains_key(own).then(|| Target { provider: own.to_owned(), model: None, weight: 1 });
+        let first = providers.contains_key(own).then(|| target(own, None));
         let rest = backups.iter().filter(|target| target.provider != own).cloned();
         Model {
             pattern: Pattern::new(pattern),
@@ -54,6 +54,22 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
     let models = KNOWN.iter().map(|(name, _, _, pattern, _)| route(name, pattern)).collect();
     let server = resolve::default_server(environment)?;
     let (timeouts, breaker) = (defaults::TIMEOUTS, defaults::BREAKER);
+    let (attempts, limits) = (defaults::ATTEMPTS, defaults::LIMITS);
     let facts = Book::new(Vec::new()).map_err(ConfigError::plain)?;
-    Ok(Config { server, timeouts, breaker, plugins: BTreeMap::new(), providers, models, facts, fetch: None })
+    Ok(Config {
+        server,
+        timeouts,
+        breaker,
+        attempts,
+        limits,
+        plugins: BTreeMap::new(),
+        providers,
+        models,
+        facts,
+        fetch: None,
+    })
+}
+
+fn target(provider: &str, model: Option<String>) -> Target {
+    Target { provider: provider.to_owned(), model, weight: 1, max_in_flight: None }
 }

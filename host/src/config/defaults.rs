@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::health::BreakerSettings;
+use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 
-use super::resolved::Timeouts;
+use super::resolved::{Attempts, Timeouts};
 
 /// Not 8080, 4000 or 3000, which others use.
 pub const LISTEN: &str = "127.0.0.1:4400";
@@ -33,9 +33,34 @@ pub const TIMEOUTS: Timeouts = Timeouts {
 pub const BREAKER: BreakerSettings = BreakerSettings {
     // One fault is chance, and each costs its request only a failover.
     faults: 5,
+    // Below a half a target does more harm than good; a handful of attempts say nothing yet.
+    success_rate: 0.5,
+    samples: 20,
+    window: Duration::from_secs(30),
     out: Duration::from_secs(5),
     // Callers should come back soon after the provider does.
     out_max: Duration::from_secs(60),
+};
+
+pub const ATTEMPTS: Attempts = Attempts {
+    // Google's SRE book: three; more help rarely and cost everybody.
+    max: 3,
+    // Finagle's numbers: a fifth more load is what a provider in trouble can bear, and a quiet gateway may always retry.
+    retries: BudgetSettings { share: 0.2, floor: 10 },
+    // A hedge is paid for: one request in ten.
+    hedges: BudgetSettings { share: 0.1, floor: 1 },
+};
+/// What `max` may be at most, and what no policy can override.
+pub const ATTEMPTS_MAX: usize = 5;
+
+pub const LIMITS: AdmissionSettings = AdmissionSettings {
+    // Only the operator knows what an account carries.
+    max_in_flight: None,
+    queue: 100,
+    // Who waits longer is better served by another target.
+    queue_wait: Duration::from_secs(5),
+    // Small teams never have so many at once. Providers answer sudden rises with 429.
+    slow_start: 200,
 };
 
 /// How long streams may run on after a signal to stop.

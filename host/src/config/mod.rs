@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use defaults::ADMIN as ADMIN_ADDRESS;
 #[cfg(test)]
-pub(crate) use defaults::TIMEOUTS;
+pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
 pub use resolved::*;
 

@@ -10,12 +10,13 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Provider, Secret, Server, Target, Timeouts, Tls,
+    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Provider, Secret, Server, Target, Timeouts,
+    Tls,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
 use crate::facts::Book;
-use crate::health::BreakerSettings;
+use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 use pointsman_bundle::BUNDLED;
 
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
@@ -38,13 +39,23 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     };
     let breaker = BreakerSettings {
         faults: breaker.faults.unwrap_or(defaults::BREAKER.faults).max(1),
+        success_rate: share(breaker.success_rate, defaults::BREAKER.success_rate, "breaker.success_rate")?,
+        samples: breaker.samples.unwrap_or(defaults::BREAKER.samples),
+        window: span(breaker.window, defaults::BREAKER.window),
         out: span(breaker.out, defaults::BREAKER.out),
         out_max: span(breaker.out_max, defaults::BREAKER.out_max),
+    };
+    let attempts = resolver.attempts(&written.attempts)?;
+    let limits = AdmissionSettings {
+        max_in_flight: written.limits.max_in_flight.map(|most| most.max(1)).or(defaults::LIMITS.max_in_flight),
+        queue: written.limits.queue.unwrap_or(defaults::LIMITS.queue),
+        queue_wait: span(written.limits.queue_wait, defaults::LIMITS.queue_wait),
+        slow_start: written.limits.slow_start.unwrap_or(defaults::LIMITS.slow_start),
     };
     let server = resolver.server(written.server)?;
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
-    Ok(Config { server, timeouts, breaker, plugins, providers, models, facts, fetch })
+    Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch })
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {
@@ -61,6 +72,15 @@ pub fn base_url(url: &str) -> Result<String, String> {
         return Err(format!("`{url}` must be like https://host/path: no user, no query"));
     }
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// A share of 0 to 1.
+fn share(written: Option<f64>, default: f64, name: &str) -> Result<f64, ConfigError> {
+    let share = written.unwrap_or(default);
+    match (0.0..=1.0).contains(&share) {
+        true => Ok(share),
+        false => Err(ConfigError::plain(format!("`{name}` is {share}, but must be 0 to 1"))),
+    }
 }
 
 /// Headers in which callers show their keys.
@@ -152,6 +172,39 @@ impl Resolver<'_> {
         Ok(Server { listen, admin, admin_token, caller_keys, tls, drain })
     }
 
+    fn attempts(&self, written: &written::Attempts) -> Result<Attempts, ConfigError> {
+        let max = match &written.max {
+            None => defaults::ATTEMPTS.max,
+            Some(max) if (1..=defaults::ATTEMPTS_MAX).contains(max.get_ref()) => *max.get_ref(),
+            Some(max) => {
+                let text = format!("`max` is {}, but must be 1 to {}", max.get_ref(), defaults::ATTEMPTS_MAX);
+                return Err(self.error(max.span(), text, None));
+            }
+        };
+        let (retries, hedges) = (defaults::ATTEMPTS.retries, defaults::ATTEMPTS.hedges);
+        let retries = BudgetSettings {
+            share: share(written.retry_share, retries.share, "attempts.retry_share")?,
+            floor: written.retry_floor.unwrap_or(retries.floor),
+        };
+        let hedges = BudgetSettings {
+            share: share(written.hedge_share, hedges.share, "attempts.hedge_share")?,
+            floor: written.hedge_floor.unwrap_or(hedges.floor),
+        };
+        Ok(Attempts { max, retries, hedges })
+    }
+
+    fn keys(&self, provider: &written::Provider) -> Result<Vec<Secret>, ConfigError> {
+        match (&provider.key, &provider.keys) {
+            (Some(_), Some(keys)) => {
+                let hint = Some("put all of them into `keys`".to_owned());
+                Err(self.error(keys.span(), "there is a `key` too", hint))
+            }
+            (key, None) => key.iter().map(|key| self.secret(key)).collect(),
+            (None, Some(keys)) if keys.get_ref().is_empty() => Err(self.error(keys.span(), "it names no key", None)),
+            (None, Some(keys)) => keys.get_ref().iter().map(|key| self.secret(key)).collect(),
+        }
+    }
+
     /// Paths are relative to the file that names them.
     fn relative(&self, path: &str) -> PathBuf {
         self.file.path.parent().unwrap_or(self.file.path).join(path)
@@ -196,6 +249,7 @@ impl Resolver<'_> {
     ) -> Result<BTreeMap<String, Provider>, ConfigError> {
         let mut providers = BTreeMap::new();
         for (name, provider) in written {
+            let keys = self.keys(&provider)?;
             let span = provider.adapter.span();
             let adapters = match provider.adapter.into_inner() {
                 written::Adapters::One(adapter) => vec![adapter],
@@ -216,11 +270,10 @@ impl Resolver<'_> {
                     Some(checked)
                 }
             };
-            let key = provider.key.as_ref().map(|key| self.secret(key)).transpose()?;
             let aws = provider.aws.as_ref().map(|keys| self.aws_keys(keys)).transpose()?;
             let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
             let settings = self.json(provider.settings)?;
-            providers.insert(name, Provider { adapters, base_url, key, aws, google, settings });
+            providers.insert(name, Provider { adapters, base_url, keys, aws, google, settings });
         }
         Ok(providers)
     }
@@ -302,9 +355,9 @@ impl Resolver<'_> {
         providers: &BTreeMap<String, Provider>,
     ) -> Result<Target, ConfigError> {
         let span = target.span();
-        let (name, weight) = match target.into_inner() {
-            written::Target::Name(name) => (name, 1),
-            written::Target::Table(table) => (table.target, table.weight.unwrap_or(1)),
+        let (name, weight, max_in_flight) = match target.into_inner() {
+            written::Target::Name(name) => (name, 1, None),
+            written::Target::Table(table) => (table.target, table.weight.unwrap_or(1), table.max_in_flight),
         };
         let Some((provider, model)) = name.split_once('/').filter(|(_, model)| !model.is_empty()) else {
             let hint = Some("`*` as the model stands for the name that the caller used".to_owned());
@@ -312,6 +365,6 @@ impl Resolver<'_> {
         };
         let known: Vec<&str> = providers.keys().map(String::as_str).collect();
         let provider = self.known(&Spanned::new(span, provider.to_owned()), &known, "provider")?;
-        Ok(Target { provider, model: (model != "*").then(|| model.to_owned()), weight })
+        Ok(Target { provider, model: (model != "*").then(|| model.to_owned()), weight, max_in_flight })
     }
 }

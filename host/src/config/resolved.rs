@@ -7,13 +7,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::facts::Book;
-use crate::health::BreakerSettings;
+use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub server: Server,
     pub timeouts: Timeouts,
     pub breaker: BreakerSettings,
+    pub attempts: Attempts,
+    pub limits: AdmissionSettings,
     pub plugins: BTreeMap<String, PluginFile>,
     pub providers: BTreeMap<String, Provider>,
     pub models: Vec<Model>,
@@ -53,6 +55,15 @@ pub struct Timeouts {
     pub total: Duration,
 }
 
+/// How many attempts are made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attempts {
+    /// For one request: 1 to 5.
+    pub max: usize,
+    pub retries: BudgetSettings,
+    pub hedges: BudgetSettings,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
     pub file: PathBuf,
@@ -65,7 +76,8 @@ pub struct Provider {
     pub adapters: Vec<String>,
     /// Without a slash at the end. Absent: the adapter's default.
     pub base_url: Option<String>,
-    pub key: Option<Secret>,
+    /// They take turns. Empty: there is none.
+    pub keys: Vec<Secret>,
     pub aws: Option<AwsKeys>,
     pub google: Option<GoogleAccount>,
     /// JSON, for the first adapter.
@@ -108,6 +120,8 @@ pub struct Target {
     /// Absent: the name that the caller used.
     pub model: Option<String>,
     pub weight: u32,
+    /// Absent: as for every target.
+    pub max_in_flight: Option<u32>,
 }
 
 /// Which model names a route is for.

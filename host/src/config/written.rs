@@ -19,6 +19,10 @@ pub struct Written {
     #[serde(default)]
     pub breaker: Breaker,
     #[serde(default)]
+    pub attempts: Attempts,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
     pub plugins: BTreeMap<String, PluginFile>,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
@@ -84,9 +88,42 @@ pub struct Timeouts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Breaker {
+    /// Hard faults in a row that open it.
     pub faults: Option<u32>,
+    /// Share of attempts within `window` that must succeed, and the attempts below which it says nothing.
+    pub success_rate: Option<f64>,
+    pub samples: Option<u32>,
+    pub window: Option<Span>,
+    /// How long it is open; doubles up to `out_max`.
     pub out: Option<Span>,
     pub out_max: Option<Span>,
+}
+
+/// `[attempts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempts {
+    /// For one request, 1 to 5.
+    pub max: Option<Spanned<usize>>,
+    /// Attempts after the first at targets that are not healthy: so many for each request, and so many a second.
+    pub retry_share: Option<f64>,
+    pub retry_floor: Option<u32>,
+    /// The same for hedges.
+    pub hedge_share: Option<f64>,
+    pub hedge_floor: Option<u32>,
+}
+
+/// `[limits]`: of each target.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Attempts at once. Absent: as many as come.
+    pub max_in_flight: Option<u32>,
+    /// How many may wait for their turn, and how long.
+    pub queue: Option<u32>,
+    pub queue_wait: Option<Span>,
+    /// So many at once are never a sudden rise; above it the load may double each second. 0 turns it off.
+    pub slow_start: Option<u32>,
 }
 
 /// `[plugins.NAME]`
@@ -107,6 +144,8 @@ pub struct Provider {
     /// The adapter's default when absent.
     pub base_url: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
+    /// Several, which take turns; one that is refused or used up rests.
+    pub keys: Option<Spanned<Vec<Spanned<String>>>>,
     pub aws: Option<AwsKeys>,
     /// A service account's JSON file.
     pub google: Option<Spanned<String>>,
@@ -182,6 +221,8 @@ pub enum Target {
 pub struct TargetTable {
     pub target: String,
     pub weight: Option<u32>,
+    /// In place of `[limits]`'.
+    pub max_in_flight: Option<u32>,
 }
 
 /// A length of time, such as `"500ms"`, `"3s"`, `"2m"` or `"1h"`.

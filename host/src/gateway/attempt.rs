@@ -1,7 +1,6 @@
 //! One attempt: ask a target, and hold its reply back until the first content. A status of 200 proves nothing: overloaded
 //! providers open a stream, send its opening frames, and then an error. Held back, that is a failure like any other.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
 use super::splice::Said;
 use super::table::Target;
-use crate::health::Running;
+use crate::health::{self, Running};
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing, Header, ReplyHead};
@@ -59,8 +58,9 @@ pub struct RawReply {
 /// # Errors
 /// The attempt failed; the target's health knows already.
 pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
-    let asking = ask(exchange, &step);
-    let (good, running) = begun(exchange, &step, asking).await?;
+    let begun = Begun::new(exchange, &step).await?;
+    let asked = begun.within(ask(&begun)).await;
+    let (good, running) = begun.judge(asked)?;
     Ok(good.held_back(running))
 }
 
@@ -80,48 +80,92 @@ pub struct Resumed {
 /// # Errors
 /// The attempt failed; the target's health knows already.
 pub async fn resume(exchange: &Exchange, step: Step, said: &Said) -> Result<Resumed, Box<Failed>> {
-    let asking = ask_on(exchange, &step, said);
-    let ((target, reply, held), running) = begun(exchange, &step, asking).await?;
+    let begun = Begun::new(exchange, &step).await?;
+    let asked = begun.within(ask_on(&begun, said)).await;
+    let ((target, reply, held), running) = begun.judge(asked)?;
     Ok(Resumed { target, reply, held, pace: pace(exchange, &step), running })
 }
 
-/// What every attempt has in common: its time, and what it tells of its target's health.
-async fn begun<T>(
-    exchange: &Exchange,
-    step: &Step,
-    asking: impl Future<Output = Result<T, Bad>>,
-) -> Result<(T, Running), Box<Failed>> {
-    let target = &exchange.route.targets[step.target];
-    let started = Instant::now();
-    if let Some(Some(reason)) = exchange.unable.get(step.target) {
-        let started_at = started.saturating_duration_since(exchange.arrived);
-        let fault = fault(FaultKind::Unsupported, reason.clone());
-        return Err(Box::new(Failed { target: step.target, started_at, elapsed: Duration::ZERO, fault, raw: None }));
-    }
-    let health = exchange.gateway.healths.of(&target.provider.name, target.model(&exchange.asked.model));
-    let running = health.begin(started, exchange.table.config.breaker);
-    let until = (started + step.first_token).min(exchange.deadline);
-    let asked = timeout_at(until, asking).await.unwrap_or_else(|_| {
-        let what = if exchange.asked.stream { "no content" } else { "no complete reply" };
-        let text = format!("{what} within {} ms", until.saturating_duration_since(started).as_millis());
-        Err(Bad::from(fault(FaultKind::TimedOut, text)))
-    });
-    let now = Instant::now();
-    match asked {
-        Ok(good) => {
-            running.first_token(now);
-            Ok((good, running))
-        }
-        Err(bad) => {
-            let retry_after = bad.fault.retry_after_ms.map(Duration::from_millis);
-            running.fail(bad.fault.kind, retry_after, now);
-            Err(Box::new(Failed {
+/// An attempt that may be made: it has its place at the target, and a key. What every attempt has in common is here: its
+/// time, and what it tells of its target's health.
+struct Begun<'a> {
+    exchange: &'a Exchange,
+    step: &'a Step,
+    target: &'a Target,
+    /// Before it had its place.
+    started: Instant,
+    running: Running,
+}
+
+impl<'a> Begun<'a> {
+    /// # Errors
+    /// The target is not asked at all: it cannot serve the request, it is full, or it was retried too often of late.
+    async fn new(exchange: &'a Exchange, step: &'a Step) -> Result<Begun<'a>, Box<Failed>> {
+        let target = &exchange.route.targets[step.target];
+        let started = Instant::now();
+        let not_asked = |kind, text: String| {
+            let now = Instant::now();
+            Box::new(Failed {
                 target: step.target,
                 started_at: started.saturating_duration_since(exchange.arrived),
                 elapsed: now.saturating_duration_since(started),
-                fault: bad.fault,
-                raw: bad.raw,
-            }))
+                fault: fault(kind, text),
+                raw: None,
+            })
+        };
+        if let Some(Some(reason)) = exchange.unable.get(step.target) {
+            return Err(not_asked(FaultKind::Unsupported, reason.clone()));
+        }
+        let config = &exchange.table.config;
+        let health = exchange.health(target);
+        if step.is_first {
+            health.asked_first(started);
+        } else if !health.may_retry(config.attempts.retries, &config.breaker, started) {
+            let text = "it is in trouble, and was retried so often of late that more would only add to it";
+            return Err(not_asked(FaultKind::Busy, text.to_owned()));
+        }
+        if step.is_probe && health.is_probed(started) {
+            return Err(not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned()));
+        }
+        let until = (started + step.first_token).min(exchange.deadline);
+        let permit = health.admission.admit(target.limits, until).await;
+        let permit =
+            permit.map_err(|health::Busy| not_asked(FaultKind::Busy, "it has as much to do as it may".to_owned()))?;
+        let chance = exchange.gateway.clock.random();
+        let running = health.begin(permit, exchange.keys(target), config.breaker, chance, Instant::now());
+        Ok(Begun { exchange, step, target, started, running })
+    }
+
+    /// Until its first content a stream may take so long, and until its end another reply.
+    async fn within<T>(&self, asking: impl Future<Output = Result<T, Bad>>) -> Result<T, Bad> {
+        let until = (self.started + self.step.first_token).min(self.exchange.deadline);
+        timeout_at(until, asking).await.unwrap_or_else(|_| {
+            let what = if self.exchange.asked.stream { "no content" } else { "no complete reply" };
+            let text = format!("{what} within {} ms", until.saturating_duration_since(self.started).as_millis());
+            Err(Bad::from(fault(FaultKind::TimedOut, text)))
+        })
+    }
+
+    /// The target's health hears how it went.
+    fn judge<T>(self, asked: Result<T, Bad>) -> Result<(T, Running), Box<Failed>> {
+        let Begun { exchange, step, started, running, .. } = self;
+        let now = Instant::now();
+        match asked {
+            Ok(good) => {
+                running.content(exchange.asked.stream, now);
+                exchange.gateway.healths.answered(running.health(), exchange.asked.about.conversation, now);
+                Ok((good, running))
+            }
+            Err(bad) => {
+                running.fail(bad.fault.kind, bad.fault.retry_after_ms.map(Duration::from_millis), now);
+                Err(Box::new(Failed {
+                    target: step.target,
+                    started_at: started.saturating_duration_since(exchange.arrived),
+                    elapsed: now.saturating_duration_since(started),
+                    fault: bad.fault,
+                    raw: bad.raw,
+                }))
+            }
         }
     }
 }
@@ -162,7 +206,7 @@ impl Good {
         let rest = match rest {
             Some(Rest { reply, writer, pace, said }) => Some(Box::new(Relay::new(reply, writer, pace, running, said))),
             None => {
-                running.succeed();
+                running.succeed(Instant::now());
                 None
             }
         };
@@ -170,11 +214,11 @@ impl Good {
     }
 }
 
-async fn ask(exchange: &Exchange, step: &Step) -> Result<Good, Bad> {
-    let target = &exchange.route.targets[step.target];
-    let outgoing = Outgoing::build(exchange, target).await?;
+async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
+    let Begun { exchange, step, target, running, .. } = begun;
+    let outgoing = Outgoing::build(exchange, target, running.key_at()).await?;
     let (adapter, same) = (outgoing.adapter, outgoing.translating.is_none());
-    let response = send(exchange, step, &adapter, outgoing.framing, outgoing.request, same).await?;
+    let response = send(begun, &adapter, outgoing.framing, outgoing.request, same).await?;
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: name(exchange, target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
@@ -202,11 +246,11 @@ async fn ask(exchange: &Exchange, step: &Step) -> Result<Good, Bad> {
     Ok(good)
 }
 
-async fn ask_on(exchange: &Exchange, step: &Step, said: &Said) -> Result<(String, Reply, Batch), Bad> {
-    let target = &exchange.route.targets[step.target];
-    let outgoing = Outgoing::build_on(exchange, target, said).await?;
+async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch), Bad> {
+    let Begun { exchange, target, running, .. } = begun;
+    let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let adapter = outgoing.adapter;
-    let response = send(exchange, step, &adapter, outgoing.framing, outgoing.request, false).await?;
+    let response = send(begun, &adapter, outgoing.framing, outgoing.request, false).await?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), exchange.endpoint.operation.clone());
@@ -225,13 +269,13 @@ fn pace(exchange: &Exchange, step: &Step) -> Pace {
 
 /// The head of a reply that claims to be a success.
 async fn send(
-    exchange: &Exchange,
-    step: &Step,
+    begun: &Begun<'_>,
     adapter: &Adapter,
     framing: Framing,
     request: Request<Pieces>,
     same: bool,
 ) -> Result<Response<Incoming>, Bad> {
+    let Begun { exchange, step, running, .. } = begun;
     let head_within = match framing {
         Framing::WholeBody => step.first_token,
         Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
@@ -239,8 +283,15 @@ async fn send(
     let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
     let response = timeout(head_within, exchange.gateway.upstream.send(request)).await.map_err(late)?;
     let response = response.map_err(|text| fault(FaultKind::Connection, text))?;
+    let (limits, unix) = (&adapter.description.rate_limits, exchange.gateway.clock.unix());
+    let used_up_for = running.limits(response.headers(), limits, unix, Instant::now());
     if !response.status().is_success() {
-        return Err(refused(exchange, adapter, response, same).await);
+        let mut bad = refused(exchange, adapter, response, same).await;
+        if bad.fault.kind == FaultKind::RateLimited {
+            let millis = used_up_for.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            bad.fault.retry_after_ms = bad.fault.retry_after_ms.or(millis);
+        }
+        return Err(bad);
     }
     check_head(&response, framing)?;
     Ok(response)
@@ -329,16 +380,15 @@ async fn refused(exchange: &Exchange, adapter: &Adapter, response: Response<Inco
     };
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
-    fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after_date(exchange, &head.headers));
+    fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));
     let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
     Bad { fault, raw }
 }
 
-/// `Retry-After` as a date: an adapter has no clock, so this form is the host's.
-fn retry_after_date(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
-    let date = httpdate::parse_http_date(headers.get(RETRY_AFTER)?.to_str().ok()?).ok()?;
-    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    u64::try_from(date.saturating_sub(exchange.gateway.clock.unix()).as_millis()).ok()
+/// `Retry-After` in any form that the adapter did not know: it has no clock, so dates are the host's.
+fn retry_after(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
+    let wait = health::read_wait(headers.get(RETRY_AFTER)?.to_str().ok()?, exchange.gateway.clock.unix())?;
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fault> {

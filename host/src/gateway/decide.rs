@@ -10,14 +10,13 @@ use super::exchange::Exchange;
 use super::race::Runner;
 use crate::health::{Blame, blame};
 use crate::plugin::PluginFault;
+use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
-    Action, Attempt, AttemptReport, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
+    Action, Attempt, AttemptReport, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
 };
 
-/// Attempts for one request that the host allows, whatever the policy wants.
-const ATTEMPTS_MAX: usize = 5;
-/// Attempts by the configured order, which is used when the policy misbehaves.
-const STATIC_ATTEMPTS: usize = 3;
+/// Decisions for one request that lead to an attempt, those included that the host does not make because a target is busy.
+const DECISIONS_MAX: usize = 16;
 /// Bytes of a decision's reason that are kept.
 const REASON_BYTES_MAX: usize = 200;
 
@@ -41,13 +40,17 @@ pub struct Step {
     pub idle: Duration,
     /// From the start of the attempt: when the policy wants to be asked again, if there is no content yet.
     pub hedge_after: Option<Duration>,
+    /// The request was not sent anywhere yet.
+    pub is_first: bool,
+    /// The target was out for a while: this attempt finds out whether it is well again, and only one may.
+    pub is_probe: bool,
     pub reason: String,
 }
 
 /// Ask the policy; when it misbehaves, go by the configured order.
 pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Next {
-    if history.len() + running.len() >= ATTEMPTS_MAX {
-        return or_wait(running, Next::GiveUp(format!("{ATTEMPTS_MAX} attempts were made")));
+    if let Some(enough) = enough(exchange, history, running) {
+        return or_wait(running, enough);
     }
     let situation = situation(exchange, history, running);
     let policy = &exchange.route.policy;
@@ -57,13 +60,33 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
         }
         Err(fault) => Err(fault),
     };
-    or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation)))
+    match or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation))) {
+        Next::Attempt(_) if !running.is_empty() && !may_hedge(exchange) => Next::Wait,
+        next => next,
+    }
+}
+
+/// Attempts that were made, in this sense: the target was asked.
+fn made(history: &[Failed]) -> usize {
+    history.iter().filter(|failed| failed.fault.kind != FaultKind::Busy).count()
+}
+
+fn enough(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Option<Next> {
+    let max = exchange.table.config.attempts.max;
+    if made(history) + running.len() >= max {
+        return Some(Next::GiveUp(format!("{max} attempts were made")));
+    }
+    (history.len() >= DECISIONS_MAX).then(|| Next::GiveUp(format!("{DECISIONS_MAX} decisions led nowhere")))
+}
+
+fn may_hedge(exchange: &Exchange) -> bool {
+    exchange.gateway.healths.may_hedge(exchange.table.config.attempts.hedges, Instant::now())
 }
 
 /// A reply broke off after the caller saw its beginning: who goes on? Only a policy that answers well is heard.
 pub async fn continuing(exchange: &Exchange, history: &[Failed]) -> Next {
-    if history.len() >= ATTEMPTS_MAX {
-        return Next::GiveUp(format!("{ATTEMPTS_MAX} attempts were made"));
+    if let Some(enough) = enough(exchange, history, &[]) {
+        return enough;
     }
     let mut situation = situation(exchange, history, &[]);
     situation.request.continuing = true;
@@ -98,7 +121,6 @@ fn or_wait(running: &[Runner], next: Next) -> Next {
 fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Situation {
     let now = Instant::now();
     let (targets, body_bytes) = (&exchange.route.targets, exchange.body.len() as u64);
-    let healths = &exchange.gateway.healths;
     let about = &exchange.asked.about;
     Situation {
         request: RequestFacts {
@@ -120,10 +142,12 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
             .iter()
             .zip(&exchange.unable)
             .map(|(target, unable)| {
-                let health = healths.of(&target.provider.name, target.model(&exchange.asked.model));
+                let health = exchange.health(target);
+                let warm = exchange.gateway.healths.warm_since(&health, about.conversation, now);
                 let price = target.facts(&exchange.asked.model, &exchange.table.config.facts).price;
                 let price = price.map(|price| Price { input: price.input, output: price.output });
-                TargetState { able: unable.is_none(), price, ..health.view(now) }
+                let view = health.view(exchange.keys(target), target.limits, now);
+                TargetState { able: unable.is_none(), price, warm_ms: warm.map(millis), ..view }
             })
             .collect(),
         history: history.iter().map(report).collect(),
@@ -136,7 +160,10 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
             .collect(),
         elapsed_ms: millis(now.saturating_duration_since(exchange.arrived)),
         remaining_ms: millis(exchange.deadline.saturating_duration_since(now)),
-        attempts_left: u32::try_from(ATTEMPTS_MAX.saturating_sub(history.len() + running.len())).unwrap_or(0),
+        attempts_left: {
+            let left = exchange.table.config.attempts.max.saturating_sub(made(history) + running.len());
+            u32::try_from(left).unwrap_or(u32::MAX)
+        },
         now_unix_ms: millis(exchange.gateway.clock.unix()),
         random: exchange.random,
         sequence: exchange.sequence,
@@ -188,10 +215,7 @@ fn in_order(exchange: &Exchange, history: &[Failed], situation: &Situation) -> N
     if !situation.running.is_empty() {
         return Next::Wait;
     }
-    if history.len() >= STATIC_ATTEMPTS {
-        return Next::GiveUp(format!("{STATIC_ATTEMPTS} attempts were made in the configured order"));
-    }
-    let callers_own = |failed: &Failed| blame(failed.fault.kind) == Blame::Caller && failed.fault.status != 0;
+    let callers_own = |failed: &Failed| blame(failed.fault.kind) == Blame::Caller;
     if history.last().is_some_and(callers_own) {
         return Next::GiveUp("the fault is the caller's own".to_owned());
     }
@@ -226,6 +250,9 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
         first_token: within(attempt.first_token_timeout_ms).unwrap_or(configured),
         idle: within(attempt.idle_timeout_ms).unwrap_or(timeouts.idle),
         hedge_after: within(attempt.hedge_after_ms),
+        is_first: situation.running.is_empty()
+            && situation.history.iter().all(|report| report.fault == FaultKind::Busy),
+        is_probe: state.circuit == Circuit::HalfOpen && state.ready_in_ms == 0,
         reason,
     })
 }

@@ -19,12 +19,12 @@ use super::attempt::{self, Failed};
 use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;
-use super::race::{News, Race};
+use super::race::{News, Race, Runner};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
-use super::table::{Route, Table};
+use super::table::{Route, Table, Target};
 use super::{Body, Gateway, able, estimate, outgoing, scan};
-use crate::health::{Blame, blame};
+use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -110,6 +110,7 @@ where
     record.asked(&asked);
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
     record.route(&route);
+    gateway.healths.request(arrived);
     let mut exchange = Exchange {
         deadline: arrived + table.config.timeouts.total,
         random: gateway.clock.random(),
@@ -150,6 +151,7 @@ where
             Some(News::Late) | None => {}
         }
     };
+    exchange.outrun(race.running());
     record.outrun(&exchange, race.running());
     drop(race);
     held_back.let_go_on(&exchange, history);
@@ -193,6 +195,26 @@ impl Exchange {
             Ok(reading)
         });
         read.await.as_ref().map_err(Clone::clone)
+    }
+
+    /// What is remembered of a target, for the model that it would be asked for.
+    pub fn health(&self, target: &Target) -> Arc<Health> {
+        self.gateway.healths.of(&target.provider.name, target.model(&self.asked.model))
+    }
+
+    /// The keys that a target can be asked with.
+    pub fn keys<'a>(&self, target: &'a Target) -> &'a [KeyId] {
+        let adapter = target.provider.adapter(&self.endpoint.protocol, &self.endpoint.operation);
+        adapter.map_or(&[], |adapter| &adapter.keys)
+    }
+
+    /// These attempts lost a race: they would have taken longer than they were given.
+    fn outrun(&self, losers: &[Runner]) {
+        let now = Instant::now();
+        for loser in losers {
+            let elapsed = now.saturating_duration_since(loser.starts);
+            self.health(&self.route.targets[loser.target]).outrun(elapsed, now);
+        }
     }
 
     /// What begins the `write` fold, where another target may continue a reply that breaks off.

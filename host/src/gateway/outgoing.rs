@@ -54,17 +54,17 @@ pub struct Outgoing {
 impl Outgoing {
     /// # Errors
     /// Why this target cannot be asked.
-    pub async fn build(exchange: &Exchange, target: &Target) -> Result<Outgoing, Fault> {
+    pub async fn build(exchange: &Exchange, target: &Target, key_at: usize) -> Result<Outgoing, Fault> {
         let endpoint = &exchange.endpoint;
         let adapter = adapter(exchange, target)?;
         let model = target.model(&exchange.asked.model);
         let same = adapter.description.protocol == endpoint.protocol;
         // What only other providers know would be refused: then even the same protocol is said anew, without it.
         if same && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
-            return forward(exchange, adapter, model).await;
+            return forward(exchange, adapter, model, key_at).await;
         }
         let reading = exchange.reading().await?;
-        let mut outgoing = translate(exchange, target, adapter, same, &reading.request).await?;
+        let mut outgoing = translate(exchange, target, adapter, same, key_at, &reading.request).await?;
         outgoing.translating = (!same).then(|| reading.memory.clone());
         Ok(outgoing)
     }
@@ -73,10 +73,11 @@ impl Outgoing {
     ///
     /// # Errors
     /// Why this target cannot be asked.
-    pub async fn build_on(exchange: &Exchange, target: &Target, said: &Said) -> Result<Outgoing, Fault> {
+    pub async fn build_on(exchange: &Exchange, target: &Target, key_at: usize, said: &Said) -> Result<Outgoing, Fault> {
         let adapter = adapter(exchange, target)?;
         let same = adapter.description.protocol == exchange.endpoint.protocol;
-        translate(exchange, target, adapter, same, &said.request(&exchange.reading().await?.request)).await
+        let asked = said.request(&exchange.reading().await?.request);
+        translate(exchange, target, adapter, same, key_at, &asked).await
     }
 }
 
@@ -92,7 +93,7 @@ fn is_marked(exchange: &Exchange, adapter: &Adapter) -> bool {
     adapter.description.foreign_marks.iter().any(|mark| memmem::find(&exchange.body, mark.as_bytes()).is_some())
 }
 
-async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Result<Outgoing, Fault> {
+async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_at: usize) -> Result<Outgoing, Fault> {
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let operation = &exchange.endpoint.operation;
     let call = codec.forward(&adapter.settings, operation, model, exchange.asked.stream).await;
@@ -100,7 +101,7 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str) -> Re
     let body = with_model(exchange, model);
     let mut headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
-    let request = request(exchange, adapter, &call, &query, &mut headers, body).await?;
+    let request = request(exchange, adapter, key_at, &call, &query, &mut headers, body).await?;
     Ok(Outgoing {
         request,
         adapter: Arc::clone(adapter),
@@ -116,6 +117,7 @@ async fn translate(
     target: &Target,
     adapter: &Arc<Adapter>,
     same: bool,
+    key_at: usize,
     asked: &chat::Request,
 ) -> Result<Outgoing, Fault> {
     let mut encoded = encode(exchange, target, adapter, asked).await?;
@@ -141,7 +143,7 @@ async fn translate(
         headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
         query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     }
-    let request = request(exchange, adapter, &encoded.call, &query, &mut headers, body).await?;
+    let request = request(exchange, adapter, key_at, &encoded.call, &query, &mut headers, body).await?;
     Ok(Outgoing {
         request,
         adapter: Arc::clone(adapter),
@@ -208,6 +210,7 @@ fn forwarded_query(query: Option<&str>, patterns: &[String]) -> String {
 async fn request(
     exchange: &Exchange,
     adapter: &Adapter,
+    key_at: usize,
     call: &Call,
     query: &str,
     headers: &mut HeaderMap,
@@ -244,15 +247,23 @@ async fn request(
         std::mem::swap(request.headers_mut(), headers);
     }
     let mut request = request.map_err(|error| nonsense(format!("{} {url}: {error}", call.method)))?;
-    authorize(exchange, adapter, &mut request).await?;
+    authorize(exchange, adapter, key_at, &mut request).await?;
     Ok(request)
 }
 
-async fn authorize(exchange: &Exchange, adapter: &Adapter, request: &mut Request<Pieces>) -> Result<(), Fault> {
+async fn authorize(
+    exchange: &Exchange,
+    adapter: &Adapter,
+    key_at: usize,
+    request: &mut Request<Pieces>,
+) -> Result<(), Fault> {
     let now = exchange.gateway.clock.unix();
     let authorized = match &adapter.access {
         Access::Open => Ok(()),
-        Access::Header(header, key) => sign::with_header(request, header, key),
+        Access::Header(header, keys) => match keys.get(key_at) {
+            Some(key) => sign::with_header(request, header, key),
+            None => Err("there is no such key".to_owned()),
+        },
         Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, now),
         Access::Google { scope, account, tokens } => {
             let token = tokens.get(account, scope, &exchange.gateway.upstream, now).await;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, ensure};
 
 use super::table::Slot;
 use crate::config::{self, Secret};
+use crate::health::{self, KeyId};
 use crate::plugin::bindings::provider::{self, Auth};
 use crate::plugin::{Codec, Kind, Plugin};
 use crate::upstream::Tokens;
@@ -24,6 +25,8 @@ pub struct Adapter {
     pub provider: String,
     pub base_url: String,
     pub access: Access,
+    /// Of each key that `access` has to choose from; one where there is no choice.
+    pub keys: Vec<KeyId>,
     /// JSON.
     pub settings: String,
     /// Has a provider side.
@@ -36,7 +39,8 @@ pub struct Adapter {
 pub enum Access {
     /// Anyone may ask.
     Open,
-    Header(provider::HeaderAuth, Secret),
+    /// The keys take turns.
+    Header(provider::HeaderAuth, Vec<Secret>),
     Aws(provider::AwsSigv4, config::AwsKeys),
     Google {
         scope: String,
@@ -89,10 +93,12 @@ impl Adapter {
             "it needs {}",
             description.auth.iter().map(wanted).collect::<Vec<_>>().join(", or ")
         );
+        let access = access.unwrap_or(Access::Open);
         Ok(Adapter {
             provider: provider.to_owned(),
             base_url,
-            access: access.unwrap_or(Access::Open),
+            keys: access.keys(),
+            access,
             settings,
             plugin: Arc::clone(plugin),
             description,
@@ -112,7 +118,9 @@ impl Access {
     /// Absent when the configuration has no such secret.
     fn new(auth: &Auth, config: &config::Provider) -> Option<Access> {
         match auth {
-            Auth::Header(header) => Some(Access::Header(header.clone(), config.key.clone()?)),
+            Auth::Header(header) => {
+                (!config.keys.is_empty()).then(|| Access::Header(header.clone(), config.keys.clone()))
+            }
             Auth::AwsSigv4(how) => Some(Access::Aws(how.clone(), config.aws.clone()?)),
             Auth::GoogleOauth(scope) => {
                 let account = config.google.clone()?;
@@ -120,11 +128,20 @@ impl Access {
             }
         }
     }
+
+    fn keys(&self) -> Vec<KeyId> {
+        match self {
+            Access::Open => vec![KeyId::default()],
+            Access::Header(_, keys) => keys.iter().map(|key| health::key_id(key.reveal())).collect(),
+            Access::Aws(_, keys) => vec![health::key_id(&keys.access_key_id)],
+            Access::Google { account, .. } => vec![health::key_id(&account.client_email)],
+        }
+    }
 }
 
 fn wanted(auth: &Auth) -> &'static str {
     match auth {
-        Auth::Header(_) => "a `key`, such as key = \"${ENV_VARIABLE}\"",
+        Auth::Header(_) => "a `key`, such as key = \"${ENV_VARIABLE}\" (or several, as `keys`)",
         Auth::AwsSigv4(_) => "`aws` credentials, such as aws = { access_key_id = \"…\", secret_access_key = \"…\" }",
         Auth::GoogleOauth(_) => "a `google` service account, such as google = \"account.json\"",
     }

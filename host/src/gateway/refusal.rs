@@ -56,7 +56,7 @@ impl Refusal {
             let fault = Fault { retry_after_ms, ..fault(FaultKind::Unavailable, text) };
             return Refusal { fault, raw: None, exhausted: true };
         };
-        let callers_own = blame(last.fault.kind) == Blame::Caller && last.fault.kind != FaultKind::Unsupported;
+        let callers_own = blame(last.fault.kind) == Blame::Caller;
         if callers_own || history.len() == 1 {
             let story = format!("{}: {}", name(last), last.fault.message);
             let Some(Failed { fault, raw, .. }) = history.pop() else {
@@ -142,11 +142,8 @@ fn nobody_can(exchange: &Exchange) -> Option<String> {
 /// Milliseconds until some target is ready again.
 fn soonest(exchange: &Exchange) -> Option<u64> {
     let now = tokio::time::Instant::now();
-    let healths = &exchange.gateway.healths;
-    let ready_in_ms = exchange
-        .route
-        .targets
-        .iter()
-        .map(|target| healths.of(&target.provider.name, target.model(&exchange.asked.model)).view(now).ready_in_ms);
+    let able = exchange.route.targets.iter().zip(&exchange.unable).filter(|(_, unable)| unable.is_none());
+    let ready_in_ms =
+        able.map(|(target, _)| exchange.health(target).view(exchange.keys(target), target.limits, now).ready_in_ms);
     ready_in_ms.min().filter(|millis| *millis > 0)
 }

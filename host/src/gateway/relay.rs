@@ -115,7 +115,7 @@ impl Relay {
     /// The target's health hears how it ended.
     fn end(&mut self, how: Result<(), &Fault>) {
         match (self.running.take(), how) {
-            (Some(running), Ok(())) => running.succeed(),
+            (Some(running), Ok(())) => running.succeed(Instant::now()),
             (Some(running), Err(fault)) => running.fail(fault.kind, None, Instant::now()),
             (None, _) => {}
         }

@@ -13,6 +13,7 @@ use super::endpoint::Endpoint;
 use super::provider::Provider;
 use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
+use crate::health::AdmissionSettings;
 use crate::plugin::bindings::policy::Attribute;
 use crate::plugin::{self, Kind, Plugin, Policy, RouteTarget};
 use crate::upstream::fetch::Fetcher;
@@ -68,6 +69,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// Absent: the name that the caller used.
     pub model: Option<String>,
+    /// How many attempts it takes at once.
+    pub limits: AdmissionSettings,
     /// Of that model.
     facts: Option<Facts>,
 }
@@ -90,7 +93,7 @@ impl Table {
         for model in &config.models {
             let sequence = before.and_then(|table| table.routes.iter().find(|route| route.pattern == model.pattern));
             let sequence = sequence.map_or_else(Arc::default, |route| Arc::clone(&route.sequence));
-            let route = Route::open(model, &config.facts, &slots, &providers, sequence).await;
+            let route = Route::open(model, &config, &slots, &providers, sequence).await;
             routes.push(Arc::new(route.with_context(|| format!("models.\"{}\"", model.pattern))?));
         }
         let fetcher = config.fetch.clone().map(Fetcher::new).transpose()?;
@@ -126,38 +129,40 @@ impl Target {
 
 impl Route {
     async fn open(
-        config: &config::Model,
-        book: &Book,
+        model: &config::Model,
+        config: &Config,
         slots: &BTreeMap<String, Slot>,
         providers: &BTreeMap<&str, Arc<Provider>>,
         sequence: Arc<AtomicU64>,
     ) -> anyhow::Result<Route> {
-        let plugin = &slots.get(&config.policy).ok_or_else(|| anyhow!("no plugin `{}`", config.policy))?.live;
+        let plugin = &slots.get(&model.policy).ok_or_else(|| anyhow!("no plugin `{}`", model.policy))?.live;
         ensure!(plugin.kind == Kind::Policy, "the plugin `{}` is a {}, not a policy", plugin.name, plugin.kind);
         let mut targets = Vec::new();
         let mut told = Vec::new();
-        for target in &config.targets {
+        for target in &model.targets {
             let provider = providers.get(target.provider.as_str());
             let provider = provider.ok_or_else(|| anyhow!("no provider `{}`", target.provider))?;
-            let model = target.model.clone().unwrap_or_else(|| "*".to_owned());
+            let name = target.model.clone().unwrap_or_else(|| "*".to_owned());
             told.push(RouteTarget {
-                id: format!("{}/{model}", target.provider),
+                id: format!("{}/{name}", target.provider),
                 provider: target.provider.clone(),
-                model,
+                model: name,
                 weight: target.weight,
                 attributes: Vec::<Attribute>::new(),
             });
-            let facts = target.model.as_ref().map(|model| book.of(model));
-            targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), facts });
+            let facts = target.model.as_ref().map(|model| config.facts.of(model));
+            let max_in_flight = target.max_in_flight.or(config.limits.max_in_flight);
+            let limits = AdmissionSettings { max_in_flight, ..config.limits };
+            targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), limits, facts });
         }
-        let policy = Policy::open(Arc::clone(plugin), config.settings.clone(), told).await;
+        let policy = Policy::open(Arc::clone(plugin), model.settings.clone(), told).await;
         let policy = policy.with_context(|| format!("the policy `{}` refuses its settings", plugin.name))?;
         Ok(Route {
-            pattern: config.pattern.clone(),
+            pattern: model.pattern.clone(),
             policy,
             targets,
-            policy_headers: config.policy_headers.clone(),
-            splice: config.splice,
+            policy_headers: model.policy_headers.clone(),
+            splice: model.splice,
             sequence,
         })
     }

@@ -1,0 +1,75 @@
+//! Keys that must rest: because the provider refused them, or because their limit is reached.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A short digest of a key. What is not shown with a key has one too: 0.
+pub type KeyId = u64;
+
+/// A key that is refused again each time it is tried rests this much longer at most.
+const REFUSED_MAX: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Instant,
+    /// The provider itself said so: nothing is sent before.
+    asked: bool,
+    /// In a row.
+    times: u32,
+}
+
+/// Which keys rest, for one provider or for one of its models.
+#[derive(Debug, Default)]
+pub struct Rests {
+    by_key: HashMap<KeyId, Rest>,
+}
+
+impl Rests {
+    /// The provider asked to leave this key alone for so long.
+    pub fn asked(&mut self, key: KeyId, wait: Duration, now: Instant) {
+        let times = self.by_key.get(&key).map_or(0, |rest| rest.times) + 1;
+        self.by_key.insert(key, Rest { until: now + wait, asked: true, times });
+    }
+
+    /// It was refused, and nobody said for how long: twice as long each time.
+    pub fn refused(&mut self, key: KeyId, wait: Duration, now: Instant) {
+        let times = self.by_key.get(&key).map_or(0, |rest| rest.times);
+        let wait = wait.saturating_mul(1 << times.min(10)).min(REFUSED_MAX.max(wait));
+        self.by_key.insert(key, Rest { until: now + wait, asked: false, times: times + 1 });
+    }
+
+    pub fn served(&mut self, key: KeyId) {
+        self.by_key.remove(&key);
+    }
+
+    /// Until when it rests, and whether the provider asked for that.
+    pub fn of(&self, key: KeyId, now: Instant) -> Option<(Instant, bool)> {
+        self.by_key.get(&key).filter(|rest| rest.until > now).map(|rest| (rest.until, rest.asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_key_rests_longer_each_time_until_it_serves_again() {
+        let now = Instant::now();
+        let (mut rests, wait) = (Rests::default(), Duration::from_secs(30));
+        let rest =
+            |rests: &Rests, now: Instant| rests.of(1, now).map(|(until, asked)| ((until - now).as_secs(), asked));
+        rests.refused(1, wait, now);
+        assert_eq!(rest(&rests, now), Some((30, false)));
+        rests.refused(1, wait, now);
+        assert_eq!(rest(&rests, now), Some((60, false)));
+        (0..40).for_each(|_| rests.refused(1, wait, now));
+        assert_eq!(rest(&rests, now), Some((600, false)));
+        assert_eq!(rests.of(2, now), None);
+        rests.served(1);
+        assert_eq!(rests.of(1, now), None);
+        rests.asked(1, wait, now);
+        assert_eq!((rest(&rests, now), rest(&rests, now + wait)), (Some((30, true)), None));
+    }
+}
