@@ -32,6 +32,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Healths;
+use crate::net::Network;
 use crate::upstream;
 
 pub use control::{SlotView, VersionView};
@@ -58,7 +59,15 @@ impl Gateway {
     /// # Errors
     /// What is wrong with the configuration or a plugin.
     pub async fn new(config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
-        let upstream = upstream::Client::new(config.timeouts.connect)?;
+        Self::on(&Network::System, config, clock).await
+    }
+
+    /// The same, with its providers in this network.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn on(network: &Network, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        let upstream = upstream::Client::new(network, config.timeouts.connect)?;
         let slots = table::load_slots(&config, &Default::default()).await?;
         let table = Table::build(Arc::new(config), slots, None).await?;
         Ok(Arc::new(Gateway {

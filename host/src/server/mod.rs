@@ -17,11 +17,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway};
+use crate::net::{Door, Listener, Wire};
 
 pub use admin::{LoadReply, TOKEN_HELP};
 
@@ -35,7 +36,7 @@ const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// A port of the gateway, bound but not serving yet.
 pub struct Port {
-    listener: TcpListener,
+    listener: Listener,
     acceptor: Option<TlsAcceptor>,
 }
 
@@ -45,7 +46,13 @@ impl Port {
     pub async fn bind(address: SocketAddr, tls: Option<&crate::config::Tls>) -> anyhow::Result<Port> {
         let acceptor = tls.map(tls::acceptor).transpose()?;
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        Ok(Port { listener, acceptor })
+        Ok(Port { listener: Listener::Tcp(listener), acceptor })
+    }
+
+    /// A port that is reached through memory.
+    pub fn memory() -> (Port, Door) {
+        let (listener, door) = Listener::memory();
+        (Port { listener, acceptor: None }, door)
     }
 
     /// Where it really listens: port 0 asks for any that is free.
@@ -53,7 +60,7 @@ impl Port {
     /// # Errors
     /// When the system does not say.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
-        self.listener.local_addr().context("asking for the port")
+        self.listener.address().context("asking for the port")
     }
 
     /// Serve callers until `stop`, then let streams run on for `drain`.
@@ -74,7 +81,7 @@ impl Port {
         self.run(handle, stop, Duration::from_secs(5)).await;
     }
 
-    async fn run<H, F>(self, handle: H, stop: impl Future<Output = ()>, drain: Duration)
+    async fn run<H, F>(mut self, handle: H, stop: impl Future<Output = ()>, drain: Duration)
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
@@ -83,11 +90,12 @@ impl Port {
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                biased;
                 () = &mut stop => break,
+                accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => connection(stream, self.acceptor.clone(), handle.clone(), &graceful),
+                Ok(stream) => connection(stream, self.acceptor.clone(), handle.clone(), &graceful),
                 Err(error) => {
                     tracing::warn!("accepting a connection: {error}");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -101,13 +109,11 @@ impl Port {
     }
 }
 
-fn connection<H, F>(stream: TcpStream, acceptor: Option<TlsAcceptor>, handle: H, graceful: &GracefulShutdown)
+fn connection<H, F>(stream: Box<dyn Wire>, acceptor: Option<TlsAcceptor>, handle: H, graceful: &GracefulShutdown)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
-    // Without this a chunk can wait 40 ms for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
     let watcher = graceful.watcher();
     tokio::spawn(async move {
         let mut builder = Builder::new(TokioExecutor::new());

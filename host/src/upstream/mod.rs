@@ -2,6 +2,7 @@
 
 mod aws;
 mod client;
+mod dialer;
 pub mod fetch;
 pub mod frame;
 mod google;
