@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 /// Bytes that one side of a connection in memory may be ahead of the other.
@@ -18,9 +18,19 @@ const BUFFER_BYTES: usize = 64 << 10;
 const BACKLOG: usize = 1024;
 
 /// A connection.
-pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Its end shall be a reset, where there is such a thing.
+    fn reset_when_dropped(&mut self) {}
+}
 
-impl<W: AsyncRead + AsyncWrite + Send + Unpin> Wire for W {}
+impl Wire for DuplexStream {}
+
+impl Wire for TcpStream {
+    fn reset_when_dropped(&mut self) {
+        // If it cannot be set, a polite end is the next best thing.
+        let _ = self.set_zero_linger();
+    }
+}
 
 /// What dialling gives.
 pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Wire>>> + Send>>;

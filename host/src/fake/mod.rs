@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use self::state::State;
+use crate::net::{Door, Listener};
 
 pub use self::behaviour::{Behaviour, Fault};
 pub use self::protocol::Protocol;
@@ -57,10 +58,23 @@ impl Fake {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         let address = listener.local_addr().context("asking for the port")?;
         let state = Arc::new(State::new(protocol));
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&state)));
+        let serving = tokio::spawn(server::serve(Listener::Tcp(listener), Arc::clone(&state)));
         Ok(Fake { protocol, address, state, serving })
     }
 
+    /// One that is reached through the door: for simulations.
+    pub fn in_memory(protocol: Protocol) -> (Fake, Door) {
+        let (listener, door) = Listener::memory();
+        let state = Arc::new(State::new(protocol));
+        let serving = tokio::spawn(server::serve(listener, Arc::clone(&state)));
+        (Fake { protocol, address: ([0, 0, 0, 0], 0).into(), state, serving }, door)
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Of one in memory it says nothing.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,7 +1,6 @@
 //! What the fakes have in common, as seen by the server that carries them: the one place that knows all of them.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -55,7 +54,7 @@ impl FromStr for Protocol {
 
 impl Protocol {
     /// What a configuration gives as `base_url`.
-    pub fn base_url(self, address: SocketAddr) -> String {
+    pub fn base_url(self, address: impl fmt::Display) -> String {
         match self {
             Protocol::OpenAiChat | Protocol::OpenAiResponses => format!("http://{address}/v1"),
             Protocol::AnthropicMessages | Protocol::Gemini | Protocol::Bedrock | Protocol::Ollama => {

@@ -15,12 +15,12 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::faults::Performance;
 use super::socket::{Scissors, Socket};
 use super::state::{Running, Seen, State};
+use crate::net::Listener;
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -32,15 +32,13 @@ const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Accept connections until the task is aborted, which cuts them.
-pub async fn serve(listener: TcpListener, state: Arc<State>) {
+pub async fn serve(mut listener: Listener, state: Arc<State>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok(stream) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        // Only a matter of speed: chunks must not wait for one another.
-        let _ = stream.set_nodelay(true);
         let (state, scissors) = (Arc::clone(&state), Scissors::default());
         let socket = TokioIo::new(Socket::new(stream, scissors.clone()));
         connections.spawn(async move {
@@ -76,12 +74,13 @@ async fn answer(
     let value: Value = serde_json::from_slice(&body).unwrap_or_default();
     let protocol = state.protocol;
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
-    let seen = Seen::new(&head, body, &protocol.model(path, &value));
+    let mut seen = Seen::new(&head, body, &protocol.model(path, &value));
+    seen.behaviour = state.behaviour(&seen.model);
     state.remember(seen.clone());
     let performance = Performance {
         protocol,
         number: state.next_number(),
-        behaviour: state.behaviour(&seen.model),
+        behaviour: seen.behaviour.clone(),
         seen,
         running: Running::begin(&state),
         scissors,

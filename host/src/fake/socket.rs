@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::net::Wire;
 
 /// Cuts the connection it was made for.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +28,14 @@ impl Scissors {
     }
 }
 
-/// A TCP stream that ends with a reset if it was cut.
+/// A connection that ends with a reset if it was cut.
 pub struct Socket {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     scissors: Scissors,
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, scissors: Scissors) -> Socket {
+    pub fn new(stream: Box<dyn Wire>, scissors: Scissors) -> Socket {
         Socket { stream, scissors }
     }
 }
@@ -42,8 +43,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.scissors.check().is_err() {
-            // Without it, closing is polite. If it cannot be set, a polite end is the next best thing.
-            let _ = self.stream.set_zero_linger();
+            self.stream.reset_when_dropped();
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Protocol;
 use super::behaviour::Behaviour;
@@ -20,7 +21,7 @@ const TOLD_MAX: usize = 20;
 const TOLD_HEADERS: &[&str] = &["accept", "anthropic-beta", "anthropic-version", "content-type", "user-agent"];
 
 /// A request that a fake received.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub method: String,
     /// With the query.
@@ -30,6 +31,10 @@ pub struct Seen {
     pub body: Bytes,
     /// Empty if neither path nor body names one.
     pub model: String,
+    /// When it was there, body and all.
+    pub at: Option<Instant>,
+    /// How it was treated.
+    pub behaviour: Behaviour,
 }
 
 impl Seen {
@@ -47,6 +52,8 @@ impl Seen {
             headers,
             body,
             model: model.to_owned(),
+            at: Some(Instant::now()),
+            behaviour: Behaviour::default(),
         }
     }
 

@@ -3,15 +3,19 @@
 //! Time is counted in ticks that the guest itself has run through, not by a clock: a call that waits for a core, because
 //! the machine is overloaded, is charged nothing for waiting, so an innocent plugin is not cut. At every tick the call
 //! also yields, so that a runaway shares its thread until it is cut.
+//!
+//! A simulation has no real time to count. There, time is fuel: instructions, the same number in every run, and no yield.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
 
 /// How long one tick is.
 const TICK: Duration = Duration::from_millis(1);
+/// Instructions that count as a tick where fuel is counted: about as many as run in a millisecond.
+const FUEL_PER_TICK: u64 = 2_000_000;
 /// Native stack of a call, of which the guest may use half.
 const STACK_BYTES: usize = 1024 * 1024;
 
@@ -44,11 +48,30 @@ pub fn engine() -> anyhow::Result<&'static Engine> {
     engine.as_ref().map_err(|error| anyhow!("starting the WebAssembly engine: {error}"))
 }
 
+/// From now on, and before the engine's first use: count fuel instead of ticks, so that two runs are alike to the last
+/// instruction. For processes that simulate.
+///
+/// # Errors
+/// When the engine was used already.
+pub fn count_fuel() -> anyhow::Result<()> {
+    ensure!(*FUEL.get_or_init(|| true), "the WebAssembly engine runs already, and counts ticks");
+    Ok(())
+}
+
+static FUEL: OnceLock<bool> = OnceLock::new();
+
+fn counts_fuel() -> bool {
+    *FUEL.get_or_init(|| false)
+}
+
 fn start() -> anyhow::Result<Engine> {
     let mut config = Config::new();
-    config.wasm_component_model(true).epoch_interruption(true);
+    config.wasm_component_model(true).epoch_interruption(!counts_fuel()).consume_fuel(counts_fuel());
     config.async_stack_size(STACK_BYTES).max_wasm_stack(STACK_BYTES / 2);
     let engine = Engine::new(&config).map_err(explained)?;
+    if counts_fuel() {
+        return Ok(engine);
+    }
     let ticking = engine.weak();
     std::thread::Builder::new()
         .name("plugin-ticks".to_owned())
@@ -89,6 +112,9 @@ pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
     let guest = Guest { limits, ticks_left: limits.ticks, memory_bytes: 0, exceeded: None };
     let mut store = Store::new(engine()?, guest);
     store.limiter(|guest| guest);
+    if counts_fuel() {
+        return Ok(store);
+    }
     store.epoch_deadline_callback(|mut context| {
         let guest = context.data_mut();
         let Some(left) = guest.ticks_left.checked_sub(1) else {
@@ -105,8 +131,14 @@ pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
 pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
     let limits = store.data().limits;
     let more = u32::try_from(body_bytes / BYTES_PER_TICK).unwrap_or(u32::MAX);
-    store.data_mut().ticks_left = limits.ticks.saturating_add(more);
-    store.set_epoch_deadline(1);
+    let ticks = limits.ticks.saturating_add(more);
+    if counts_fuel() {
+        // Only an engine that counts none refuses it.
+        let _ = store.set_fuel(u64::from(ticks) * FUEL_PER_TICK);
+    } else {
+        store.data_mut().ticks_left = ticks;
+        store.set_epoch_deadline(1);
+    }
     store.set_hostcall_fuel(limits.output_bytes);
 }
 

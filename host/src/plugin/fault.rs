@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wasmtime::Store;
+use wasmtime::{Store, Trap};
 
 use super::engine::{Exceeded, Guest};
 
@@ -34,6 +34,7 @@ impl PluginFault {
         match store.data().exceeded {
             Some(Exceeded::Time) => PluginFault::Time,
             Some(Exceeded::Memory) => PluginFault::Memory,
+            None if error.downcast_ref() == Some(&Trap::OutOfFuel) => PluginFault::Time,
             None => PluginFault::Trap(error.root_cause().to_string()),
         }
     }

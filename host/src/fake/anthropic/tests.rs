@@ -14,6 +14,7 @@ fn seen(headers: &[(&str, &str)], path: &str) -> Seen {
         headers: headers.collect(),
         body: Bytes::new(),
         model: String::new(),
+        ..Seen::default()
     }
 }
 

@@ -15,7 +15,7 @@ const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1%3A0";
 fn seen(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Seen {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let body = Bytes::copy_from_slice(body);
-    Seen { method: "POST".into(), path: path.into(), headers, body, model: String::new() }
+    Seen { method: "POST".into(), path: path.into(), headers, body, model: String::new(), ..Seen::default() }
 }
 
 fn ask(operation: &str, body: &Value) -> Result<Script, Refused> {

@@ -6,7 +6,14 @@ use super::*;
 
 fn ask(path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Script, Refused> {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let seen = Seen { method: "POST".into(), path: path.into(), headers, body: Bytes::new(), model: String::new() };
+    let seen = Seen {
+        method: "POST".into(),
+        path: path.into(),
+        headers,
+        body: Bytes::new(),
+        model: String::new(),
+        ..Seen::default()
+    };
     script(&seen, body, 1)
 }
 

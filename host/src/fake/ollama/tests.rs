@@ -11,6 +11,7 @@ fn ask(body: &Value) -> Result<Script, Refused> {
         headers: Vec::new(),
         body: Bytes::new(),
         model: String::new(),
+        ..Seen::default()
     };
     script(&seen, body, 1)
 }
@@ -125,6 +126,7 @@ fn embeddings_follow_from_the_text() {
             headers: Vec::new(),
             body: Bytes::new(),
             model: String::new(),
+            ..Seen::default()
         };
         match script(&seen, &body, 1) {
             Ok(Script::Whole { body, .. }) => body,

@@ -10,6 +10,7 @@ fn ask(key: &str, body: &Value) -> Result<Script, Refused> {
         headers: vec![("authorization".into(), key.into())],
         body: Bytes::new(),
         model: String::new(),
+        ..Seen::default()
     };
     script(&seen, body, 1)
 }
@@ -56,6 +57,7 @@ fn models_are_listed() {
         headers: vec![("authorization".into(), key.into())],
         body: Bytes::new(),
         model: String::new(),
+        ..Seen::default()
     };
     let Ok(Script::Whole { body, .. }) = script(&get("Bearer key"), &Value::Null, 1) else { panic!("a list") };
     assert_eq!((&body["object"], &body["data"][0]["id"]), (&json!("list"), &json!("gpt-5")));
@@ -254,7 +256,14 @@ fn calls_stream_their_arguments_in_pieces() {
 fn ask_azure(path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Script, Refused> {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let body_bytes = Bytes::from(body.to_string());
-    let seen = Seen { method: "POST".into(), path: path.into(), headers, body: body_bytes, model: String::new() };
+    let seen = Seen {
+        method: "POST".into(),
+        path: path.into(),
+        headers,
+        body: body_bytes,
+        model: String::new(),
+        ..Seen::default()
+    };
     script(&seen, body, 1)
 }
 

@@ -11,6 +11,7 @@ fn ask_at(path: &str, key: &str, body: &Value) -> Result<Script, Refused> {
         headers: vec![("authorization".into(), key.into())],
         body: Bytes::new(),
         model: String::new(),
+        ..Seen::default()
     };
     script(&seen, body, 1)
 }

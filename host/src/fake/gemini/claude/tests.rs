@@ -10,7 +10,7 @@ const MODELS: &str = "/v1/projects/p/locations/us-central1/publishers/anthropic/
 fn seen(place: &str, headers: &[(&str, &str)]) -> Seen {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let path = format!("{MODELS}/{place}");
-    Seen { method: "POST".into(), path, headers, body: Bytes::new(), model: String::new() }
+    Seen { method: "POST".into(), path, headers, body: Bytes::new(), model: String::new(), ..Seen::default() }
 }
 
 fn ask_with(beta: &str, place: &str, body: &Value) -> Result<Script, Refused> {
