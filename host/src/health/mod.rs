@@ -141,8 +141,11 @@ impl Health {
         let (in_flight, room) = (self.admission.in_flight(), self.admission.room(limits, now));
         let state = self.lock();
         let provider = locked(&self.keys);
-        let millis =
-            |until: Instant| u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX).max(1);
+        // Rounded up: who waits so long has waited long enough.
+        let millis = |until: Instant| {
+            let nanos = until.saturating_duration_since(now).as_nanos();
+            u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
+        };
         let rest = |key: &KeyId| later(state.keys.of(*key, now), provider.of(*key, now));
         let soonest = keys.iter().map(rest).min_by_key(|rest| rest.map(|(until, _)| until)).flatten();
         let told = state.retry_after.filter(|until| *until > now).map(millis).unwrap_or(0);

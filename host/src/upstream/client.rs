@@ -31,7 +31,7 @@ impl Client {
     pub fn new(network: &Network, connect_timeout: Duration) -> anyhow::Result<Client> {
         let dialer = match network {
             Network::System => system(connect_timeout)?,
-            Network::Simulated(network) => Dialer::Simulated(Arc::clone(network)),
+            Network::Simulated(network) => Dialer::Simulated(Arc::clone(network), connect_timeout),
         };
         let pooled = Pooled::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_MAX)

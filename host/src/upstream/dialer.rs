@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -12,6 +13,7 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::net::{Dial, Wire};
@@ -20,7 +22,8 @@ use crate::net::{Dial, Wire};
 #[derive(Clone)]
 pub enum Dialer {
     System(HttpsConnector<HttpConnector>),
-    Simulated(Arc<dyn Dial>),
+    /// With the time that connecting may take.
+    Simulated(Arc<dyn Dial>, Duration),
 }
 
 /// A connection to a provider.
@@ -39,7 +42,7 @@ impl Service<Uri> for Dialer {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match self {
             Dialer::System(connector) => connector.poll_ready(context),
-            Dialer::Simulated(_) => Poll::Ready(Ok(())),
+            Dialer::Simulated(..) => Poll::Ready(Ok(())),
         }
     }
 
@@ -49,10 +52,10 @@ impl Service<Uri> for Dialer {
                 let connecting = connector.call(uri);
                 Box::pin(async move { Ok(Link::System(Box::new(connecting.await?))) })
             }
-            Dialer::Simulated(network) => {
+            Dialer::Simulated(network, within) => {
                 let port = uri.port_u16().unwrap_or(80);
-                let dialling = network.dial(uri.host().unwrap_or_default(), port);
-                Box::pin(async move { Ok(Link::Simulated(TokioIo::new(dialling.await?))) })
+                let dialling = timeout(*within, network.dial(uri.host().unwrap_or_default(), port));
+                Box::pin(async move { Ok(Link::Simulated(TokioIo::new(dialling.await??))) })
             }
         }
     }
