@@ -18,8 +18,18 @@
 //!
 //! pointsman_sdk::policy!(InTurn);
 //! ```
+//!
+//! The built-in policies share what stands in the modules: each makes an order of the targets, and [`retry`] decides which
+//! of them is asked, when, and when it is over.
 
+pub mod faults;
+pub mod hash;
+pub mod retry;
+mod situation;
 pub mod testing;
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +52,8 @@ pub use bindings::exports::pointsman::plugin::policy::{
     Target, TargetState,
 };
 pub use bindings::pointsman::plugin::faults::FaultKind;
+pub use faults::callers_own;
+pub use retry::{Retry, RetrySettings};
 
 /// A routing policy. It is opened once for each route, and decides for every request of it.
 pub trait Policy: Sized + 'static {
@@ -95,12 +107,15 @@ impl Decision {
     }
 }
 
-/// Is the fault the caller's own, so that another provider would refuse the request as well?
-pub fn callers_own(fault: FaultKind) -> bool {
-    matches!(
-        fault,
-        FaultKind::InvalidRequest | FaultKind::ContextTooLong | FaultKind::ContentPolicy | FaultKind::TooLarge
-    )
+/// Refuses a setting that is out of range, in words for the operator.
+///
+/// # Errors
+/// Such as "`attempts` is 9, but must be 1 to 5".
+pub fn within<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive<T>) -> Result<(), String> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("`{name}` is {value}, but must be {} to {}", range.start(), range.end()))
 }
 
 /// The settings as the host hands them over, read into the policy's own type.
@@ -109,8 +124,23 @@ pub fn read_settings<S: DeserializeOwned>(settings: &str) -> Result<S, String> {
     serde_json::from_str(settings).map_err(|error| {
         // The text is one line that the operator never saw: its position would only confuse.
         let text = error.to_string();
-        text.split(" at line ").next().unwrap_or(&text).to_owned()
+        let text = text.split(" at line ").next().unwrap_or(&text);
+        match at_fault::<S>(settings) {
+            Some(name) if !text.contains(&format!("`{name}`")) => format!("`{name}`: {text}"),
+            _ => text.to_owned(),
+        }
     })
+}
+
+/// The setting that cannot be read even alone: the error for a value of the wrong type does not name it.
+fn at_fault<S: DeserializeOwned>(settings: &str) -> Option<String> {
+    let all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(settings).ok()?;
+    let is_at_fault = |name: &String, value: &serde_json::Value| {
+        let alone = serde_json::Map::from_iter([(name.clone(), value.clone())]);
+        let error = serde_json::from_value::<S>(alone.into()).err();
+        error.is_some_and(|error| !error.to_string().starts_with("missing field"))
+    };
+    all.into_iter().find(|(name, value)| is_at_fault(name, value)).map(|(name, _)| name)
 }
 
 /// Exports a type that implements [`Policy`](crate::policy::Policy) as a component of the `routing-policy` world.
@@ -142,4 +172,37 @@ macro_rules! policy {
     $crate::policy::bindings::export!(Component with_types_in $crate::policy::bindings);
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Settings {
+        hours: u32,
+        #[serde(flatten)]
+        retry: RetrySettings,
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_named() {
+        let error = |settings: &str| read_settings::<Settings>(settings).expect_err(settings);
+        assert_eq!(error(r#"{"attempts": "three"}"#), "`attempts`: invalid type: string \"three\", expected u32");
+        assert_eq!(error(r#"{"hours": -1}"#), "`hours`: invalid value: integer `-1`, expected u32");
+        assert_eq!(error(r#"{"hours": 1, "atempts": 3}"#), "unknown field `atempts`");
+        assert!(
+            error(r#"{"on": {"overloaded": "sideways"}}"#).starts_with("`on`: unknown variant `sideways`, expected")
+        );
+        let read = read_settings::<Settings>(r#"{"hours": 1, "attempts": 2}"#).expect("both are known");
+        assert_eq!((read.hours, read.retry.attempts, read.retry.backoff_ms), (1, 2, 200));
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_in_words() {
+        assert_eq!(within("attempts", 9, 1..=5), Err("`attempts` is 9, but must be 1 to 5".into()));
+        assert_eq!(within("attempts", 5, 1..=5), Ok(()));
+        assert!(within("share", f64::NAN, 0.0..=1.0).is_err());
+    }
 }

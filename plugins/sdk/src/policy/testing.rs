@@ -8,8 +8,16 @@
 //! let second_try = after(calm.clone(), vec![failed(0, FaultKind::Overloaded)]);
 //! # assert!(tense.history.is_empty() && second_try.attempts_left == 2);
 //! ```
+//!
+//! With the feature `proptest`, `check_policy` tries a policy with situations of every kind.
+
+#[cfg(feature = "proptest")]
+mod laws;
 
 use super::*;
+
+#[cfg(feature = "proptest")]
+pub use laws::{any_request, any_situation, check_policy};
 
 /// A target that has served nobody yet, and could.
 pub fn ready() -> TargetState {
@@ -98,4 +106,27 @@ pub fn chosen(decision: &Decision) -> Option<(usize, u64)> {
         Action::Attempt(attempt) => Some((attempt.target as usize, attempt.after_ms)),
         Action::Wait | Action::GiveUp => None,
     }
+}
+
+/// The same request, while attempts run at these targets since these milliseconds.
+pub fn running(situation: Situation, attempts: &[(u32, u64)]) -> Situation {
+    let running = |&(target, started_at_ms): &(u32, u64)| RunningAttempt { target, started_at_ms };
+    let attempts_left = situation.attempts_left.saturating_sub(u32::try_from(attempts.len()).unwrap_or(u32::MAX));
+    Situation { running: attempts.iter().map(running).collect(), attempts_left, ..situation }
+}
+
+/// A policy as the host opens it: `settings` is JSON, and the route has a target for each weight.
+///
+/// # Errors
+/// What an operator would read.
+pub fn open<P: Policy>(settings: &str, weights: &[u32]) -> Result<P, String> {
+    P::open(read_settings(settings)?, targets(weights))
+}
+
+/// Why a policy refuses these settings, for a route with three targets.
+///
+/// # Panics
+/// When it does not.
+pub fn refusal<P: Policy>(settings: &str) -> String {
+    open::<P>(settings, &[1, 1, 1]).err().unwrap_or_else(|| panic!("{settings} is not refused"))
 }
