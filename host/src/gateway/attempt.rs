@@ -133,7 +133,7 @@ impl<'a> Begun<'a> {
             permit.map_err(|health::Busy| not_asked(FaultKind::Busy, "it has as much to do as it may".to_owned()))?;
         let (keys, now) = (exchange.keys(target), Instant::now());
         // Another attempt may have heard it while this one waited.
-        if health.view(keys, target.limits, now).retry_after_ms > 0 {
+        if health.view(keys, target.limits, exchange.asked.stream, now).retry_after_ms > 0 {
             return Err(not_asked(FaultKind::Busy, "its provider asked for patience meanwhile".to_owned()));
         }
         let running = health.begin(permit, keys, config.breaker, exchange.gateway.clock.random(), now);

@@ -146,7 +146,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
                 let warm = exchange.gateway.healths.warm_since(&health, about.conversation, now);
                 let price = target.facts(&exchange.asked.model, &exchange.table.config.facts).price;
                 let price = price.map(|price| Price { input: price.input, output: price.output });
-                let view = health.view(exchange.keys(target), target.limits, now);
+                let view = health.view(exchange.keys(target), target.limits, exchange.asked.stream, now);
                 TargetState { able: unable.is_none(), price, warm_ms: warm.map(millis), ..view }
             })
             .collect(),

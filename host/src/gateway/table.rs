@@ -142,15 +142,18 @@ impl Route {
         for target in &model.targets {
             let provider = providers.get(target.provider.as_str());
             let provider = provider.ok_or_else(|| anyhow!("no provider `{}`", target.provider))?;
+            let facts = target.model.as_ref().map(|model| config.facts.of(model));
+            let context = facts.as_ref().and_then(|facts| facts.context_tokens);
+            let context =
+                context.map(|tokens| Attribute { name: "context-tokens".to_owned(), value: tokens.to_string() });
             let name = target.model.clone().unwrap_or_else(|| "*".to_owned());
             told.push(RouteTarget {
                 id: format!("{}/{name}", target.provider),
                 provider: target.provider.clone(),
                 model: name,
                 weight: target.weight,
-                attributes: Vec::<Attribute>::new(),
+                attributes: context.into_iter().collect(),
             });
-            let facts = target.model.as_ref().map(|model| config.facts.of(model));
             let max_in_flight = target.max_in_flight.or(config.limits.max_in_flight);
             let limits = AdmissionSettings { max_in_flight, ..config.limits };
             targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), limits, facts });

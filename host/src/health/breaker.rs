@@ -134,7 +134,7 @@ fn jittered(time: Duration, chance: u64) -> Duration {
 
 /// Attempts and successes of the last while, in buckets that follow each other.
 #[derive(Debug, Default)]
-struct Window {
+pub struct Window {
     buckets: [(u32, u32); BUCKETS],
     began: Option<Instant>,
     /// The number of the newest bucket since `began`.
@@ -142,11 +142,17 @@ struct Window {
 }
 
 impl Window {
-    fn count(&mut self, success: bool, now: Instant, window: Duration) {
+    pub fn count(&mut self, success: bool, now: Instant, window: Duration) {
         self.turn(now, window);
         let (all, good) = &mut self.buckets[self.newest as usize % BUCKETS];
         *all = all.saturating_add(1);
         *good = good.saturating_add(u32::from(success));
+    }
+
+    /// How many there were.
+    pub fn all(&mut self, now: Instant, window: Duration) -> u32 {
+        self.turn(now, window);
+        self.buckets.iter().map(|(all, _)| *all).fold(0, u32::saturating_add)
     }
 
     /// Empty the buckets that time has passed by.

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use self::affinity::Affinity;
-use self::breaker::{Begun, Breaker, Verdict};
+use self::breaker::{Begun, Breaker, Verdict, Window};
 use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
@@ -39,6 +39,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 const RATE_LIMIT_REST: Duration = Duration::from_secs(5);
 /// How long a key rests at first that the provider refuses, or for this model: somebody has to change something.
 const REFUSED_REST: Duration = Duration::from_secs(30);
+/// For how long policies are told how often a target was asked.
+const LATELY: Duration = Duration::from_secs(300);
 /// Targets remembered. Callers choose model names where a route takes any, so their number must be bounded.
 const TARGETS_MAX: usize = 4096;
 
@@ -125,7 +127,7 @@ struct State {
     retry_after: Option<Instant>,
     /// Which keys rest for this model.
     keys: Rests,
-    samples: u32,
+    lately: Window,
     success_rate: Option<f64>,
     /// Of streams, and of whole replies.
     first_token: Latency,
@@ -137,9 +139,9 @@ struct State {
 
 impl Health {
     /// What a policy sees of it now, if it can be asked with these keys.
-    pub fn view(&self, keys: &[KeyId], limits: AdmissionSettings, now: Instant) -> TargetState {
+    pub fn view(&self, keys: &[KeyId], limits: AdmissionSettings, streamed: bool, now: Instant) -> TargetState {
         let (in_flight, room) = (self.admission.in_flight(), self.admission.room(limits, now));
-        let state = self.lock();
+        let mut state = self.lock();
         let provider = locked(&self.keys);
         // Rounded up: who waits so long has waited long enough.
         let millis = |until: Instant| {
@@ -152,14 +154,16 @@ impl Health {
         let asked = soonest.filter(|(_, asked)| *asked).map_or(0, |(until, _)| millis(until));
         let retry_after_ms = told.max(asked);
         let rests_ms = soonest.map_or(0, |(until, _)| millis(until));
+        let (first_token, whole) = (state.first_token.millis(), state.whole.millis());
+        let (latency, other) = if streamed { (first_token, whole) } else { (whole, first_token) };
         TargetState {
             able: true,
             circuit: state.breaker.circuit(now),
             ready_in_ms: state.breaker.ready_at(now).map_or(0, millis).max(retry_after_ms).max(rests_ms),
             retry_after_ms,
-            samples: state.samples,
+            samples: state.lately.all(now, LATELY),
             success_rate: state.success_rate.unwrap_or(1.0),
-            first_token_ms: state.first_token.millis().or(state.whole.millis()),
+            first_token_ms: latency.or(other),
             in_flight,
             room,
             headroom: state.headroom.now(now),
@@ -305,7 +309,7 @@ impl Running {
             state.keys.served(self.key);
         }
         locked(&self.health.keys).served(self.key);
-        state.count(1.0);
+        state.count(1.0, now);
     }
 
     /// The attempt failed. `retry_after` is what the provider asked for.
@@ -341,7 +345,7 @@ impl Running {
             Some(verdict) => state.breaker.end(verdict, self.begun, now, &self.settings, self.chance),
             None => state.breaker.release(self.begun),
         }
-        state.count(0.0);
+        state.count(0.0, now);
     }
 }
 
@@ -354,8 +358,8 @@ impl Drop for Running {
 }
 
 impl State {
-    fn count(&mut self, success: f64) {
-        self.samples = self.samples.saturating_add(1);
+    fn count(&mut self, success: f64, now: Instant) {
+        self.lately.count(success > 0.5, now, LATELY);
         self.success_rate = Some(moved(Some(self.success_rate.unwrap_or(1.0)), success));
     }
 }
@@ -422,7 +426,7 @@ mod tests {
     }
 
     fn view(health: &Health) -> TargetState {
-        health.view(KEYS, LIMITS, Instant::now())
+        health.view(KEYS, LIMITS, true, Instant::now())
     }
 
     #[tokio::test(start_paused = true)]
@@ -478,7 +482,7 @@ mod tests {
         let (one, sibling) = (healths.of("p", "one"), healths.of("p", "sibling"));
         let keys: &[KeyId] = &[11, 12];
         let now = Instant::now();
-        let ready_in_ms = |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, now).ready_in_ms;
+        let ready_in_ms = |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, true, now).ready_in_ms;
         let fail = async |health: &Arc<Health>, kind| {
             let running = begin(health, keys).await;
             let at = running.key_at();

@@ -9,6 +9,7 @@
 mod network;
 mod oracle;
 mod plan;
+mod promises;
 mod reply;
 mod world;
 

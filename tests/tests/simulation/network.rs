@@ -89,10 +89,11 @@ enum Fate {
 impl Cable {
     fn fate(&self) -> Fate {
         let state = self.link.state.lock().expect("no panic");
+        let is_new = state.epoch == self.epoch;
         match (self.fault, state.fault) {
-            (Some(Break::ResetAfter(bytes)), _) if self.read >= bytes => Fate::Reset,
-            (Some(Break::StallAfter(bytes)), _) if self.read >= bytes => Fate::Silent,
-            _ if state.epoch == self.epoch => Fate::Lives,
+            (Some(Break::ResetAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Reset,
+            (Some(Break::StallAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Silent,
+            _ if is_new => Fate::Lives,
             (_, Some(Break::Vanished)) => Fate::Silent,
             (_, Some(Break::Refused | Break::ResetAfter(_))) => Fate::Reset,
             (_, Some(Break::StallAfter(_)) | None) => Fate::Lives,
@@ -103,9 +104,11 @@ impl Cable {
         self.link.state.lock().expect("no panic").waiting.push(context.waker().clone());
     }
 
+    /// Bytes until the fault that it was made with, for as long as that lasts.
     fn left(&self) -> usize {
+        let is_new = self.link.state.lock().expect("no panic").epoch == self.epoch;
         match self.fault {
-            Some(Break::ResetAfter(bytes) | Break::StallAfter(bytes)) => bytes - self.read,
+            Some(Break::ResetAfter(bytes) | Break::StallAfter(bytes)) if is_new => bytes - self.read,
             _ => usize::MAX,
         }
     }

@@ -117,7 +117,7 @@ fn is_well(target: &super::plan::Target, history: &History, outcome: &Outcome) -
 /// Who was asked to wait was not asked again too soon.
 fn patience(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
     for (target, seen) in plan.targets.iter().zip(&history.seen) {
-        // The others say it in the body, or not at all.
+        // The others never say it.
         let header = match target.protocol {
             Protocol::AnthropicMessages => "x-api-key",
             Protocol::OpenAiChat | Protocol::OpenAiResponses => "authorization",
@@ -125,7 +125,11 @@ fn patience(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
             Protocol::Bedrock | Protocol::Ollama => continue,
         };
         for (number, asked) in seen.iter().enumerate() {
-            let Fault::Status { retry_after_s: Some(seconds), .. } = asked.behaviour.fault else { continue };
+            let Fault::Status { status, retry_after_s: Some(seconds) } = asked.behaviour.fault else { continue };
+            // Gemini says it in the body, and only of a rate limit.
+            if target.protocol == Protocol::Gemini && status != 429 {
+                continue;
+            }
             // The fake says it after its usual time.
             let Some(told) = asked.at.map(|at| at + asked.behaviour.first_token) else { continue };
             let until = told + Duration::from_secs(seconds);

@@ -13,11 +13,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use pointsman::clock::Clock;
 use pointsman::config::{self, Config};
-use pointsman::fake::{Behaviour, Fake, Seen};
+use pointsman::fake::{Behaviour, Fake, Protocol, Seen};
 use pointsman::gateway::Gateway;
 use pointsman::net::{self, Door};
 use pointsman::server::Port;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::network::{Link, Network};
@@ -64,34 +65,62 @@ impl Outcome {
 
 /// In a runtime of its own, whose clock stands still while anything can run.
 pub fn run(seed: u64, plan: &Plan) -> History {
+    in_virtual_time(play(seed, plan))
+}
+
+pub fn in_virtual_time<R>(future: impl Future<Output = R>) -> R {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(play(seed, plan))
+    runtime.expect("a runtime").block_on(future)
 }
 
 pub fn parsed(text: &str) -> Config {
     config::parse(text, Path::new("simulated.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-async fn play(seed: u64, plan: &Plan) -> History {
-    let mut network = Network::default();
-    let (mut fakes, mut links) = (Vec::new(), Vec::new());
-    for target in &plan.targets {
-        let (fake, door) = Fake::in_memory(target.protocol);
-        fake.behave(target.well.clone());
-        links.push(network.add(format!("{}.sim", target.name), door));
-        fakes.push(Arc::new(fake));
+/// A gateway with its fakes, in the runtime that runs now.
+pub struct Stage {
+    pub gateway: Arc<Gateway>,
+    pub door: Door,
+    pub fakes: Vec<Arc<Fake>>,
+    pub links: Vec<Arc<Link>>,
+    pub began: Instant,
+}
+
+impl Stage {
+    /// The fakes are reached as `NAME.sim`.
+    pub async fn new(seed: u64, fakes: &[(&str, Protocol)], configuration: &str) -> Stage {
+        let mut network = Network::default();
+        let (mut running, mut links) = (Vec::new(), Vec::new());
+        for (name, protocol) in fakes {
+            let (fake, door) = Fake::in_memory(*protocol);
+            links.push(network.add(format!("{name}.sim"), door));
+            running.push(Arc::new(fake));
+        }
+        let network = net::Network::Simulated(Arc::new(network));
+        let clock = Clock::seeded(BEGINNING_UNIX, seed);
+        let gateway = Gateway::on(&network, parsed(configuration), clock).await.expect("a gateway");
+        let (port, door) = Port::memory();
+        tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
+        // Whatever was spawned has begun by then.
+        sleep(Duration::from_secs(1)).await;
+        Stage { gateway, door, fakes: running, links, began: Instant::now() }
     }
-    let network = net::Network::Simulated(Arc::new(network));
-    let clock = Clock::seeded(BEGINNING_UNIX, seed);
-    let gateway = Gateway::on(&network, parsed(&plan.configurations[0].1), clock).await.expect("a gateway");
-    let (port, door) = Port::memory();
-    tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
-    // Whatever was spawned has begun by then.
-    sleep(Duration::from_secs(1)).await;
+
+    /// Somebody asks, `at` that time since the beginning.
+    pub fn ask(&self, ask: Ask) -> JoinHandle<Outcome> {
+        tokio::spawn(call(self.door.clone(), self.began, ask))
+    }
+}
+
+async fn play(seed: u64, plan: &Plan) -> History {
+    let named: Vec<_> = plan.targets.iter().map(|target| (target.name.as_str(), target.protocol)).collect();
+    let stage = Stage::new(seed, &named, &plan.configurations[0].1).await;
+    let Stage { gateway, fakes, links, began, .. } = &stage;
+    let (gateway, began) = (Arc::clone(gateway), *began);
     let tasks_before = tasks();
-    let began = Instant::now();
     let mut helpers = tokio::task::JoinSet::new();
     for (number, target) in plan.targets.iter().enumerate() {
+        fakes[number].behave(target.well.clone());
         helpers.spawn(trouble(began, troubles(target), Arc::clone(&fakes[number]), Arc::clone(&links[number])));
     }
     let changes: Vec<_> = plan.configurations.iter().skip(1).map(|(at, text)| (*at, parsed(text))).collect();
@@ -101,7 +130,7 @@ async fn play(seed: u64, plan: &Plan) -> History {
             gateway.apply(config).await.expect("a good configuration");
         }
     });
-    let callers: Vec<_> = plan.asks.iter().map(|ask| tokio::spawn(call(door.clone(), began, ask.clone()))).collect();
+    let callers: Vec<_> = plan.asks.iter().map(|ask| stage.ask(ask.clone())).collect();
     let mut outcomes = Vec::new();
     for caller in callers {
         outcomes.push(caller.await.expect("no panic in a caller"));
