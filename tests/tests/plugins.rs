@@ -11,7 +11,7 @@ use pointsman_tests::{CLAUDE, GPT, Line, behave, slowly};
 
 #[tokio::test]
 async fn built_in_plugins_import_no_function() {
-    assert_eq!(BUNDLED.len(), 8);
+    assert_eq!(BUNDLED.len(), 14);
     for bundled in BUNDLED {
         // Loading refuses any import of a function: see the test of a plugin that has one.
         let plugin = plugin::bundled(bundled.name).await.expect("it loads");

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{self, Source};
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::server::{Port, TOKEN_HELP};
 use crate::watch as files;
 
@@ -25,6 +25,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(files::watch(gateway.clone(), source));
+    tokio::spawn(gateway::probe(gateway.clone()));
     let admin =
         admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
     let data = tokio::spawn(data.serve(gateway, told(stopped), server.drain));

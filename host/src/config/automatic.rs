@@ -26,6 +26,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             keys: vec![Secret::new(key)],
             aws: None,
             google: None,
+            probe: None,
             settings: "{}".to_owned(),
         };
         providers.insert(name.to_owned(), provider);

@@ -63,6 +63,9 @@ pub const LIMITS: AdmissionSettings = AdmissionSettings {
     slow_start: 200,
 };
 
+/// How often a provider that is out is probed, where it is probed at all: a fraction of the time that it is out.
+pub const PROBE_EVERY: Duration = Duration::from_secs(5);
+
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);
 

@@ -10,8 +10,8 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Provider, Secret, Server, Target, Timeouts,
-    Tls,
+    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Probe, Provider, Secret, Server, Target,
+    Timeouts, Tls,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
@@ -193,6 +193,15 @@ impl Resolver<'_> {
         Ok(Attempts { max, retries, hedges })
     }
 
+    fn probe(&self, written: &written::Probe) -> Result<Probe, ConfigError> {
+        let path = written.path.get_ref();
+        if !path.starts_with('/') {
+            let hint = Some(format!("`/{path}`, from the base URL's host on"));
+            return Err(self.error(written.path.span(), "a probe's path begins with a slash", hint));
+        }
+        Ok(Probe { path: path.clone(), every: written.every.map_or(defaults::PROBE_EVERY, |every| every.0) })
+    }
+
     fn keys(&self, provider: &written::Provider) -> Result<Vec<Secret>, ConfigError> {
         match (&provider.key, &provider.keys) {
             (Some(_), Some(keys)) => {
@@ -273,7 +282,8 @@ impl Resolver<'_> {
             let aws = provider.aws.as_ref().map(|keys| self.aws_keys(keys)).transpose()?;
             let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
             let settings = self.json(provider.settings)?;
-            providers.insert(name, Provider { adapters, base_url, keys, aws, google, settings });
+            let probe = provider.probe.as_ref().map(|probe| self.probe(probe)).transpose()?;
+            providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, settings });
         }
         Ok(providers)
     }

@@ -80,8 +80,18 @@ pub struct Provider {
     pub keys: Vec<Secret>,
     pub aws: Option<AwsKeys>,
     pub google: Option<GoogleAccount>,
+    /// Absent: it is not probed.
+    pub probe: Option<Probe>,
     /// JSON, for the first adapter.
     pub settings: String,
+}
+
+/// How to find out whether a provider is well again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Begins with a slash.
+    pub path: String,
+    pub every: Duration,
 }
 
 /// Credentials for AWS.

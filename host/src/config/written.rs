@@ -149,9 +149,19 @@ pub struct Provider {
     pub aws: Option<AwsKeys>,
     /// A service account's JSON file.
     pub google: Option<Spanned<String>>,
+    pub probe: Option<Probe>,
     /// For the first adapter.
     #[serde(default)]
     pub settings: toml::Table,
+}
+
+/// `[providers.NAME.probe]`: while a target of it is out, ask it for something that costs nothing. Off when absent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Begins at the base URL's host, such as `/v1/models`.
+    pub path: Spanned<String>,
+    pub every: Option<Span>,
 }
 
 /// `"openai-chat"` or `["openai-chat", "openai-responses"]`.

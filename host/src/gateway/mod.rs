@@ -12,6 +12,7 @@ mod exchange;
 mod media;
 mod outgoing;
 mod pace;
+mod probes;
 mod provider;
 mod race;
 mod record;
@@ -37,6 +38,7 @@ use crate::upstream;
 
 pub use control::{SlotView, VersionView};
 pub use exchange::answer;
+pub use probes::probe;
 pub use table::{Route, Table, Target};
 
 /// The body of a reply to a caller.

@@ -7,6 +7,7 @@ use hyper::Request;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 
+use super::Gateway;
 use super::exchange::Exchange;
 use super::media;
 use super::provider::{Access, Adapter};
@@ -247,17 +248,21 @@ async fn request(
         std::mem::swap(request.headers_mut(), headers);
     }
     let mut request = request.map_err(|error| nonsense(format!("{} {url}: {error}", call.method)))?;
-    authorize(exchange, adapter, key_at, &mut request).await?;
+    authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
     Ok(request)
 }
 
-async fn authorize(
-    exchange: &Exchange,
+/// Show the provider who asks. The only place where a secret meets a request.
+///
+/// # Errors
+/// Why that cannot be done.
+pub async fn authorize(
+    gateway: &Gateway,
     adapter: &Adapter,
     key_at: usize,
     request: &mut Request<Pieces>,
 ) -> Result<(), Fault> {
-    let now = exchange.gateway.clock.unix();
+    let now = gateway.clock.unix();
     let authorized = match &adapter.access {
         Access::Open => Ok(()),
         Access::Header(header, keys) => match keys.get(key_at) {
@@ -266,7 +271,7 @@ async fn authorize(
         },
         Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, now),
         Access::Google { scope, account, tokens } => {
-            let token = tokens.get(account, scope, &exchange.gateway.upstream, now).await;
+            let token = tokens.get(account, scope, &gateway.upstream, now).await;
             let token = token.map_err(|text| {
                 super::refusal::fault(FaultKind::Authentication, format!("asking for an access token: {text}"))
             })?;

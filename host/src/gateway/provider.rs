@@ -105,6 +105,13 @@ impl Adapter {
         })
     }
 
+    /// A URL at the provider's origin; `path` begins with a slash.
+    pub fn origin_with(&self, path: &str) -> String {
+        let after_scheme = self.base_url.find("://").map_or(0, |at| at + 3);
+        let end = self.base_url[after_scheme..].find('/').map_or(self.base_url.len(), |at| after_scheme + at);
+        format!("{}{path}", &self.base_url[..end])
+    }
+
     pub fn codec(&self) -> Option<&Codec> {
         self.plugin.codec.as_ref()
     }

@@ -108,7 +108,7 @@ impl Relay {
         let until = self.pace.wait(Instant::now());
         match timeout_at(until.at, self.reply.next()).await {
             Ok(batch) => self.pace.keep(batch, Instant::now()),
-            Err(_) => Batch::failed(fault(FaultKind::TimedOut, until.why)),
+            Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
         }
     }
 

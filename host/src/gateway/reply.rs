@@ -143,6 +143,13 @@ impl Reply {
         }
     }
 
+    /// Nothing more is waited for. That is the fault, unless the reply was complete and only its connection did not end.
+    pub async fn give_up(&mut self, fault: Fault) -> Batch {
+        let batch = self.decode_all(Vec::new(), true).await;
+        self.ended = Some(Ended::Cleanly);
+        if batch.finished() && batch.fault().is_none() { batch } else { Batch::failed(fault) }
+    }
+
     async fn decode(&mut self, frames: Vec<Frame>) -> Batch {
         let before = self.memory.clone();
         let batch = self.decode_all(frames, false).await;

@@ -76,6 +76,13 @@ impl Breaker {
         }
     }
 
+    /// If it is open, it has been so for long enough.
+    pub fn half_open(&mut self, now: Instant) {
+        if let Some(until) = &mut self.open_until {
+            *until = (*until).min(now);
+        }
+    }
+
     /// It is half-open, and its probe runs.
     pub fn is_probed(&self, now: Instant) -> bool {
         self.probing && self.circuit(now) == Circuit::HalfOpen

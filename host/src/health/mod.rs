@@ -55,6 +55,13 @@ pub struct Healths {
 }
 
 impl Healths {
+    /// The provider's targets whose circuit is open, in no order.
+    pub fn out(&self, provider: &str, now: Instant) -> Vec<Arc<Health>> {
+        let targets = locked(&self.targets);
+        let of_it = targets.iter().filter(|((of, _), _)| of == provider).map(|(_, health)| health);
+        of_it.filter(|health| health.lock().breaker.circuit(now) == Circuit::Open).map(Arc::clone).collect()
+    }
+
     /// A request arrived.
     pub fn request(&self, now: Instant) {
         locked(&self.hedges).request(now);
@@ -175,6 +182,11 @@ impl Health {
     /// It was out for a while, and one attempt that runs finds out whether it is well again.
     pub fn is_probed(&self, now: Instant) -> bool {
         self.lock().breaker.is_probed(now)
+    }
+
+    /// There is a sign that it is well again: the next attempt may find out.
+    pub fn seems_well(&self, now: Instant) {
+        self.lock().breaker.half_open(now);
     }
 
     /// The first attempt of a request will be made here.

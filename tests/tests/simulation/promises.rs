@@ -92,6 +92,35 @@ fn a_target_in_trouble_is_left_alone_and_one_probe_finds_out_when_it_is_well() {
 }
 
 #[test]
+fn a_probe_notices_recovery_before_a_request_does() {
+    ready();
+    in_virtual_time(async {
+        let text = "[providers.a.probe]\npath = \"/v1/models\"\nevery = \"2s\"\n[breaker]\nfaults = 1\nout = \"10m\"\nout_max = \"10m\"\n\
+                    [models.all]\ntargets = [\"a/m\", \"b/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        let probing = tokio::spawn(pointsman::gateway::probe(std::sync::Arc::clone(&stage.gateway)));
+        sleep(60 * SECOND).await;
+        assert_eq!(stage.fakes[0].seen().len(), 0, "who is well is not probed");
+        stage.fakes[0].behave(status(503, None));
+        all_answered(&in_turn(&stage, 1, SECOND).await);
+        sleep(60 * SECOND).await;
+        let probes =
+            stage.fakes[0].seen().iter().filter(|seen| seen.method == "GET" && seen.path == "/v1/models").count();
+        assert!((25..=31).contains(&probes), "{probes}");
+        let outcomes = in_turn(&stage, 1, SECOND).await;
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("b/m".into(), 1)]), "it is out");
+        stage.fakes[0].behave(Behaviour::default());
+        sleep(4 * SECOND).await;
+        let outcomes = in_turn(&stage, 3, SECOND).await;
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("a/m".into(), 3)]), "long before its time");
+        let probes = stage.fakes[0].seen().len();
+        sleep(60 * SECOND).await;
+        assert_eq!(stage.fakes[0].seen().len(), probes, "and no probe since");
+        probing.abort();
+    });
+}
+
+#[test]
 fn the_last_target_is_asked_even_when_it_is_out() {
     ready();
     in_virtual_time(async {

@@ -12,6 +12,8 @@ pub struct Reply {
     pub text: String,
     /// Each end that it has: a good one is true.
     pub ends: Vec<bool>,
+    /// Chat Completions: it was said why it ends. Many servers say nothing more, and clients are content with it.
+    has_reason: bool,
     /// Anything that is not of the protocol.
     pub nonsense: Option<String>,
 }
@@ -47,6 +49,9 @@ impl Reply {
                 Err(error) => reply.nonsense = Some(format!("{error}: {data:?}")),
             }
         }
+        if reply.ends.is_empty() && reply.has_reason {
+            reply.ends.push(true);
+        }
         reply
     }
 
@@ -78,6 +83,7 @@ impl Reply {
                 if event["error"].is_object() {
                     self.ends.push(false);
                 }
+                self.has_reason |= event["choices"][0]["finish_reason"].is_string();
                 self.beginnings += usize::from(event["choices"][0]["delta"]["role"].is_string());
                 self.text += event["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
             }
