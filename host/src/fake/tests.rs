@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// What is waited for comes at once, or never.
-const NEVER: Duration = Duration::from_millis(200);
+const NEVER: Duration = Duration::from_secs(1);
 
 /// How a reply ended.
 #[derive(Debug, PartialEq)]

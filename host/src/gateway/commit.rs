@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::Body;
-use super::attempt::Failed;
+use super::begun::Failed;
 use super::exchange::Exchange;
 use super::record::Record;
 use super::relay::Relay;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::about;
-use super::attempt::Failed;
+use super::begun::Failed;
 use super::exchange::Exchange;
 use super::race::Runner;
 use crate::health::{Blame, blame};

@@ -15,7 +15,8 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use super::about::About;
-use super::attempt::{self, Failed};
+use super::attempt;
+use super::begun::Failed;
 use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;

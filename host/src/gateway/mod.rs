@@ -3,6 +3,7 @@
 mod able;
 mod about;
 mod attempt;
+mod begun;
 mod commit;
 mod control;
 mod decide;

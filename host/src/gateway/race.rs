@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::Failed;
+use super::begun::Failed;
 use super::commit::HeldBack;
 use super::decide::Step;
 

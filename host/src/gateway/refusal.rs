@@ -6,7 +6,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTE
 use hyper::{Response, StatusCode};
 
 use super::Body;
-use super::attempt::{Failed, RawReply};
+use super::begun::{Failed, RawReply};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::table::Table;

@@ -11,7 +11,8 @@ use hyper::body::Frame;
 use tokio::time::{Instant, timeout_at};
 
 use super::Body;
-use super::attempt::{Failed, usage};
+use super::attempt::usage;
+use super::begun::Failed;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::pace::Pace;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::attempt::{self, Failed, Resumed};
+use super::attempt::{self, Resumed};
+use super::begun::Failed;
 use super::decide::{self, Next};
 use super::exchange::Exchange;
 use crate::health::{Blame, blame};

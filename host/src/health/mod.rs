@@ -3,42 +3,37 @@
 
 mod admission;
 mod affinity;
+mod blame;
 mod breaker;
 mod budget;
 mod headroom;
 mod latency;
 mod rests;
+mod running;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::header::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use self::affinity::Affinity;
-use self::breaker::{Begun, Breaker, Verdict, Window};
+use self::breaker::{Breaker, Window};
 use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
-use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{Circuit, TargetState};
-use crate::plugin::bindings::provider::RateLimit;
 
 pub use self::admission::{Admission, AdmissionSettings, Busy, Permit};
+pub use self::blame::{Blame, blame};
 pub use self::breaker::BreakerSettings;
 pub use self::budget::{Budget, BudgetSettings};
 pub use self::headroom::wait as read_wait;
 pub use self::rests::KeyId;
+pub use self::running::Running;
 
-/// A provider that asks for more patience than this gets this much. An absurd number must not retire a target for ever.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
-/// How long a key rests whose provider says "rate limited" and not for how long.
-const RATE_LIMIT_REST: Duration = Duration::from_secs(5);
-/// How long a key rests at first that the provider refuses, or for this model: somebody has to change something.
-const REFUSED_REST: Duration = Duration::from_secs(30);
 /// For how long policies are told how often a target was asked.
 const LATELY: Duration = Duration::from_secs(300);
 /// Targets remembered. Callers choose model names where a route takes any, so their number must be bounded.
@@ -85,7 +80,8 @@ impl Healths {
         let keys = Arc::clone(locked(&self.providers).entry(provider.to_owned()).or_default());
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
-        let health = Health { name: hasher.finish(), keys, ..Health::default() };
+        let label = format!("{provider}/{model}");
+        let health = Health { label, name: hasher.finish(), keys, ..Health::default() };
         let health = Arc::new(health);
         if targets.len() < TARGETS_MAX {
             targets.insert(key, Arc::clone(&health));
@@ -119,6 +115,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// One target's health.
 #[derive(Debug, Default)]
 pub struct Health {
+    /// `provider/model`, for people.
+    label: String,
     /// A digest of its own.
     name: u64,
     state: Mutex<State>,
@@ -204,40 +202,6 @@ impl Health {
         is_well || locked(&self.retries).take(now, settings)
     }
 
-    /// An attempt begins, with one of these keys: they take turns, and those that rest come last. What is returned must
-    /// hear how it ended; dropped unheard, the caller has left, which says nothing about the target. `chance` is random.
-    pub fn begin(
-        self: &Arc<Self>,
-        permit: Permit,
-        keys: &[KeyId],
-        settings: BreakerSettings,
-        chance: u64,
-        now: Instant,
-    ) -> Running {
-        let mut state = self.lock();
-        let provider = locked(&self.keys);
-        state.turn = state.turn.wrapping_add(1);
-        let turn = state.turn;
-        let rest = |key: KeyId| later(state.keys.of(key, now), provider.of(key, now)).map(|(until, _)| until);
-        let in_turn = (0..keys.len()).map(|step| (turn + step) % keys.len());
-        let key_at = in_turn.min_by_key(|at| rest(keys[*at])).unwrap_or(0);
-        drop(provider);
-        let begun = state.breaker.begin(now);
-        drop(state);
-        let key = keys.get(key_at).copied().unwrap_or(0);
-        Running {
-            health: Arc::clone(self),
-            _permit: permit,
-            settings,
-            chance,
-            began: now,
-            begun,
-            key,
-            key_at,
-            ended: false,
-        }
-    }
-
     /// Another attempt was faster: it would have taken longer than this.
     ///
     /// The attempt itself says nothing more, because it was cancelled.
@@ -258,117 +222,6 @@ fn later(a: Option<(Instant, bool)>, b: Option<(Instant, bool)>) -> Option<(Inst
     }
 }
 
-/// An attempt that has begun and not ended.
-#[derive(Debug)]
-pub struct Running {
-    health: Arc<Health>,
-    _permit: Permit,
-    settings: BreakerSettings,
-    chance: u64,
-    began: Instant,
-    begun: Begun,
-    key: KeyId,
-    key_at: usize,
-    ended: bool,
-}
-
-impl Running {
-    /// When the attempt began.
-    pub fn began(&self) -> Instant {
-        self.began
-    }
-
-    pub fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// The position of the key to use.
-    pub fn key_at(&self) -> usize {
-        self.key_at
-    }
-
-    /// The first content of a stream came, or the whole of a reply that is not streamed.
-    pub fn content(&self, streamed: bool, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.began);
-        let mut state = self.health.lock();
-        match streamed {
-            true => state.first_token.note(elapsed, now),
-            false => state.whole.note(elapsed, now),
-        }
-    }
-
-    /// The reply's headers tell of the provider's limits. How long those that are used up will be so.
-    pub fn limits(&self, headers: &HeaderMap, limits: &[RateLimit], unix: Duration, now: Instant) -> Option<Duration> {
-        let told = headroom::read(headers, limits, unix);
-        let mut state = self.health.lock();
-        state.headroom.note(told, now);
-        let wait = told.used_up_for.map(|wait| wait.min(RETRY_AFTER_MAX));
-        if let Some(wait) = wait {
-            state.keys.asked(self.key, wait, now);
-        }
-        wait
-    }
-
-    /// The reply is complete.
-    pub fn succeed(mut self, now: Instant) {
-        self.ended = true;
-        let mut state = self.health.lock();
-        state.breaker.end(Verdict::Success, self.begun, now, &self.settings, self.chance);
-        if state.retry_after.is_some_and(|until| until <= now) {
-            state.retry_after = None;
-        }
-        if state.keys.of(self.key, now).is_none() {
-            state.keys.served(self.key);
-        }
-        locked(&self.health.keys).served(self.key);
-        state.count(1.0, now);
-    }
-
-    /// The attempt failed. `retry_after` is what the provider asked for.
-    pub fn fail(mut self, kind: FaultKind, retry_after: Option<Duration>, now: Instant) {
-        self.ended = true;
-        let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
-        let mut state = self.health.lock();
-        let verdict = match blame(kind) {
-            // The target did its work: it answered.
-            Blame::Caller | Blame::NotAsked => {
-                state.breaker.release(self.begun);
-                return;
-            }
-            Blame::Target => {
-                if let Some(wait) = retry_after {
-                    state.retry_after = Some(now + wait);
-                }
-                Some(Verdict::Hard)
-            }
-            Blame::Account => {
-                let is_for_all_models = matches!(kind, FaultKind::Authentication | FaultKind::QuotaExhausted);
-                let mut provider = locked(&self.health.keys);
-                let rests = if is_for_all_models { &mut *provider } else { &mut state.keys };
-                match (retry_after, kind) {
-                    (Some(wait), _) => rests.asked(self.key, wait, now),
-                    (None, FaultKind::RateLimited) => rests.refused(self.key, RATE_LIMIT_REST, now),
-                    (None, _) => rests.refused(self.key, REFUSED_REST, now),
-                }
-                (kind == FaultKind::RateLimited).then_some(Verdict::Soft)
-            }
-        };
-        match verdict {
-            Some(verdict) => state.breaker.end(verdict, self.begun, now, &self.settings, self.chance),
-            None => state.breaker.release(self.begun),
-        }
-        state.count(0.0, now);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.health.lock().breaker.release(self.begun);
-        }
-    }
-}
-
 impl State {
     fn count(&mut self, success: f64, now: Instant) {
         self.lately.count(success > 0.5, now, LATELY);
@@ -382,158 +235,5 @@ fn moved(average: Option<f64>, value: f64) -> f64 {
     average.map_or(value, |average| average + (value - average) * WEIGHT)
 }
 
-/// Whose fault a fault is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// This target, as it is now.
-    Target,
-    /// Our account, key or configuration at this provider.
-    Account,
-    /// The request.
-    Caller,
-    /// Nobody's: the target was not even asked.
-    NotAsked,
-}
-
-/// See [`Blame`].
-pub fn blame(kind: FaultKind) -> Blame {
-    match kind {
-        FaultKind::Overloaded
-        | FaultKind::ServerError
-        | FaultKind::Unavailable
-        | FaultKind::TimedOut
-        | FaultKind::Connection
-        | FaultKind::MalformedReply
-        | FaultKind::Truncated
-        | FaultKind::AdapterFailed => Blame::Target,
-        FaultKind::RateLimited
-        | FaultKind::QuotaExhausted
-        | FaultKind::Authentication
-        | FaultKind::Permission
-        | FaultKind::ModelNotFound => Blame::Account,
-        FaultKind::InvalidRequest | FaultKind::ContextTooLong | FaultKind::ContentPolicy | FaultKind::TooLarge => {
-            Blame::Caller
-        }
-        FaultKind::Unsupported | FaultKind::Busy => Blame::NotAsked,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{BREAKER, LIMITS};
-
-    const KEYS: &[KeyId] = &[1];
-    const MIDDLE: u64 = u64::MAX / 2;
-
-    async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
-        let settings = BreakerSettings { faults: 3, ..BREAKER };
-        let now = Instant::now();
-        let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-        health.begin(permit, keys, settings, MIDDLE, now)
-    }
-
-    async fn fail(health: &Arc<Health>, kind: FaultKind, retry_after: Option<Duration>) {
-        begin(health, KEYS).await.fail(kind, retry_after, Instant::now());
-    }
-
-    fn view(health: &Health) -> TargetState {
-        health.view(KEYS, LIMITS, true, Instant::now())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn faults_in_a_row_open_the_breaker_and_one_probe_closes_it() {
-        let health = Arc::new(Health::default());
-        for _ in 0..3 {
-            assert_eq!(view(&health).circuit, Circuit::Closed);
-            fail(&health, FaultKind::Overloaded, None).await;
-        }
-        let out = view(&health);
-        assert_eq!((out.circuit, out.ready_in_ms, out.retry_after_ms), (Circuit::Open, 5_000, 0));
-        tokio::time::advance(BREAKER.out).await;
-        assert_eq!(view(&health).ready_in_ms, 0);
-        let probe = begin(&health, KEYS).await;
-        let half = view(&health);
-        assert_eq!(half.circuit, Circuit::HalfOpen);
-        assert!(half.ready_in_ms > 0, "only one probe at a time");
-        probe.succeed(Instant::now());
-        assert_eq!(view(&health).circuit, Circuit::Closed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_probe_that_fails_doubles_the_time_and_one_that_is_dropped_does_not() {
-        let health = Arc::new(Health::default());
-        for _ in 0..3 {
-            fail(&health, FaultKind::TimedOut, None).await;
-        }
-        tokio::time::advance(BREAKER.out).await;
-        drop(begin(&health, KEYS).await);
-        assert_eq!(view(&health).ready_in_ms, 0, "the caller left: the next one may probe");
-        fail(&health, FaultKind::TimedOut, None).await;
-        assert_eq!(view(&health).ready_in_ms, 10_000);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn retry_after_is_kept_and_capped_and_a_callers_fault_counts_for_nothing() {
-        let health = Arc::new(Health::default());
-        fail(&health, FaultKind::RateLimited, Some(Duration::from_secs(7))).await;
-        assert_eq!((view(&health).retry_after_ms, view(&health).circuit), (7_000, Circuit::Closed));
-        fail(&health, FaultKind::Overloaded, Some(Duration::from_secs(1_000_000))).await;
-        assert_eq!(view(&health).retry_after_ms, 300_000);
-        let other = Arc::new(Health::default());
-        for _ in 0..9 {
-            fail(&other, FaultKind::InvalidRequest, None).await;
-        }
-        let view = view(&other);
-        assert_eq!((view.circuit, view.samples, view.in_flight), (Circuit::Closed, 0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_key_rests_and_the_others_go_on() {
-        let healths = Healths::default();
-        let (one, sibling) = (healths.of("p", "one"), healths.of("p", "sibling"));
-        let keys: &[KeyId] = &[11, 12];
-        let now = Instant::now();
-        let ready_in_ms = |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, true, now).ready_in_ms;
-        let fail = async |health: &Arc<Health>, kind| {
-            let running = begin(health, keys).await;
-            let at = running.key_at();
-            running.fail(kind, None, now);
-            at
-        };
-        let refused = fail(&one, FaultKind::Authentication).await;
-        for health in [&one, &sibling] {
-            assert_eq!(ready_in_ms(health, keys), 0, "there is another key");
-            for _ in 0..4 {
-                assert_ne!(begin(health, keys).await.key_at(), refused, "for all models of the provider");
-            }
-        }
-        assert_ne!(fail(&one, FaultKind::ModelNotFound).await, refused);
-        assert!(ready_in_ms(&one, keys) > 0, "no key is left for this model");
-        assert_eq!(ready_in_ms(&sibling, keys), 0, "but for its sibling");
-        assert_eq!(ready_in_ms(&one, &[13]), 0, "a new key knows nothing of this");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keys_take_turns() {
-        let health = Arc::new(Health::default());
-        let mut used = std::collections::BTreeSet::new();
-        for _ in 0..6 {
-            used.insert(begin(&health, &[1, 2, 3]).await.key_at());
-        }
-        assert_eq!(used.len(), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_backup_that_is_well_takes_all_retries_and_one_in_trouble_only_a_few() {
-        let health = Arc::new(Health::default());
-        let (now, budget) = (Instant::now(), BudgetSettings { share: 0.2, floor: 1 });
-        assert!((0..100).all(|_| health.may_retry(budget, &BREAKER, now)), "it is well");
-        for _ in 0..4 {
-            fail(&health, FaultKind::Overloaded, None).await;
-        }
-        (0..50).for_each(|_| health.asked_first(now));
-        let granted = (0..100).filter(|_| health.may_retry(budget, &BREAKER, now)).count();
-        assert_eq!(granted, 10 + 10, "a fifth of its own requests, and one for each of ten seconds");
-    }
-}
+mod tests;

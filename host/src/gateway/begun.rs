@@ -1,0 +1,144 @@
+//! What every attempt has in common: a place at its target, a key, its time, and what the target's health learns of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+use tokio::time::{Instant, timeout_at};
+
+use super::decide::Step;
+use super::exchange::Exchange;
+use super::refusal::fault;
+use super::table::Target;
+use crate::health::{self, Running};
+use crate::plugin::bindings::faults::{Fault, FaultKind};
+
+/// An attempt that failed before the caller saw anything of it.
+pub struct Failed {
+    pub target: usize,
+    /// Since the request arrived.
+    pub started_at: Duration,
+    pub elapsed: Duration,
+    pub fault: Fault,
+    /// The provider's own reply, when the caller speaks its protocol.
+    pub raw: Option<RawReply>,
+}
+
+/// An error reply as it came.
+pub struct RawReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why a target gave no answer.
+pub struct Bad {
+    pub fault: Fault,
+    pub raw: Option<RawReply>,
+}
+
+impl From<Fault> for Bad {
+    fn from(fault: Fault) -> Bad {
+        Bad { fault, raw: None }
+    }
+}
+
+/// An attempt that may be made: it has its place at the target, and a key. What every attempt has in common is here: its
+/// time, and what it tells of its target's health.
+pub struct Begun<'a> {
+    pub exchange: &'a Exchange,
+    pub step: &'a Step,
+    pub target: &'a Target,
+    /// Before it had its place.
+    started: Instant,
+    pub running: Running,
+}
+
+impl<'a> Begun<'a> {
+    /// # Errors
+    /// The target is not asked at all: it cannot serve the request, it is full, or it was retried too often of late.
+    pub async fn new(exchange: &'a Exchange, step: &'a Step) -> Result<Begun<'a>, Box<Failed>> {
+        let target = &exchange.route.targets[step.target];
+        let started = Instant::now();
+        let not_asked = |kind, text: String| {
+            let now = Instant::now();
+            Box::new(Failed {
+                target: step.target,
+                started_at: started.saturating_duration_since(exchange.arrived),
+                elapsed: now.saturating_duration_since(started),
+                fault: fault(kind, text),
+                raw: None,
+            })
+        };
+        if let Some(Some(reason)) = exchange.unable.get(step.target) {
+            return Err(not_asked(FaultKind::Unsupported, reason.clone()));
+        }
+        let config = &exchange.table.config;
+        let health = exchange.health(target);
+        if step.is_first {
+            health.asked_first(started);
+        } else if !health.may_retry(config.attempts.retries, &config.breaker, started) {
+            let text = "it is in trouble, and was retried so often of late that more would only add to it";
+            return Err(not_asked(FaultKind::Busy, text.to_owned()));
+        }
+        if step.is_probe && health.is_probed(started) {
+            return Err(not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned()));
+        }
+        let until = (started + step.first_token).min(exchange.deadline);
+        let permit = health.admission.admit(target.limits, until).await;
+        let permit =
+            permit.map_err(|health::Busy| not_asked(FaultKind::Busy, "it has as much to do as it may".to_owned()))?;
+        let (keys, now) = (exchange.keys(target), Instant::now());
+        // Another attempt may have heard it while this one waited.
+        if health.view(keys, target.limits, exchange.asked.stream, now).retry_after_ms > 0 {
+            return Err(not_asked(FaultKind::Busy, "its provider asked for patience meanwhile".to_owned()));
+        }
+        let running = Running::begin(&health, permit, keys, config.breaker, exchange.gateway.clock.random(), now);
+        Ok(Begun { exchange, step, target, started, running })
+    }
+
+    /// Until its first content a stream may take so long, and until its end another reply.
+    pub async fn within<T>(&self, asking: impl Future<Output = Result<T, Bad>>) -> Result<T, Bad> {
+        let until = (self.started + self.step.first_token).min(self.exchange.deadline);
+        timeout_at(until, asking).await.unwrap_or_else(|_| {
+            let what = if self.exchange.asked.stream { "no content" } else { "no complete reply" };
+            let text = format!("{what} within {} ms", until.saturating_duration_since(self.started).as_millis());
+            Err(Bad::from(fault(FaultKind::TimedOut, text)))
+        })
+    }
+
+    /// The target's health hears how it went.
+    pub fn judge<T>(self, asked: Result<T, Bad>) -> Result<(T, Running), Box<Failed>> {
+        let Begun { exchange, step, target, started, running } = self;
+        let now = Instant::now();
+        match asked {
+            Ok(good) => {
+                running.content(exchange.asked.stream, now);
+                exchange.gateway.healths.answered(running.health(), exchange.asked.about.conversation, now);
+                Ok((good, running))
+            }
+            Err(bad) => {
+                if matches!(bad.fault.kind, FaultKind::Authentication | FaultKind::QuotaExhausted) {
+                    // Somebody has to do something, whether callers notice or not.
+                    let (provider, key, kind) = (&target.provider.name, running.key_at() + 1, bad.fault.kind);
+                    tracing::warn!(
+                        provider,
+                        key,
+                        of = exchange.keys(target).len(),
+                        ?kind,
+                        "a key is refused and rests"
+                    );
+                }
+                running.fail(bad.fault.kind, bad.fault.retry_after_ms.map(Duration::from_millis), now);
+                Err(Box::new(Failed {
+                    target: step.target,
+                    started_at: started.saturating_duration_since(exchange.arrived),
+                    elapsed: now.saturating_duration_since(started),
+                    fault: bad.fault,
+                    raw: bad.raw,
+                }))
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use super::*;
+use crate::config::{BREAKER, LIMITS};
+use crate::plugin::bindings::faults::FaultKind;
+
+const KEYS: &[KeyId] = &[1];
+const MIDDLE: u64 = u64::MAX / 2;
+
+async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
+    let settings = BreakerSettings { faults: 3, ..BREAKER };
+    let now = Instant::now();
+    let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
+    Running::begin(health, permit, keys, settings, MIDDLE, now)
+}
+
+async fn fail(health: &Arc<Health>, kind: FaultKind, retry_after: Option<Duration>) {
+    begin(health, KEYS).await.fail(kind, retry_after, Instant::now());
+}
+
+fn view(health: &Health) -> TargetState {
+    health.view(KEYS, LIMITS, true, Instant::now())
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_in_a_row_open_the_breaker_and_one_probe_closes_it() {
+    let health = Arc::new(Health::default());
+    for _ in 0..3 {
+        assert_eq!(view(&health).circuit, Circuit::Closed);
+        fail(&health, FaultKind::Overloaded, None).await;
+    }
+    let out = view(&health);
+    assert_eq!((out.circuit, out.ready_in_ms, out.retry_after_ms), (Circuit::Open, 5_000, 0));
+    tokio::time::advance(BREAKER.out).await;
+    assert_eq!(view(&health).ready_in_ms, 0);
+    let probe = begin(&health, KEYS).await;
+    let half = view(&health);
+    assert_eq!(half.circuit, Circuit::HalfOpen);
+    assert!(half.ready_in_ms > 0, "only one probe at a time");
+    probe.succeed(Instant::now());
+    assert_eq!(view(&health).circuit, Circuit::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_fails_doubles_the_time_and_one_that_is_dropped_does_not() {
+    let health = Arc::new(Health::default());
+    for _ in 0..3 {
+        fail(&health, FaultKind::TimedOut, None).await;
+    }
+    tokio::time::advance(BREAKER.out).await;
+    drop(begin(&health, KEYS).await);
+    assert_eq!(view(&health).ready_in_ms, 0, "the caller left: the next one may probe");
+    fail(&health, FaultKind::TimedOut, None).await;
+    assert_eq!(view(&health).ready_in_ms, 10_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_kept_and_capped_and_a_callers_fault_counts_for_nothing() {
+    let health = Arc::new(Health::default());
+    fail(&health, FaultKind::RateLimited, Some(Duration::from_secs(7))).await;
+    assert_eq!((view(&health).retry_after_ms, view(&health).circuit), (7_000, Circuit::Closed));
+    fail(&health, FaultKind::Overloaded, Some(Duration::from_secs(1_000_000))).await;
+    assert_eq!(view(&health).retry_after_ms, 300_000);
+    let other = Arc::new(Health::default());
+    for _ in 0..9 {
+        fail(&other, FaultKind::InvalidRequest, None).await;
+    }
+    let view = view(&other);
+    assert_eq!((view.circuit, view.samples, view.in_flight), (Circuit::Closed, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_rests_and_the_others_go_on() {
+    let healths = Healths::default();
+    let (one, sibling) = (healths.of("p", "one"), healths.of("p", "sibling"));
+    let keys: &[KeyId] = &[11, 12];
+    let now = Instant::now();
+    let ready_in_ms = |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, true, now).ready_in_ms;
+    let fail = async |health: &Arc<Health>, kind| {
+        let running = begin(health, keys).await;
+        let at = running.key_at();
+        running.fail(kind, None, now);
+        at
+    };
+    let refused = fail(&one, FaultKind::Authentication).await;
+    for health in [&one, &sibling] {
+        assert_eq!(ready_in_ms(health, keys), 0, "there is another key");
+        for _ in 0..4 {
+            assert_ne!(begin(health, keys).await.key_at(), refused, "for all models of the provider");
+        }
+    }
+    assert_ne!(fail(&one, FaultKind::ModelNotFound).await, refused);
+    assert!(ready_in_ms(&one, keys) > 0, "no key is left for this model");
+    assert_eq!(ready_in_ms(&sibling, keys), 0, "but for its sibling");
+    assert_eq!(ready_in_ms(&one, &[13]), 0, "a new key knows nothing of this");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_take_turns() {
+    let health = Arc::new(Health::default());
+    let mut used = std::collections::BTreeSet::new();
+    for _ in 0..6 {
+        used.insert(begin(&health, &[1, 2, 3]).await.key_at());
+    }
+    assert_eq!(used.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_is_well_takes_all_retries_and_one_in_trouble_only_a_few() {
+    let health = Arc::new(Health::default());
+    let (now, budget) = (Instant::now(), BudgetSettings { share: 0.2, floor: 1 });
+    assert!((0..100).all(|_| health.may_retry(budget, &BREAKER, now)), "it is well");
+    for _ in 0..4 {
+        fail(&health, FaultKind::Overloaded, None).await;
+    }
+    (0..50).for_each(|_| health.asked_first(now));
+    let granted = (0..100).filter(|_| health.may_retry(budget, &BREAKER, now)).count();
+    assert_eq!(granted, 10 + 10, "a fifth of its own requests, and one for each of ten seconds");
+}
