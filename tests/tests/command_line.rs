@@ -55,7 +55,7 @@ impl Drop for Folder {
 async fn help_names_every_verb() {
     let (code, out, _) = run(&["--help"], &[]).await;
     assert_eq!(code, 0);
-    for verb in ["serve", "check", "plugin", "demo", "fake"] {
+    for verb in ["serve", "check", "plugin", "key", "demo", "fake"] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {out}");
     }
     let (code, _, err) = run(&["serv"], &[]).await;
@@ -131,6 +131,16 @@ async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
             &format!("[server]\nlisten = \"0.0.0.0:1\"\n{provider}[models.x]\ntargets = [\"a/x\"]"),
             &[":2:10", "could spend", "caller_keys"],
         ),
+        ("[keys.a]", &[":1:7", "neither `sha256` nor `key`", "hint: `pointsman key new a`"]),
+        ("[keys.a]\nsha256 = \"12\"", &[":2:10", "64 hexadecimal digits", "hint: `pointsman key new a`"]),
+        ("[keys.a]\nkey = \"x\"\nsha256 = \"12\"", &[":3:10", "there is a `key` too", "hint: keep `sha256`"]),
+        ("[keys.a]\nkey = \"x\"\n[keys.b]\nkey = \"x\"", &[":4:7", "`keys.b` is the same key as `keys.a`"]),
+        ("[server]\ncaller_keys = [\"x\"]\n[keys.b]\nkey = \"x\"", &[":4:7", "the same key as a key of `caller_keys`"]),
+        ("[keys.a]\nkey = \"x\"\nmodels = []", &[":3:10", "names no model", "hint: leave it out"]),
+        ("[keys.a]\nkey = \"x\"\nmax_in_flight = 0", &[":3:17", "limit of 0", "hint: leave it out"]),
+        ("[keys.a]\nkey = \"x\"\nrequests = 1", &[":3:1", "unknown field `requests`", "requests_per_minute"]),
+        ("[keys.\"a b\"]\nkey = \"x\"", &[":1:7", "cannot be a key's name", "64 letters"]),
+        ("[keys.a]\nkey = \"x\"\n[keys.a]\nkey = \"y\"", &[":3:7", "duplicate key"]),
         ("[plugins.p]\nfile = \"none.wasm\"", &[":2:8", "there is no file"]),
     ] {
         let path = folder.write("pointsman.toml", text);
@@ -142,6 +152,29 @@ async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
     }
     let (code, _, err) = run(&["check", "--config", "/nowhere/pointsman.toml"], &[]).await;
     assert!(code == 2 && err.contains("reading /nowhere/pointsman.toml"), "{err}");
+}
+
+/// What `key new` prints lets in whoever shows the key, and nobody else.
+#[tokio::test]
+async fn a_new_key_is_shown_once_and_its_table_lets_it_in() {
+    let (code, out, err) = run(&["key", "new", "team-one"], &[]).await;
+    assert_eq!(code, 0, "{err}");
+    let (key, table) = out.split_once("\n\n").expect("a key and a table");
+    assert!(key.starts_with("pm_") && key.len() == 46 && !table.contains(key) && !err.contains(key), "{out}{err}");
+    let (_, again, _) = run(&["key", "new", "team-one"], &[]).await;
+    assert_ne!(out, again);
+    let models = "[providers.a]\nadapter = \"openai-chat\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/x\"]";
+    let parsed = pointsman::config::parse(&format!("{table}{models}"), Path::new("x.toml"), &|_| None);
+    let parsed = parsed.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(parsed.server.callers[0].name, "team-one");
+    let (code, out, _) = run(&["key", "new", "a.b", "--json"], &[]).await;
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert!(code == 0 && json["key"].as_str().is_some_and(|key| key.starts_with("pm_")), "{out}");
+    let table = json["table"].as_str().expect("a table");
+    let parsed = pointsman::config::parse(&format!("{table}{models}"), Path::new("x.toml"), &|_| None);
+    assert_eq!(parsed.unwrap_or_else(|error| panic!("{error}")).server.callers[0].name, "a.b");
+    let (code, out, err) = run(&["key", "new", "team one"], &[]).await;
+    assert!(code == 2 && out.is_empty() && err.contains("cannot be a key's name"), "{err}");
 }
 
 #[tokio::test]

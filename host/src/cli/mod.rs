@@ -4,6 +4,7 @@
 mod check;
 mod demo;
 mod fake;
+mod key;
 mod plugin;
 mod serve;
 
@@ -46,6 +47,9 @@ enum Verb {
     /// Inspect plugins, and load, swap and roll back those of the running gateway.
     #[command(subcommand)]
     Plugin(plugin::Verb),
+    /// Make keys for callers.
+    #[command(subcommand)]
+    Key(key::Verb),
     /// See it work, without keys: two fake providers, an outage, and a policy swapped in the middle of it.
     Demo(demo::Arguments),
     /// Serve a fake provider, to try a configuration without keys.
@@ -94,6 +98,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Serve(argument) => serve::run(argument.config.as_deref()).await.map_err(Usage),
         Verb::Check(argument) => check::run(argument.config.as_deref()).await.map_err(Usage),
         Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
+        Verb::Key(verb) => key::run(verb).map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
     }
@@ -108,7 +113,7 @@ fn chain(error: &anyhow::Error) -> String {
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
-        Verb::Check(_) | Verb::Plugin(_) => LevelFilter::WARN,
+        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) => LevelFilter::WARN,
         Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);

@@ -14,6 +14,7 @@ pub use defaults::ADMIN as ADMIN_ADDRESS;
 #[cfg(test)]
 pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
+pub use resolve::{CALLER_NAME, is_caller_name};
 pub use resolved::*;
 
 /// Where values in `${…}` come from.

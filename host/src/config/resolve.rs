@@ -1,7 +1,9 @@
 //! From what is written to what is used: cross checks, defaults, `${…}`.
 
+mod keys;
+mod server;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -11,13 +13,15 @@ use toml::Spanned;
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
     Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Probe, Provider, Secret, Server, Target,
-    Timeouts, Tls,
+    Timeouts,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 use pointsman_bundle::BUNDLED;
+
+pub use keys::{CALLER_NAME, is_caller_name};
 
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
@@ -52,7 +56,7 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
         queue_wait: span(written.limits.queue_wait, defaults::LIMITS.queue_wait),
         slow_start: written.limits.slow_start.unwrap_or(defaults::LIMITS.slow_start),
     };
-    let server = resolver.server(written.server)?;
+    let server = resolver.server(written.server, written.keys)?;
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
     Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch })
@@ -60,7 +64,7 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {
     let file = File { path: "the environment".as_ref(), text: "" };
-    Resolver { file: &file, environment }.server(written::Server::default())
+    Resolver { file: &file, environment }.server(written::Server::default(), BTreeMap::new())
 }
 
 /// A base URL without a slash at the end, or what is wrong with it.
@@ -130,46 +134,6 @@ impl Resolver<'_> {
             return Err(self.error(text.span(), "a key must be printable ASCII without spaces, and not empty", None));
         }
         Ok(Secret::new(value))
-    }
-
-    /// From the file, else from the environment, else the default.
-    fn address(
-        &self,
-        text: Option<&Spanned<String>>,
-        variable: &str,
-        default: &str,
-    ) -> Result<(SocketAddr, Option<Range<usize>>), ConfigError> {
-        let span = text.map(Spanned::span);
-        let value = match text {
-            Some(text) => self.expand(text)?,
-            None => (self.environment)(variable).unwrap_or_else(|| default.to_owned()),
-        };
-        let hint = || Some("write it like 127.0.0.1:4400".to_owned());
-        let address =
-            value.parse().map_err(|_| self.file.at(span.clone(), format!("`{value}` is not an address"), hint()))?;
-        Ok((address, span))
-    }
-
-    fn server(&self, written: written::Server) -> Result<Server, ConfigError> {
-        let (listen, listen_at) = self.address(written.listen.as_ref(), "POINTSMAN_LISTEN", defaults::LISTEN)?;
-        let (admin, _) = self.address(written.admin.as_ref(), "POINTSMAN_ADMIN", defaults::ADMIN)?;
-        let admin_token = match &written.admin_token {
-            Some(token) => Some(self.secret(token)?),
-            None => (self.environment)("POINTSMAN_ADMIN_TOKEN").map(Secret::new),
-        };
-        let caller_keys: Vec<Secret> =
-            written.caller_keys.iter().flatten().map(|key| self.secret(key)).collect::<Result<_, _>>()?;
-        if !listen.ip().is_loopback() && caller_keys.is_empty() && !written.open {
-            let hint = "give `caller_keys`, or say `open = true` if something else keeps strangers out".to_owned();
-            let message = format!("everyone who reaches {listen} could spend your providers' keys");
-            return Err(self.file.at(listen_at, message, Some(hint)));
-        }
-        let tls = written.tls.map(|tls| Tls {
-            certificate: self.relative(tls.certificate.get_ref()),
-            key: self.relative(tls.key.get_ref()),
-        });
-        let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, caller_keys, tls, drain })
     }
 
     fn attempts(&self, written: &written::Attempts) -> Result<Attempts, ConfigError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::facts::Book;
@@ -30,9 +31,38 @@ pub struct Server {
     pub admin: SocketAddr,
     pub admin_token: Option<Secret>,
     /// Empty: anyone may call.
-    pub caller_keys: Vec<Secret>,
+    pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
     pub drain: Duration,
+}
+
+/// Someone who may call, known by a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Empty for a key of the list `caller_keys`.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Absent: all.
+    pub models: Option<Vec<Pattern>>,
+    pub limits: CallerLimits,
+}
+
+/// How much a caller may use. Absent: as much as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallerLimits {
+    pub requests_per_minute: Option<u64>,
+    pub tokens_per_minute: Option<u64>,
+    pub tokens_per_day: Option<u64>,
+    /// Requests at once.
+    pub max_in_flight: Option<u64>,
+}
+
+impl Caller {
+    /// `model` is the name that the caller uses.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.fits(model).is_some()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

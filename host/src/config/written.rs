@@ -33,6 +33,8 @@ pub struct Written {
     pub facts: BTreeMap<String, Facts>,
     #[serde(default)]
     pub fetch: Fetch,
+    #[serde(default)]
+    pub keys: BTreeMap<Spanned<String>, Key>,
 }
 
 /// `[server]`
@@ -44,9 +46,10 @@ pub struct Server {
     /// Where the `pointsman plugin …` commands connect. Off without a token.
     pub admin: Option<Spanned<String>>,
     pub admin_token: Option<Spanned<String>>,
-    /// What callers must show, as `Authorization: Bearer …` or `x-api-key`. Anyone may call when it is absent.
+    /// What callers must show, as `Authorization: Bearer …` or `x-api-key`. Anyone may call when there is neither this nor
+    /// a `[keys.NAME]`.
     pub caller_keys: Option<Vec<Spanned<String>>>,
-    /// Listening off loopback without `caller_keys` needs this, because everyone who reaches the port spends your keys.
+    /// Listening off loopback without callers' keys needs this, because everyone who reaches the port spends yours.
     #[serde(default)]
     pub open: bool,
     pub tls: Option<Tls>,
@@ -61,6 +64,22 @@ pub struct Tls {
     /// PEM files.
     pub certificate: Spanned<String>,
     pub key: Spanned<String>,
+}
+
+/// `[keys.NAME]`: a caller's key, what it may use and how much.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Of the key, so that the file holds no secret.
+    pub sha256: Option<Spanned<String>>,
+    /// In place of the digest.
+    pub key: Option<Spanned<String>>,
+    /// Names, or beginnings of names and a `*`. Absent: all.
+    pub models: Option<Spanned<Vec<String>>>,
+    pub requests_per_minute: Option<Spanned<u64>>,
+    pub tokens_per_minute: Option<Spanned<u64>>,
+    pub tokens_per_day: Option<Spanned<u64>>,
+    pub max_in_flight: Option<Spanned<u64>>,
 }
 
 /// `[timeouts]`

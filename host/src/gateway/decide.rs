@@ -133,7 +133,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
             images: about.images,
             documents: about.documents,
             audio: about.audio,
-            caller: String::new(),
+            caller: exchange.caller.as_ref().map(|caller| caller.name.clone()).unwrap_or_default(),
             conversation: about.conversation,
             continuing: false,
             attributes: about::headers(&exchange.head.headers, &exchange.route.policy_headers),

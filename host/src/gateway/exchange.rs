@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use super::about::About;
+use super::allowance::Allowance;
 use super::attempt;
 use super::begun::Failed;
 use super::commit::{HeldBack, Uncommitted};
@@ -25,6 +26,7 @@ use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
 use super::{Body, Gateway, able, estimate, outgoing, scan};
+use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -36,7 +38,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MODEL_BYTES_MAX: usize = 256;
 /// The operation that is answered by a guess when nobody answers it better.
-const COUNT_TOKENS: &str = "count-tokens";
+pub const COUNT_TOKENS: &str = "count-tokens";
 
 /// What one request is about. It holds the table it began with, to its end.
 pub struct Exchange {
@@ -44,6 +46,8 @@ pub struct Exchange {
     pub table: Arc<Table>,
     pub endpoint: Arc<Endpoint>,
     pub route: Arc<Route>,
+    /// Absent: anyone may call.
+    pub caller: Option<Arc<Caller>>,
     pub head: Parts,
     pub body: Bytes,
     pub asked: Asked,
@@ -69,11 +73,12 @@ pub struct Asked {
     pub about: About,
 }
 
-/// Answer one request to an endpoint of a client protocol.
+/// Answer one request to an endpoint of a client protocol. `caller` is absent where anyone may call.
 pub async fn answer<B>(
     gateway: Arc<Gateway>,
     table: Arc<Table>,
     endpoint: Arc<Endpoint>,
+    caller: Option<Arc<Caller>>,
     request: Request<B>,
 ) -> Response<Body>
 where
@@ -81,7 +86,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut record = Record::begin(&gateway.clock, &endpoint);
-    let mut response = match line(gateway, table, Arc::clone(&endpoint), request, &mut record).await {
+    let mut response = match line(gateway, table, Arc::clone(&endpoint), caller, request, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
             record.refused(&refusal.fault);
@@ -97,6 +102,7 @@ async fn line<B>(
     gateway: Arc<Gateway>,
     table: Arc<Table>,
     endpoint: Arc<Endpoint>,
+    caller: Option<Arc<Caller>>,
     request: Request<B>,
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal>
@@ -106,9 +112,16 @@ where
 {
     let arrived = Instant::now();
     let (head, body) = request.into_parts();
+    let allowance = Allowance::of(caller.as_deref(), &endpoint);
+    record.caller(caller.as_deref());
+    record.admitted(allowance.admit(&gateway, body.size_hint().lower(), arrived)?);
     let body = read(body).await?;
+    if let Some(admitted) = record.its_admission() {
+        allowance.resize(admitted, body.len(), Instant::now())?;
+    }
     let asked = Asked::find(&body, head.uri.path(), &endpoint)?;
     record.asked(&asked);
+    allowance.check(&asked.model)?;
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
     record.route(&route);
     gateway.healths.request(arrived);
@@ -122,6 +135,7 @@ where
         table,
         endpoint,
         route,
+        caller,
         head,
         body,
         asked,

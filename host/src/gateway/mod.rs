@@ -2,6 +2,7 @@
 
 mod able;
 mod about;
+mod allowance;
 mod attempt;
 mod begun;
 mod commit;
@@ -31,6 +32,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
+use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Healths;
@@ -52,6 +54,7 @@ pub struct Gateway {
     /// Held while a new table is made, so that two changes do not undo each other.
     changing: tokio::sync::Mutex<()>,
     clock: Clock,
+    callers: Arc<Callers>,
     healths: Arc<Healths>,
     upstream: upstream::Client,
 }
@@ -77,6 +80,7 @@ impl Gateway {
             table: ArcSwap::from_pointee(table),
             changing: tokio::sync::Mutex::new(()),
             clock,
+            callers: Arc::default(),
             healths: Arc::new(Healths::default()),
             upstream,
         }))

@@ -8,10 +8,12 @@ use tokio::time::Instant;
 use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
-use super::exchange::{Asked, Exchange};
+use super::exchange::{Asked, COUNT_TOKENS, Exchange};
 use super::race::Runner;
 use super::table::Route;
+use crate::callers::Admitted;
 use crate::clock::Clock;
+use crate::config::Caller;
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::Fault;
 
@@ -23,7 +25,11 @@ pub struct Record {
 struct Line {
     id: String,
     protocol: String,
+    operation: String,
     arrived: Instant,
+    /// The name of the caller's key.
+    caller: String,
+    admitted: Option<Admitted>,
     model: String,
     stream: bool,
     policy: String,
@@ -54,7 +60,10 @@ impl Record {
         let line = Line {
             id: format!("pm_{:016x}", clock.random()),
             protocol: endpoint.protocol.clone(),
+            operation: endpoint.operation.clone(),
             arrived: Instant::now(),
+            caller: String::new(),
+            admitted: None,
             model: String::new(),
             stream: false,
             policy: String::new(),
@@ -83,6 +92,19 @@ impl Record {
         if let Some(line) = &mut self.line {
             change(line);
         }
+    }
+
+    pub fn caller(&mut self, caller: Option<&Caller>) {
+        self.note(|line| line.caller = caller.map(|caller| caller.name.clone()).unwrap_or_default());
+    }
+
+    /// The caller's limits allow it. They hear what it used when the request is over.
+    pub fn admitted(&mut self, admitted: Option<Admitted>) {
+        self.note(|line| line.admitted = admitted);
+    }
+
+    pub fn its_admission(&mut self) -> Option<&mut Admitted> {
+        self.line.as_mut()?.admitted.as_mut()
     }
 
     pub fn asked(&mut self, asked: &Asked) {
@@ -185,6 +207,18 @@ impl Record {
     }
 }
 
+impl Line {
+    /// The tokens that its caller is charged for. Absent: nobody told, and the guess remains.
+    fn tokens(&self) -> Option<u64> {
+        match (self.usage, &self.outcome) {
+            _ if self.operation == COUNT_TOKENS => Some(0),
+            (Some(usage), _) => Some(usage.input.saturating_add(usage.output)),
+            (None, Outcome::Refused(_)) => Some(0),
+            (None, Outcome::CallerLeft | Outcome::Done | Outcome::Failed(_)) => None,
+        }
+    }
+}
+
 /// Kind and status. The message can quote the caller's prompt, and stays out of the log.
 fn told(fault: &Fault) -> String {
     match fault.status {
@@ -195,7 +229,10 @@ fn told(fault: &Fault) -> String {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let Some(line) = &self.line else { return };
+        let Some(mut line) = self.line.take() else { return };
+        if let (Some(mut admitted), Some(tokens)) = (line.admitted.take(), line.tokens()) {
+            admitted.settle(tokens, Instant::now());
+        }
         let (outcome, why) = match &line.outcome {
             Outcome::CallerLeft => ("caller-left", ""),
             Outcome::Done => ("done", ""),
@@ -206,6 +243,7 @@ impl Drop for Record {
         tracing::info!(
             id = %line.id,
             protocol = %line.protocol,
+            caller = (!line.caller.is_empty()).then_some(line.caller.as_str()),
             // Callers choose these: quoted, so that no line break of theirs begins a line of ours.
             model = ?line.model,
             stream = line.stream,

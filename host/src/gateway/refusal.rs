@@ -1,5 +1,7 @@
 //! No answer: what the caller is told instead, in its own protocol.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -10,6 +12,7 @@ use super::begun::{Failed, RawReply};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::table::Table;
+use crate::callers::Over;
 use crate::health::{Blame, blame};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -25,6 +28,8 @@ pub fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
 pub struct Refusal {
     pub fault: Fault,
     raw: Option<RawReply>,
+    /// In place of the status that the caller's protocol has for the fault.
+    status: Option<StatusCode>,
     /// Attempts were made, and more of them will not help at once.
     exhausted: bool,
 }
@@ -32,7 +37,31 @@ pub struct Refusal {
 impl Refusal {
     pub fn of(kind: FaultKind, field: Option<&str>, message: impl Into<String>) -> Refusal {
         let fault = Fault { field: field.map(str::to_owned), ..fault(kind, message) };
-        Refusal { fault, raw: None, exhausted: false }
+        Refusal { fault, raw: None, status: None, exhausted: false }
+    }
+
+    /// With a status that says more than the one that the caller's protocol has for the fault.
+    pub fn with_status(self, status: StatusCode) -> Refusal {
+        Refusal { status: Some(status), ..self }
+    }
+
+    /// It may be asked again after this time.
+    pub fn after(mut self, wait: Duration) -> Refusal {
+        self.fault.retry_after_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).ok();
+        self
+    }
+
+    /// A limit of the caller's key is reached.
+    pub fn over(caller: &str, over: &Over) -> Refusal {
+        let Over { limit, most, wait } = over;
+        let text = format!("the key `{caller}` has used up its `{limit}` of {most}");
+        Refusal::of(FaultKind::RateLimited, None, text).after(*wait)
+    }
+
+    /// The key is not for this model.
+    pub fn forbidden(caller: &str, model: &str) -> Refusal {
+        let text = format!("the key `{caller}` may not use the model `{model}`");
+        Refusal::of(FaultKind::Permission, Some("model"), text)
     }
 
     pub fn no_route(model: &str, table: &Table) -> Refusal {
@@ -54,7 +83,7 @@ impl Refusal {
             let retry_after_ms = soonest(exchange);
             let text = format!("no target was asked: {reason}");
             let fault = Fault { retry_after_ms, ..fault(FaultKind::Unavailable, text) };
-            return Refusal { fault, raw: None, exhausted: true };
+            return Refusal { fault, raw: None, status: None, exhausted: true };
         };
         let callers_own = blame(last.fault.kind) == Blame::Caller;
         if callers_own || history.len() == 1 {
@@ -62,7 +91,7 @@ impl Refusal {
             let Some(Failed { fault, raw, .. }) = history.pop() else {
                 return Refusal::of(FaultKind::Unavailable, None, story);
             };
-            return Refusal { fault: Fault { message: story, ..fault }, raw, exhausted: !callers_own };
+            return Refusal { fault: Fault { message: story, ..fault }, raw, status: None, exhausted: !callers_own };
         }
         let story: Vec<String> =
             history.iter().map(|failed| format!("{}: {}", name(failed), failed.fault.message)).collect();
@@ -71,19 +100,19 @@ impl Refusal {
         let telling = history.iter().find(|failed| blame(failed.fault.kind) == Blame::Target).unwrap_or(&history[0]);
         let retry_after_ms = soonest(exchange).or(telling.fault.retry_after_ms);
         let fault = Fault { message, retry_after_ms, ..telling.fault.clone() };
-        Refusal { fault, raw: None, exhausted: true }
+        Refusal { fault, raw: None, status: None, exhausted: true }
     }
 
     /// The same, when not even a guess was to be had.
     pub fn gave_up_with(mut fault: Fault, reason: &str) -> Refusal {
         fault.message = format!("{} ({reason})", fault.message);
-        Refusal { fault, raw: None, exhausted: false }
+        Refusal { fault, raw: None, status: None, exhausted: false }
     }
 
     /// The reply. If the caller's protocol's plugin fails, a plain error.
     pub async fn respond(self, endpoint: &Endpoint) -> Response<Body> {
-        let Refusal { fault, raw, exhausted } = self;
-        let (status, mut headers, body) = match raw {
+        let Refusal { fault, raw, status, exhausted } = self;
+        let (protocols_own, mut headers, body) = match raw {
             Some(raw) => (raw.status, raw.headers, raw.body),
             None => refused(endpoint, &fault).await,
         };
@@ -96,7 +125,7 @@ impl Refusal {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
-        *response.status_mut() = status;
+        *response.status_mut() = status.unwrap_or(protocols_own);
         *response.headers_mut() = headers;
         response
     }

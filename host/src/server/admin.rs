@@ -7,7 +7,8 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::edge::{bearer, error, json, same};
+use super::edge::{error, json};
+use super::keys::{bearer, same};
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway, SlotView};
 

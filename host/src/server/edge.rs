@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use sha2::{Digest as _, Sha256};
 
-use crate::config::Secret;
+use super::keys::{self, Who};
+use crate::config::Caller;
 use crate::gateway::{self, Body, Gateway, Table};
 
 /// Answer whatever arrives.
@@ -20,19 +20,26 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respon
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
         return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
-    if !table.config.server.caller_keys.is_empty() && !may_pass(&request, &table.config.server.caller_keys) {
-        let message = "this gateway needs a key: send it as your client sends its provider's, for example as \
-                       `Authorization: Bearer …`";
-        return error(StatusCode::UNAUTHORIZED, "authentication_error", message);
-    }
+    let caller = match keys::who(&request, &table.config.server.callers) {
+        Who::Anyone => None,
+        Who::Caller(caller) => Some(caller),
+        Who::Stranger => {
+            let message = "this gateway needs a key: send it as your client sends its provider's, for example as \
+                           `Authorization: Bearer …`";
+            return error(StatusCode::UNAUTHORIZED, "authentication_error", message);
+        }
+    };
     if let Some(endpoint) = table.endpoint(request.method(), path) {
         let endpoint = Arc::clone(endpoint);
-        return gateway::answer(gateway, table, endpoint, request).await;
+        return gateway::answer(gateway, table, endpoint, caller, request).await;
     }
+    let caller = caller.as_deref();
     match (request.method(), path) {
-        (&Method::GET, "/v1/models") => json(StatusCode::OK, &models(&table)),
-        (&Method::GET, "/v1beta/models") => json(StatusCode::OK, &gemini_models(&table)),
-        (&Method::GET, path) if path.starts_with("/v1/models/") => one_model(&table, &path["/v1/models/".len()..]),
+        (&Method::GET, "/v1/models") => json(StatusCode::OK, &models(&table, caller)),
+        (&Method::GET, "/v1beta/models") => json(StatusCode::OK, &gemini_models(&table, caller)),
+        (&Method::GET, path) if path.starts_with("/v1/models/") => {
+            one_model(&table, caller, &path["/v1/models/".len()..])
+        }
         _ => unknown(&table, request.method(), path),
     }
 }
@@ -48,19 +55,20 @@ fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
     error(status, "not_found_error", &format!("nothing answers {method} {path}; there are: {}", there.join(", ")))
 }
 
-/// The configured names, in a shape that both families' clients read. Patterns are not names.
-fn models(table: &Table) -> serde_json::Value {
-    let data: Vec<_> = names(table).map(|name| model(&name)).collect();
+/// The configured names that the caller may use, in a shape that both families' clients read. Patterns are not names.
+fn models(table: &Table, caller: Option<&Caller>) -> serde_json::Value {
+    let data: Vec<_> = names(table, caller).map(|name| model(&name)).collect();
     let end = |model: Option<&serde_json::Value>| model.map_or(serde_json::Value::Null, |model| model["id"].clone());
     serde_json::json!({
         "object": "list", "has_more": false, "first_id": end(data.first()), "last_id": end(data.last()), "data": data,
         // Google's clients ask here too.
-        "models": gemini_models(table)["models"],
+        "models": gemini_models(table, caller)["models"],
     })
 }
 
-fn names(table: &Table) -> impl Iterator<Item = String> {
-    table.routes.iter().map(|route| route.pattern.to_string()).filter(|name| !name.ends_with('*'))
+fn names(table: &Table, caller: Option<&Caller>) -> impl Iterator<Item = String> {
+    let names = table.routes.iter().map(|route| route.pattern.to_string()).filter(|name| !name.ends_with('*'));
+    names.filter(move |name| caller.is_none_or(|caller| caller.may_use(name)))
 }
 
 fn model(name: &str) -> serde_json::Value {
@@ -70,44 +78,23 @@ fn model(name: &str) -> serde_json::Value {
     })
 }
 
-/// Any name that a route would answer is a model.
-fn one_model(table: &Table, name: &str) -> Response<Body> {
+/// Any name that a route would answer is a model, if the caller may use it.
+fn one_model(table: &Table, caller: Option<&Caller>, name: &str) -> Response<Body> {
     match table.route(name) {
-        Some(_) => json(StatusCode::OK, &model(name)),
-        None => error(StatusCode::NOT_FOUND, "not_found_error", "no such model is configured"),
+        Some(_) if caller.is_none_or(|caller| caller.may_use(name)) => json(StatusCode::OK, &model(name)),
+        _ => error(StatusCode::NOT_FOUND, "not_found_error", "no such model is configured"),
     }
 }
 
 /// The same for Gemini's clients.
-fn gemini_models(table: &Table) -> serde_json::Value {
+fn gemini_models(table: &Table, caller: Option<&Caller>) -> serde_json::Value {
     let methods = ["generateContent", "streamGenerateContent", "countTokens"];
     let model = |name: String| {
         serde_json::json!({
             "name": format!("models/{name}"), "displayName": name, "supportedGenerationMethods": methods,
         })
     };
-    serde_json::json!({ "models": names(table).map(model).collect::<Vec<_>>() })
-}
-
-/// Each family of clients shows its key in a way of its own.
-fn may_pass<B>(request: &Request<B>, keys: &[Secret]) -> bool {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let headers = ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(text);
-    let shown = headers.or_else(|| bearer(request.headers())).or_else(|| {
-        let mut pairs = request.uri().query()?.split('&');
-        pairs.find_map(|pair| pair.strip_prefix("key="))
-    });
-    shown.is_some_and(|shown| keys.iter().fold(false, |passes, key| passes | same(shown, key)))
-}
-
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-}
-
-/// Compared by digest: how long it takes says nothing about the secret.
-pub fn same(shown: &str, secret: &Secret) -> bool {
-    Sha256::digest(shown) == Sha256::digest(secret.reveal())
+    serde_json::json!({ "models": names(table, caller).map(model).collect::<Vec<_>>() })
 }
 
 pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {

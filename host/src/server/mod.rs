@@ -2,6 +2,7 @@
 
 mod admin;
 mod edge;
+mod keys;
 mod tls;
 
 use std::convert::Infallible;
