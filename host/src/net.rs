@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -76,18 +76,20 @@ impl Listener {
         (Listener::Memory(receiver), Door(sender))
     }
 
+    /// The connection, and where it comes from.
+    ///
     /// # Errors
     /// What the system says; accepting again may go well.
-    pub async fn accept(&mut self) -> io::Result<Box<dyn Wire>> {
+    pub async fn accept(&mut self) -> io::Result<(Box<dyn Wire>, Option<IpAddr>)> {
         match self {
             Listener::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, from) = listener.accept().await?;
                 // Without this a chunk can wait 40 ms for the acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), Some(from.ip())))
             }
             Listener::Memory(receiver) => match receiver.recv().await {
-                Some(stream) => Ok(Box::new(stream)),
+                Some(stream) => Ok((Box::new(stream), None)),
                 // Nobody can knock any more.
                 None => std::future::pending().await,
             },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 
-use super::resolved::{Attempts, Timeouts};
+use super::resolved::{Attempts, Edge, Timeouts};
 
 /// Not 8080, 4000 or 3000, which others use.
 pub const LISTEN: &str = "127.0.0.1:4400";
@@ -65,6 +65,56 @@ pub const LIMITS: AdmissionSettings = AdmissionSettings {
 
 /// How often a provider that is out is probed, where it is probed at all: a fraction of the time that it is out.
 pub const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+pub const EDGE: Edge = Edge {
+    // Two file descriptors for each, and the usual hard limit of them is far above.
+    connections: 10_000,
+    // Behind a proxy every caller has the same address.
+    connections_per_ip: None,
+    // A head is a few packets.
+    header_timeout: Duration::from_secs(10),
+    body_bytes: BODY_BYTES_MAX,
+    // Callers send what they have ready: who pauses so long has gone.
+    body_idle: Duration::from_secs(30),
+    // Modems were faster.
+    body_rate: 256,
+    // Callers that fall behind for a minute do not read any more.
+    write_stall: Duration::from_secs(60),
+    // Ten times what a small team has open; each holds a connection to a provider and some 100 kB.
+    requests: 2_000,
+    // Prompts of 2,000 requests are seldom a tenth of it, and machines have more memory than that.
+    body_bytes_held: 1 << 30,
+};
+/// A request larger than this is refused: Anthropic's own limit, and what plugins' memory is made for.
+pub const BODY_BYTES_MAX: u64 = 32 << 20;
+/// The rate of a request's body is looked at after this time: it takes a while to get going.
+pub const BODY_RATE_GRACE: Duration = Duration::from_secs(10);
+/// Of a head, all in all: four times what proxies let through.
+pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Clients send about twenty; hyper's own limit.
+pub const HEADERS_MAX: usize = 100;
+/// The longest path of a protocol with a model's name of 256 bytes and a key in the query fits many times.
+pub const URI_BYTES_MAX: usize = 8 << 10;
+/// Requests at once on one connection of HTTP/2: a busy client's, and no more than it takes to be one.
+pub const HTTP2_STREAMS_MAX: u32 = 200;
+/// Streams that a caller reset before we looked at them (rapid reset, CVE-2023-44487); above it the connection ends.
+pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
+/// Streams that we had to reset for a caller's faults (CVE-2025-8671); above it the connection ends.
+pub const HTTP2_LOCAL_RESETS_MAX: usize = 200;
+/// What a caller may send ahead: of one stream, and of all together. A megabyte fills a line of 100 ms and 80 Mbit/s.
+pub const HTTP2_STREAM_WINDOW: u32 = 1 << 20;
+pub const HTTP2_CONNECTION_WINDOW: u32 = 2 << 20;
+/// What waits for a caller's window, of each stream.
+pub const HTTP2_SEND_BYTES_MAX: usize = 64 << 10;
+/// A connection of HTTP/2 must answer a ping, now and then.
+pub const HTTP2_PING: Duration = Duration::from_secs(20);
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+/// After a reply to a request that was not read to its end: what still comes is thrown away for so long, because a closed
+/// port's RST would take the reply with it.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Who finds the gateway full should come again after this time.
+pub const FULL_RETRY: Duration = Duration::from_secs(1);
 
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);

@@ -2,7 +2,7 @@
 //! one to the other.
 
 mod automatic;
-mod defaults;
+pub(crate) mod defaults;
 mod error;
 mod resolve;
 mod resolved;

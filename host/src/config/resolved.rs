@@ -34,6 +34,24 @@ pub struct Server {
     pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
     pub drain: Duration,
+    pub edge: Edge,
+}
+
+/// How much of everything callers may take, all together or each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    pub connections: usize,
+    pub connections_per_ip: Option<usize>,
+    pub header_timeout: Duration,
+    pub body_bytes: u64,
+    pub body_idle: Duration,
+    /// Bytes a second; 0 is off.
+    pub body_rate: u32,
+    pub write_stall: Duration,
+    /// At once.
+    pub requests: usize,
+    /// No less than `body_bytes`.
+    pub body_bytes_held: u64,
 }
 
 /// Someone who may call, known by a key.

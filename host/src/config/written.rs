@@ -55,6 +55,23 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// How long streams may run on after a signal to stop.
     pub drain: Option<Span>,
+    /// Connections at once; who comes later waits to be accepted.
+    pub max_connections: Option<Spanned<u64>>,
+    /// From one address (of IPv6: from one /64). Absent: as many as there are. Behind a proxy all come from one.
+    pub max_connections_per_ip: Option<Spanned<u64>>,
+    /// From a connection, or the request before, to the end of a request's head.
+    pub header_timeout: Option<Span>,
+    /// Of one request; 32 MiB at most.
+    pub max_body_bytes: Option<Spanned<u64>>,
+    /// Between two pieces of a request's body.
+    pub body_idle: Option<Span>,
+    /// Bytes a second that a request's body must bring, after the first seconds. 0 turns it off.
+    pub min_body_rate: Option<u32>,
+    /// How long a caller may leave its reply unread.
+    pub write_stall: Option<Span>,
+    /// Requests at once, and bytes of their bodies that are held: who comes later is told to come again.
+    pub max_requests: Option<Spanned<u64>>,
+    pub max_body_bytes_held: Option<Spanned<u64>>,
 }
 
 /// `[server.tls]`

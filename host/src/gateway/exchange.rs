@@ -3,16 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as HttpBody;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::about::About;
 use super::allowance::Allowance;
@@ -25,16 +23,11 @@ use super::race::{News, Race, Runner};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
-use super::{Body, Gateway, able, estimate, outgoing, scan};
+use super::{Body, Gateway, able, estimate, intake, outgoing, scan};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-
-/// A request larger than this is refused. Anthropic's own limit.
-pub const REQUEST_BYTES_MAX: usize = 32 << 20;
-/// A caller that takes longer to send its request has stalled.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MODEL_BYTES_MAX: usize = 256;
 /// The operation that is answered by a guess when nobody answers it better.
@@ -82,7 +75,7 @@ pub async fn answer<B>(
     request: Request<B>,
 ) -> Response<Body>
 where
-    B: HttpBody<Data = Bytes> + Send,
+    B: HttpBody<Data = Bytes> + Send + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut record = Record::begin(&gateway.clock, &endpoint);
@@ -107,15 +100,20 @@ async fn line<B>(
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal>
 where
-    B: HttpBody<Data = Bytes> + Send,
+    B: HttpBody<Data = Bytes> + Send + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let arrived = Instant::now();
     let (head, body) = request.into_parts();
     let allowance = Allowance::of(caller.as_deref(), &endpoint);
     record.caller(caller.as_deref());
+    let edge = table.config.server.edge;
+    intake::check(&head.headers, body.size_hint().lower(), &edge)?;
     record.admitted(allowance.admit(&gateway, body.size_hint().lower(), arrived)?);
-    let body = read(body).await?;
+    let held = gateway.load.enter(edge.requests);
+    let mut held = held.ok_or_else(|| Refusal::full("as many requests at once"))?;
+    let body = intake::read(body, &edge, &mut held, arrived + table.config.timeouts.total).await?;
+    record.held(held);
     if let Some(admitted) = record.its_admission() {
         allowance.resize(admitted, body.len(), Instant::now())?;
     }
@@ -171,23 +169,6 @@ where
     drop(race);
     held_back.let_go_on(&exchange, history);
     Ok(held_back.commit(uncommitted, record.take()))
-}
-
-async fn read<B>(body: B) -> Result<Bytes, Refusal>
-where
-    B: HttpBody<Data = Bytes> + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let collected = timeout(REQUEST_TIMEOUT, Limited::new(body, REQUEST_BYTES_MAX).collect()).await;
-    match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("the request has more than {REQUEST_BYTES_MAX} bytes");
-            Err(Refusal::of(FaultKind::TooLarge, None, text))
-        }
-        Ok(Err(error)) => Err(Refusal::of(FaultKind::InvalidRequest, None, format!("reading the request: {error}"))),
-        Err(_) => Err(Refusal::of(FaultKind::InvalidRequest, None, "the request did not arrive within a minute")),
-    }
 }
 
 impl Exchange {

@@ -11,6 +11,8 @@ mod decide;
 mod endpoint;
 mod estimate;
 mod exchange;
+mod intake;
+mod load;
 mod media;
 mod outgoing;
 mod pace;
@@ -55,6 +57,7 @@ pub struct Gateway {
     changing: tokio::sync::Mutex<()>,
     clock: Clock,
     callers: Arc<Callers>,
+    load: Arc<load::Load>,
     healths: Arc<Healths>,
     upstream: upstream::Client,
 }
@@ -81,6 +84,7 @@ impl Gateway {
             changing: tokio::sync::Mutex::new(()),
             clock,
             callers: Arc::default(),
+            load: Arc::default(),
             healths: Arc::new(Healths::default()),
             upstream,
         }))

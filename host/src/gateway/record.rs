@@ -9,6 +9,7 @@ use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
 use super::exchange::{Asked, COUNT_TOKENS, Exchange};
+use super::load::Held;
 use super::race::Runner;
 use super::table::Route;
 use crate::callers::Admitted;
@@ -30,6 +31,8 @@ struct Line {
     /// The name of the caller's key.
     caller: String,
     admitted: Option<Admitted>,
+    /// Of the gateway's memory.
+    held: Option<Held>,
     model: String,
     stream: bool,
     policy: String,
@@ -64,6 +67,7 @@ impl Record {
             arrived: Instant::now(),
             caller: String::new(),
             admitted: None,
+            held: None,
             model: String::new(),
             stream: false,
             policy: String::new(),
@@ -101,6 +105,11 @@ impl Record {
     /// The caller's limits allow it. They hear what it used when the request is over.
     pub fn admitted(&mut self, admitted: Option<Admitted>) {
         self.note(|line| line.admitted = admitted);
+    }
+
+    /// What it takes of the gateway's memory goes with it.
+    pub fn held(&mut self, held: Held) {
+        self.note(|line| line.held = Some(held));
     }
 
     pub fn its_admission(&mut self) -> Option<&mut Admitted> {

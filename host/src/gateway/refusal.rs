@@ -13,6 +13,7 @@ use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::table::Table;
 use crate::callers::Over;
+use crate::config::defaults::FULL_RETRY;
 use crate::health::{Blame, blame};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -29,7 +30,7 @@ pub struct Refusal {
     pub fault: Fault,
     raw: Option<RawReply>,
     /// In place of the status that the caller's protocol has for the fault.
-    status: Option<StatusCode>,
+    pub status: Option<StatusCode>,
     /// Attempts were made, and more of them will not help at once.
     exhausted: bool,
 }
@@ -49,6 +50,13 @@ impl Refusal {
     pub fn after(mut self, wait: Duration) -> Refusal {
         self.fault.retry_after_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).ok();
         self
+    }
+
+    /// The gateway has no room for one more.
+    pub fn full(what: &str) -> Refusal {
+        let text = format!("the gateway holds {what} as it can: try again");
+        let refusal = Refusal::of(FaultKind::Unavailable, None, text);
+        refusal.with_status(StatusCode::SERVICE_UNAVAILABLE).after(FULL_RETRY)
     }
 
     /// A limit of the caller's key is reached.

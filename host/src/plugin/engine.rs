@@ -32,7 +32,7 @@ pub struct Limits {
 
 /// A decision is numbers and a short sentence.
 pub const POLICY: Limits = Limits { ticks: 10, memory_bytes: 16 << 20, output_bytes: 256 << 10 };
-/// A codec sees whole bodies: `gateway::exchange::REQUEST_BYTES_MAX` of them, and what it makes of them.
+/// A codec sees whole bodies: `config::defaults::BODY_BYTES_MAX` of them, and what it makes of them.
 pub const CODEC: Limits = Limits { ticks: 20, memory_bytes: 64 << 20, output_bytes: 128 << 20 };
 /// A body of this size earns a call one more tick. A long session of Claude Code (475 kB, 400 tool calls) takes 11 ms to
 /// encode where this was measured, 0.2 ms for this size; the rest is for slower machines.

@@ -1,14 +1,16 @@
 //! The port that operators use, through `pointsman plugin …`. Every path needs the token.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::header::{HOST, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::edge::{error, json};
 use super::keys::{bearer, same};
+use super::unread::Unread;
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway, SlotView};
 
@@ -24,8 +26,16 @@ pub struct LoadReply {
 }
 
 /// Answer whatever arrives.
-pub async fn answer(gateway: Arc<Gateway>, token: &Secret, request: Request<Incoming>) -> Response<Body> {
-    if !bearer(request.headers()).is_some_and(|shown| same(shown, token)) {
+pub async fn answer(
+    gateway: Arc<Gateway>,
+    token: Secret,
+    own: Option<IpAddr>,
+    request: Request<Unread>,
+) -> Response<Body> {
+    if let Err(text) = from_no_browser(&request, own) {
+        return error(StatusCode::FORBIDDEN, "permission_error", text);
+    }
+    if !bearer(request.headers()).is_some_and(|shown| same(shown, &token)) {
         return error(
             StatusCode::UNAUTHORIZED,
             "authentication_error",
@@ -51,5 +61,62 @@ pub async fn answer(gateway: Arc<Gateway>, token: &Secret, request: Request<Inco
     match changed {
         Ok(slot) => json(StatusCode::OK, &serde_json::json!({ "slot": slot })),
         Err(fault) => error(StatusCode::UNPROCESSABLE_ENTITY, "refused", &format!("{fault:#}")),
+    }
+}
+
+/// A page in an operator's browser could lead its own name to this port (DNS rebinding), and ask here. Our own command
+/// asks for an address, and has no origin.
+fn from_no_browser<B>(request: &Request<B>, own: Option<IpAddr>) -> Result<(), &'static str> {
+    if request.headers().contains_key(ORIGIN) {
+        return Err("no page in a browser may ask here: there is an Origin header");
+    }
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address: Option<IpAddr> = name.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    let ours = match address {
+        // Who listens everywhere is reached by any of its addresses.
+        Some(address) => address.is_loopback() || own.is_none_or(|own| own == address || own.is_unspecified()),
+        None => name.eq_ignore_ascii_case("localhost"),
+    };
+    if ours {
+        Ok(())
+    } else {
+        Err("ask for localhost, a loopback address, or the address that the admin port listens at")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_sent_away_whatever_name_it_was_led_by() {
+        let asked = |host: &str, own: &str| {
+            let request = Request::get("/plugins").header(HOST, host).body(()).expect("a request");
+            from_no_browser(&request, Some(own.parse().expect("an address"))).is_ok()
+        };
+        for host in ["127.0.0.1:4401", "127.9.9.9", "localhost:4401", "LOCALHOST", "[::1]:4401", "[::1]"] {
+            assert!(asked(host, "127.0.0.1"), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:4401",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "",
+            "10.0.0.7",
+            "0x7f000001",
+            "2130706433",
+        ] {
+            assert!(!asked(host, "127.0.0.1"), "{host}");
+        }
+        assert!(asked("10.0.0.7:4401", "10.0.0.7") && asked("10.0.0.7:4401", "0.0.0.0"));
+        assert!(!asked("10.0.0.8:4401", "10.0.0.7") && !asked("evil.example", "0.0.0.0"));
+        let request = Request::get("/").header(HOST, "localhost").header(ORIGIN, "null").body(()).expect("a request");
+        assert!(from_no_browser(&request, None).is_err());
     }
 }

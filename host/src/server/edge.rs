@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::keys::{self, Who};
+use super::unread::Unread;
 use crate::config::Caller;
 use crate::gateway::{self, Body, Gateway, Table};
 
 /// Answer whatever arrives.
-pub async fn answer(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response<Body> {
     let table = gateway.table();
     let path = request.uri().path();
     // Clients probe with `HEAD /`, load balancers ask for health: neither has a key.

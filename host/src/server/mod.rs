@@ -1,39 +1,37 @@
 //! Bytes in: listeners, connections, and their orderly end.
 
 mod admin;
+mod connection;
+mod crowd;
 mod edge;
+mod head;
 mod keys;
+mod patient;
+mod streams;
 mod tls;
+mod unread;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::Secret;
+use self::crowd::Crowd;
+use self::unread::Unread;
+use crate::config::{Edge, Secret};
 use crate::gateway::{Body, Gateway};
-use crate::net::{Door, Listener, Wire};
+use crate::net::{Door, Listener};
 
 pub use admin::{LoadReply, TOKEN_HELP};
 
-/// A caller that takes longer to send its headers has stalled.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 /// After an error of `accept` (no file descriptors are left, say), wait for some to come back.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
-const HTTP2_STREAMS_MAX: u32 = 200;
-const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// A port of the gateway, bound but not serving yet.
 pub struct Port {
@@ -66,37 +64,47 @@ impl Port {
 
     /// Serve callers until `stop`, then let streams run on for `drain`.
     pub async fn serve(self, gateway: Arc<Gateway>, stop: impl Future<Output = ()>, drain: Duration) {
-        let handle = move |request| {
-            let gateway = Arc::clone(&gateway);
-            async move { Ok(edge::answer(gateway, request).await) }
-        };
-        self.run(handle, stop, drain).await;
+        let shared = Arc::clone(&gateway);
+        let edge = move || shared.table().config.server.edge;
+        let handle = move |request| edge::answer(Arc::clone(&gateway), request);
+        self.run(edge, handle, stop, drain).await;
     }
 
     /// Serve operators until `stop`.
     pub async fn serve_admin(self, gateway: Arc<Gateway>, token: Secret, stop: impl Future<Output = ()>) {
-        let handle = move |request| {
-            let (gateway, token) = (Arc::clone(&gateway), token.clone());
-            async move { Ok(admin::answer(gateway, &token, request).await) }
-        };
-        self.run(handle, stop, Duration::from_secs(5)).await;
+        let shared = Arc::clone(&gateway);
+        let edge = move || shared.table().config.server.edge;
+        let own = self.address().ok().map(|address| address.ip());
+        let handle = move |request| admin::answer(Arc::clone(&gateway), token.clone(), own, request);
+        self.run(edge, handle, stop, Duration::from_secs(5)).await;
     }
 
-    async fn run<H, F>(mut self, handle: H, stop: impl Future<Output = ()>, drain: Duration)
+    /// `edge` says which limits hold now: a connection keeps those that it began with.
+    async fn run<H, F>(mut self, edge: impl Fn() -> Edge, handle: H, stop: impl Future<Output = ()>, drain: Duration)
     where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+        H: Fn(Request<Unread>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         let graceful = GracefulShutdown::new();
+        let crowd = Crowd::new(edge().connections);
         let mut stop = std::pin::pin!(stop);
         loop {
-            let accepted = tokio::select! {
+            let accepted = async { (crowd.room().await, self.listener.accept().await) };
+            let (permit, accepted) = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = self.listener.accept() => accepted,
+                accepted = accepted => accepted,
             };
             match accepted {
-                Ok(stream) => connection(stream, self.acceptor.clone(), handle.clone(), &graceful),
+                Ok((wire, from)) => {
+                    let edge = edge();
+                    let Some(place) = crowd.seat(permit, from, edge.connections_per_ip) else { continue };
+                    let (acceptor, handle, watcher) = (self.acceptor.clone(), handle.clone(), graceful.watcher());
+                    tokio::spawn(async move {
+                        connection::serve(wire, acceptor, edge, handle, watcher).await;
+                        drop(place);
+                    });
+                }
                 Err(error) => {
                     tracing::warn!("accepting a connection: {error}");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -108,34 +116,4 @@ impl Port {
             tracing::warn!(drain_ms = drain.as_millis(), "some replies were still running and are cut");
         }
     }
-}
-
-fn connection<H, F>(stream: Box<dyn Wire>, acceptor: Option<TlsAcceptor>, handle: H, graceful: &GracefulShutdown)
-where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
-{
-    let watcher = graceful.watcher();
-    tokio::spawn(async move {
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(HTTP2_STREAMS_MAX)
-            .keep_alive_interval(HTTP2_PING);
-        let service = service_fn(handle);
-        // How a connection ends is the caller's business: it has hung up, or sent what is not HTTP.
-        match acceptor {
-            None => {
-                let serving = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-                let _ = watcher.watch(serving).await;
-            }
-            Some(acceptor) => {
-                let Ok(Ok(stream)) = tokio::time::timeout(TLS_TIMEOUT, acceptor.accept(stream)).await else { return };
-                let serving = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-                let _ = watcher.watch(serving).await;
-            }
-        }
-    });
 }

@@ -86,11 +86,11 @@ impl Resolver<'_> {
         }
     }
 
-    /// A limit of 0 is a slip of the pen: such a key would open nothing.
-    fn some(&self, limit: Option<&Spanned<u64>>) -> Result<Option<u64>, ConfigError> {
+    /// A limit of 0 is a slip of the pen: nothing would get through.
+    pub(super) fn some(&self, limit: Option<&Spanned<u64>>) -> Result<Option<u64>, ConfigError> {
         match limit {
             Some(limit) if *limit.get_ref() == 0 => {
-                let hint = Some("leave it out for no limit, or take the key out".to_owned());
+                let hint = Some("leave it out, if you mean no limit of your own".to_owned());
                 Err(self.error(limit.span(), "a limit of 0 would let nothing through", hint))
             }
             limit => Ok(limit.map(|limit| *limit.get_ref())),

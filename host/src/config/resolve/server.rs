@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::Resolver;
 use crate::config::error::ConfigError;
-use crate::config::resolved::{Secret, Server, Tls};
+use crate::config::resolved::{Edge, Secret, Server, Tls};
 use crate::config::{defaults, written};
 
 impl Resolver<'_> {
@@ -50,11 +50,47 @@ impl Resolver<'_> {
             let message = format!("everyone who reaches {listen} could spend your providers' keys");
             return Err(self.file.at(listen_at, message, Some(hint)));
         }
-        let tls = written.tls.map(|tls| Tls {
+        let tls = written.tls.as_ref().map(|tls| Tls {
             certificate: self.relative(tls.certificate.get_ref()),
             key: self.relative(tls.key.get_ref()),
         });
+        let edge = self.edge(&written)?;
         let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, callers, tls, drain })
+        Ok(Server { listen, admin, admin_token, callers, tls, drain, edge })
+    }
+
+    fn edge(&self, written: &written::Server) -> Result<Edge, ConfigError> {
+        let default = defaults::EDGE;
+        let span = |span: Option<written::Span>, default| span.map_or(default, |span| span.0);
+        let count = |written: Option<&Spanned<u64>>, default| {
+            let count = self.some(written)?.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+            Ok(count.unwrap_or(default))
+        };
+        // More would be more than a semaphore can count.
+        let connections = count(written.max_connections.as_ref(), default.connections)?.min(1 << 30);
+        let body_bytes = self.some(written.max_body_bytes.as_ref())?.unwrap_or(default.body_bytes);
+        if let Some(written) = written.max_body_bytes.as_ref().filter(|_| body_bytes > defaults::BODY_BYTES_MAX) {
+            let text = format!("no request of more than {} bytes can be served", defaults::BODY_BYTES_MAX);
+            return Err(self.error(written.span(), text, None));
+        }
+        let body_bytes_held = self.some(written.max_body_bytes_held.as_ref())?.unwrap_or(default.body_bytes_held);
+        if let Some(written) = written.max_body_bytes_held.as_ref().filter(|_| body_bytes_held < body_bytes) {
+            let text = format!("it must hold one request at least, of `max_body_bytes`, which is {body_bytes}");
+            return Err(self.error(written.span(), text, None));
+        }
+        Ok(Edge {
+            connections,
+            connections_per_ip: match &written.max_connections_per_ip {
+                None => default.connections_per_ip,
+                some => Some(count(some.as_ref(), usize::MAX)?),
+            },
+            header_timeout: span(written.header_timeout, default.header_timeout),
+            body_bytes,
+            body_idle: span(written.body_idle, default.body_idle),
+            body_rate: written.min_body_rate.unwrap_or(default.body_rate),
+            write_stall: span(written.write_stall, default.write_stall),
+            requests: count(written.max_requests.as_ref(), default.requests)?,
+            body_bytes_held,
+        })
     }
 }

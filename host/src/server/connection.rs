@@ -1,0 +1,87 @@
+//! One connection of a caller, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::Watcher;
+use tokio_rustls::TlsAcceptor;
+
+use super::patient::{Linger, Patient};
+use super::streams::{Streams, watched};
+use super::unread::Unread;
+use super::{edge, head};
+use crate::config::Edge;
+use crate::config::defaults::{self, TLS_HANDSHAKE};
+use crate::gateway::Body;
+use crate::net::Wire;
+
+/// Answer its requests until it ends. How it ends is the caller's business: it has hung up, or sent what is not HTTP.
+pub async fn serve<H, F>(wire: Box<dyn Wire>, acceptor: Option<TlsAcceptor>, edge: Edge, handle: H, watcher: Watcher)
+where
+    H: Fn(Request<Unread>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let wire: Box<dyn Wire> = match acceptor {
+        None => wire,
+        Some(acceptor) => match tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(wire)).await {
+            Ok(Ok(wire)) => Box::new(wire),
+            _ => return,
+        },
+    };
+    let linger = Linger::default();
+    let patient = Patient::new(wire, &edge, linger.clone());
+    let service = service_fn(move |request| answer(handle.clone(), linger.clone(), request));
+    let serving = builder(&edge).serve_connection(TokioIo::new(patient), service).into_owned();
+    let _ = watcher.watch(serving).await;
+}
+
+fn builder(edge: &Edge) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams::new(edge.write_stall));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(edge.header_timeout)
+        .max_headers(defaults::HEADERS_MAX)
+        .max_buf_size(defaults::HEADER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(defaults::HTTP2_STREAMS_MAX)
+        .max_pending_accept_reset_streams(defaults::HTTP2_PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(defaults::HTTP2_LOCAL_RESETS_MAX)
+        .max_header_list_size(defaults::HEADER_BYTES_MAX as u32)
+        .initial_stream_window_size(defaults::HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(defaults::HTTP2_CONNECTION_WINDOW)
+        .max_send_buf_size(defaults::HTTP2_SEND_BYTES_MAX)
+        .keep_alive_interval(defaults::HTTP2_PING)
+        .keep_alive_timeout(defaults::HTTP2_PING_TIMEOUT);
+    builder
+}
+
+async fn answer<H, F>(handle: H, linger: Linger, request: Request<Incoming>) -> Result<Response<Body>, Infallible>
+where
+    H: Fn(Request<Unread>) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    let (head, body) = request.into_parts();
+    let version = head.version;
+    let (body, ended) = Unread::new(body);
+    let mut response = match head::check(&head) {
+        Ok(()) => handle(Request::from_parts(head, body)).await,
+        Err((status, text)) => edge::error(status, "invalid_request_error", text),
+    };
+    if version == Version::HTTP_2 {
+        return Ok(response.map(watched));
+    }
+    if !ended.so() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        linger.set();
+    }
+    Ok(response)
+}
