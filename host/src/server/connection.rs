@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -70,16 +70,19 @@ where
     F: Future<Output = Response<Body>>,
 {
     let (head, body) = request.into_parts();
-    let version = head.version;
+    let (version, checked) = (head.version, head::check(&head));
+    // What follows on the connection is for us only if everyone before us read the request as we did. Whoever hoped for
+    // another protocol may have sent some of it already.
+    let doubtful = checked.is_err() || head.headers.contains_key(UPGRADE);
     let (body, ended) = Unread::new(body);
-    let mut response = match head::check(&head) {
+    let mut response = match checked {
         Ok(()) => handle(Request::from_parts(head, body)).await,
         Err((status, text)) => edge::error(status, "invalid_request_error", text),
     };
     if version == Version::HTTP_2 {
         return Ok(response.map(watched));
     }
-    if !ended.so() {
+    if doubtful || !ended.so() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         linger.set();
     }

@@ -1,7 +1,7 @@
 //! Is a request's head one that we answer at all? hyper has refused what is not HTTP; this is what HTTP allows, and we do
 //! not.
 
-use hyper::header::HOST;
+use hyper::header::{HOST, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 
@@ -23,6 +23,12 @@ pub fn check(head: &Parts) -> Result<(), Refused> {
     if head.headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
         let text = "there are more than 100 headers, or more than 64 KiB of them";
         return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text));
+    }
+    // hyper reads any list that ends in `chunked`; what stands before it would have to be undone, and nobody does.
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next().map_or(&b"chunked"[..], |coding| coding.as_bytes());
+    if !coding.eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+        return Err((StatusCode::NOT_IMPLEMENTED, "`chunked`, once, is the only Transfer-Encoding"));
     }
     host(head)
 }
@@ -75,6 +81,9 @@ mod tests {
         assert_eq!(status(Request::get("http://a.example/").version(Version::HTTP_2)), 200);
         assert_eq!(status(Request::get("http://a.example/")), 400);
         assert_eq!(status(Request::builder().method("CONNECT").uri("a.example:443")), 405);
+        assert_eq!(status(get("/").header("transfer-encoding", "Chunked")), 200);
+        assert_eq!(status(get("/").header("transfer-encoding", "gzip, chunked")), 501);
+        assert_eq!(status(get("/").header("transfer-encoding", "chunked").header("transfer-encoding", "chunked")), 501);
         let many = |count| (0..count).fold(get("/"), |request, number| request.header(format!("x-{number}"), "v"));
         assert_eq!(status(many(HEADERS_MAX - 1)), 200);
         assert_eq!(status(many(HEADERS_MAX)), 431);
