@@ -1,8 +1,10 @@
 //! Same protocol on both sides: the bytes go through. And what never goes through.
 
 use pointsman::fake::{Fake, Protocol};
+use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::{CLAUDE, GPT, Line, chat_body, messages_body};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Odd spacing, unknown order, escapes, numbers that a parser would rewrite.
 const ODD: &str = "{ \"max_tokens\":1000,\t\"metadata\" : {\"user_id\":\"\\u00e9\\/\"},\n\"messages\":[{\"role\":\"user\",\
@@ -85,6 +87,61 @@ async fn keys_go_where_they_belong_and_nowhere_else() {
     assert!(answer.headers.contains_key("anthropic-ratelimit-requests-remaining"));
     let all = format!("{:?}{}", answer.headers, answer.body);
     assert!(!all.contains("secret-"), "{all}");
+}
+
+/// What belongs to one connection, or is ours, goes over to no other: neither to the provider nor back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_a_connection_stays_there() {
+    let line = Line::start().await;
+    let head = "POST /v1/messages HTTP/1.1\r\nHost: gateway\r\nAnthropic-Version: 2023-06-01\r\n\
+                Connection: anthropic-beta, x-foo, keep-alive\r\nAnthropic-Beta: kept-from-one\r\nX-Foo: bar\r\nTE: trailers\r\n\
+                Trailer: x-bar\r\nKeep-Alive: timeout=5\r\nProxy-Authorization: Basic x\r\nProxy-Connection: close\r\n\
+                X-Pointsman-Target: openai/gpt-5\r\nX-Pointsman-Request-Id: theirs\r\nForwarded: for=x\r\n";
+    let body = messages_body(CLAUDE, "hello", false).to_string();
+    let mut stream = tokio::net::TcpStream::connect(line.address).await.expect("a connection");
+    let request = format!("{head}Upgrade: h2c\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.expect("a reply");
+    assert!(reply.starts_with("HTTP/1.1 200 ") && !reply.contains("theirs"), "{reply}");
+    let seen = &line.anthropic.seen()[0];
+    for name in [
+        "x-foo",
+        "te",
+        "trailer",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "upgrade",
+        "forwarded",
+        "connection",
+        "x-pointsman-target",
+        "x-pointsman-request-id",
+        "anthropic-beta",
+    ] {
+        assert_eq!(seen.header(name), None, "{name}");
+    }
+    assert_eq!(seen.header("anthropic-version"), Some("2023-06-01"));
+    let says = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: x-foo, request-id\r\nX-Foo: bar\r\n\
+                Request-Id: theirs\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nSet-Cookie: a=b\r\nTrailer: x-bar\r\n\
+                Transfer-Encoding: chunked\r\nX-Pointsman-Target: nobody\r\n\r\n";
+    let reply = "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"x\",\"content\":[{\"type\":\"text\",\
+                 \"text\":\"hi\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}";
+    let says = format!("{says}{:x}\r\n{reply}\r\n0\r\nX-Bar: secret\r\n\r\n", reply.len());
+    let provider = Broken::start(vec![Act::Read, Act::Say(says.into_bytes())]).await;
+    let more = format!(
+        "[providers.raw]\nadapter = \"anthropic-messages\"\nbase_url = \"http://{}\"\nkey = \"k\"\n\
+         [models.raw]\ntargets = [\"raw/x\"]",
+        provider.address()
+    );
+    let line = Line::start_with(&more).await;
+    let answer = line.claude("raw", "hello", false).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-target")), (200, "raw/x"), "{}", answer.body);
+    for name in
+        ["x-foo", "keep-alive", "proxy-authenticate", "set-cookie", "trailer", "x-bar", "connection", "request-id"]
+    {
+        assert!(!answer.headers.contains_key(name), "{name}: {:?}", answer.headers);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,7 @@ use super::begun::{Bad, Begun, Failed, RawReply};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
+use super::hops::Hops;
 use super::outgoing::{Outgoing, adapter_failed, matches};
 use super::pace::Pace;
 use super::provider::Adapter;
@@ -296,9 +297,9 @@ fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fau
 
 /// The provider's headers that its callers know.
 fn returned(headers: &HeaderMap, adapter: &Adapter, same: bool) -> HeaderMap {
-    let mut kept = HeaderMap::new();
+    let (mut kept, hops) = (HeaderMap::new(), Hops::of(headers));
     for (name, value) in headers {
-        if same && matches(name.as_str(), &adapter.description.returned_headers) {
+        if same && matches(name.as_str(), &adapter.description.returned_headers) && hops.crosses(name) {
             kept.append(name.clone(), value.clone());
         }
     }

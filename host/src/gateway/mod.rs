@@ -11,6 +11,7 @@ mod decide;
 mod endpoint;
 mod estimate;
 mod exchange;
+mod hops;
 mod intake;
 mod load;
 mod media;

@@ -9,6 +9,7 @@ use memchr::memmem;
 
 use super::Gateway;
 use super::exchange::Exchange;
+use super::hops::Hops;
 use super::media;
 use super::provider::{Access, Adapter};
 use super::splice::Said;
@@ -181,10 +182,13 @@ fn with_model(exchange: &Exchange, model: &str) -> Pieces {
 
 /// The caller's headers that the provider's protocol knows.
 pub fn forwarded(headers: &HeaderMap, patterns: &[String]) -> HeaderMap {
-    let mut kept = HeaderMap::new();
+    let (mut kept, hops) = (HeaderMap::new(), Hops::of(headers));
     for (name, value) in headers {
-        if matches(name.as_str(), patterns) && !HOST_HEADERS.contains(&name.as_str()) {
-            kept.append(name.clone(), value.clone());
+        if matches(name.as_str(), patterns) && hops.crosses(name) && !HOST_HEADERS.contains(&name.as_str()) {
+            let mut value = value.clone();
+            // A caller of HTTP/2 may mark anything so; ours are the only secrets that leave.
+            value.set_sensitive(false);
+            kept.append(name.clone(), value);
         }
     }
     kept
@@ -266,17 +270,17 @@ pub async fn authorize(
     let authorized = match &adapter.access {
         Access::Open => Ok(()),
         Access::Header(header, keys) => match keys.get(key_at) {
-            Some(key) => sign::with_header(request, header, key),
+            Some(key) => sign::with_header(request, header, key, &adapter.origin),
             None => Err("there is no such key".to_owned()),
         },
-        Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, now),
+        Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, &adapter.origin, now),
         Access::Google { scope, account, tokens } => {
             let token = tokens.get(account, scope, &gateway.upstream, now).await;
             let token = token.map_err(|text| {
                 super::refusal::fault(FaultKind::Authentication, format!("asking for an access token: {text}"))
             })?;
             let bearer = HeaderAuth { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() };
-            sign::with_header(request, &bearer, &token)
+            sign::with_header(request, &bearer, &token, &adapter.origin)
         }
     };
     authorized.map_err(|text| {

@@ -10,7 +10,7 @@ use crate::config::{self, Secret};
 use crate::health::{self, KeyId};
 use crate::plugin::bindings::provider::{self, Auth};
 use crate::plugin::{Codec, Kind, Plugin};
-use crate::upstream::Tokens;
+use crate::upstream::{Origin, Tokens};
 
 /// A provider as configured: an account, and the adapters that can speak to it.
 pub struct Provider {
@@ -24,6 +24,8 @@ pub struct Adapter {
     /// The provider's.
     pub provider: String,
     pub base_url: String,
+    /// Where its keys may go.
+    pub origin: Origin,
     pub access: Access,
     /// Of each key that `access` has to choose from; one where there is no choice.
     pub keys: Vec<KeyId>,
@@ -87,6 +89,8 @@ impl Adapter {
         let default = || description.default_base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
         let base_url = config.base_url.clone().or_else(default);
         let base_url = base_url.ok_or_else(|| anyhow!("its adapter has no default: give a `base_url`"))?;
+        let origin = base_url.parse().ok().and_then(|url| Origin::of(&url));
+        let origin = origin.ok_or_else(|| anyhow!("its base URL `{base_url}` is not like https://host/path"))?;
         let access = description.auth.iter().find_map(|auth| Access::new(auth, config));
         ensure!(
             access.is_some() || config.base_url.is_some() || description.auth.is_empty(),
@@ -97,6 +101,7 @@ impl Adapter {
         Ok(Adapter {
             provider: provider.to_owned(),
             base_url,
+            origin,
             keys: access.keys(),
             access,
             settings,

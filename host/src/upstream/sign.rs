@@ -8,20 +8,26 @@ use aws_sigv4::sign::v4;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Request, http};
 
-use super::Pieces;
+use super::{Origin, Pieces};
 use crate::config::{AwsKeys, Secret};
 use crate::plugin::bindings::provider::{AwsSigv4, HeaderAuth};
 
-/// The key in a header.
+/// The key in a header, for this place and no other.
 ///
 /// # Errors
 /// When the adapter's header is none.
-pub fn with_header(request: &mut Request<Pieces>, header: &HeaderAuth, key: &Secret) -> Result<(), String> {
+pub fn with_header(
+    request: &mut Request<Pieces>,
+    header: &HeaderAuth,
+    key: &Secret,
+    origin: &Origin,
+) -> Result<(), String> {
     let name = HeaderName::try_from(&header.name).map_err(|_| format!("`{}` is no header's name", header.name))?;
     let value = HeaderValue::try_from(format!("{}{}", header.prefix, key.reveal()));
     let mut value = value.map_err(|_| "the key cannot be sent in a header".to_owned())?;
     value.set_sensitive(true);
     request.headers_mut().insert(name, value);
+    origin.bind(request);
     Ok(())
 }
 
@@ -29,7 +35,13 @@ pub fn with_header(request: &mut Request<Pieces>, header: &HeaderAuth, key: &Sec
 ///
 /// # Errors
 /// When the request cannot be signed; the text holds no secret.
-pub fn with_sigv4(request: &mut Request<Pieces>, how: &AwsSigv4, keys: &AwsKeys, now: Duration) -> Result<(), String> {
+pub fn with_sigv4(
+    request: &mut Request<Pieces>,
+    how: &AwsSigv4,
+    keys: &AwsKeys,
+    origin: &Origin,
+    now: Duration,
+) -> Result<(), String> {
     let session_token = keys.session_token.as_ref().map(|token| token.reveal().to_owned());
     let (id, secret) = (keys.access_key_id.clone(), keys.secret_access_key.reveal().to_owned());
     let identity = Credentials::new(id, secret, session_token, None, "configuration").into();
@@ -53,6 +65,7 @@ pub fn with_sigv4(request: &mut Request<Pieces>, how: &AwsSigv4, keys: &AwsKeys,
         let (name, value) = header(name, value).map_err(|error| error.to_string())?;
         request.headers_mut().insert(name, value);
     }
+    origin.bind(request);
     Ok(())
 }
 
@@ -81,7 +94,8 @@ mod tests {
             .header(CONTENT_TYPE, "application/json")
             .body(Pieces::new(["{\"a\":".into(), "1}".into()]))
             .expect("a request");
-        with_sigv4(&mut request, &how, &keys, Duration::from_secs(1_780_394_400)).expect("signed");
+        let origin = Origin::of(request.uri()).expect("a place");
+        with_sigv4(&mut request, &how, &keys, &origin, Duration::from_secs(1_780_394_400)).expect("signed");
         let authorization = request.headers()["authorization"].to_str().expect("text");
         assert_eq!(
             authorization,
