@@ -9,6 +9,8 @@ use hyper_util::rt::TokioExecutor;
 use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body, wait_until};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const KEYS: &str = r#"
     [keys.team-one]
@@ -74,6 +76,22 @@ async fn a_key_opens_its_models_and_no_others() {
     assert_eq!(listed(team.get("secret-two", "/v1/models").await), 2);
     assert_eq!(team.get("secret-one", "/v1/models/only-gpt").await.status, 404);
     assert_eq!(team.get("secret-two", "/v1/models/only-gpt").await.status, 200);
+}
+
+/// Neither is its body read, nor does it matter what it asks for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_is_not_even_asked_to_go_on() {
+    let team = Team::start().await;
+    for key in ["", "X-Api-Key: secret-onf\r\n", "Authorization: Bearer secret-one2\r\n", "X-Api-Key: \r\n"] {
+        let mut stream = TcpStream::connect(team.line.address).await.expect("a connection");
+        let head =
+            format!("POST /v1/messages HTTP/1.1\r\nHost: g\r\n{key}Expect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.expect("a reply");
+        assert!(reply.starts_with("HTTP/1.1 401 ") && reply.contains("connection: close"), "{reply}");
+        assert!(!reply.contains("team-"), "{reply}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
