@@ -25,6 +25,7 @@ pub use keys::{CALLER_NAME, is_caller_name};
 
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
+    let server = resolver.server(written.server, written.keys)?;
     let plugins = resolver.plugins(written.plugins)?;
     let names: Vec<&str> =
         BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
@@ -56,7 +57,6 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
         queue_wait: span(written.limits.queue_wait, defaults::LIMITS.queue_wait),
         slow_start: written.limits.slow_start.unwrap_or(defaults::LIMITS.slow_start),
     };
-    let server = resolver.server(written.server, written.keys)?;
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
     Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch })
