@@ -3,6 +3,7 @@
 
 mod coverage;
 mod cut;
+mod http2;
 mod upstream;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ impl Line {
             total = "10s"
             [breaker]
             faults = 100000
+            success_rate = 0.0
             [providers.broken]
             adapter = "{adapter}"
             base_url = "{base_url}"
