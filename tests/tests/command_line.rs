@@ -288,6 +288,32 @@ async fn keys_in_the_environment_are_enough() {
     assert!(code == 2 && err.contains("ANTHROPIC_API_KEY"), "{err}");
 }
 
+/// When no file descriptor is left, callers wait, and are served when there are some again.
+///
+/// Faults: F106
+#[tokio::test]
+async fn running_out_of_file_descriptors_ends_nothing() {
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let environment = [
+        ("ANTHROPIC_API_KEY", "k"),
+        ("ANTHROPIC_BASE_URL", &*anthropic.base_url()),
+        ("POINTSMAN_LISTEN", "127.0.0.1:0"),
+    ];
+    let serving = Serving::start(&["serve"], &environment).await;
+    let id = serving.child.id().expect("it runs").to_string();
+    let limit = Command::new("prlimit").args(["--nofile=40:40", "--pid", &id]).status().await.expect("prlimit");
+    assert!(limit.success());
+    let mut idle = Vec::new();
+    for _ in 0..80 {
+        idle.push(tokio::net::TcpStream::connect(&serving.callers).await.expect("the kernel accepts it"));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(idle);
+    assert_eq!(serving.target("claude-sonnet-4-5").await, "anthropic/claude-sonnet-4-5");
+    let (code, said) = serving.stop().await;
+    assert!(code == 0 && said.contains("accepting a connection"), "{said}");
+}
+
 /// Faults: F103
 #[tokio::test]
 async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
