@@ -35,7 +35,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 pub async fn serve(mut listener: Listener, state: Arc<State>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok(stream) = listener.accept().await else {
+        let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };

@@ -7,8 +7,16 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
+use crate::net::Wire;
+
+impl Wire for TlsStream<Box<dyn Wire>> {
+    fn reset_when_dropped(&mut self) {
+        self.get_mut().0.reset_when_dropped();
+    }
+}
 
 /// # Errors
 /// When the files cannot be read or do not belong together.
