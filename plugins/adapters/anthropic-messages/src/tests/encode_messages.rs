@@ -65,6 +65,7 @@ fn results_of_parallel_calls_stand_first_in_one_turn() {
     assert_eq!(body["messages"][2]["content"], results);
 }
 
+/// Faults: F71
 #[test]
 fn arguments_that_are_no_object_are_kept_as_written() {
     for raw in ["{\"x\":", "[1]", "hello"] {

@@ -190,6 +190,7 @@ fn the_stop_sequence_that_was_met() {
     assert_eq!(decode_stream(&[begin(), frame("messageStop", odd)]).last(), Some(&finished(Finish::Stop)));
 }
 
+/// Faults: F72
 #[test]
 fn parts_do_not_overlap_even_if_blocks_do() {
     let frames = vec![

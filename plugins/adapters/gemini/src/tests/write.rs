@@ -168,6 +168,7 @@ fn a_failure_ends_the_stream() {
     assert!(Codec::write("chat".into(), false, Vec::new(), events, true).bytes.is_empty());
 }
 
+/// Faults: F71
 #[test]
 fn arguments_that_are_no_object() {
     let events = vec![

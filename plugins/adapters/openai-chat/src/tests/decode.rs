@@ -69,6 +69,7 @@ fn calls_one_after_another_stream_as_they_come() {
     assert_eq!(decoded.events, expected);
 }
 
+/// Faults: F72
 #[test]
 fn interleaved_calls_are_put_in_a_row() {
     let frames = [

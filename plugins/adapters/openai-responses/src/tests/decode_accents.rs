@@ -59,6 +59,7 @@ fn a_call_whose_name_comes_late() {
     assert_eq!(failure(&events).kind, FaultKind::MalformedReply);
 }
 
+/// Faults: F72
 #[test]
 fn items_that_interleave_are_held_back() {
     let stream = [
