@@ -1,7 +1,7 @@
 //! The whole gateway in virtual time: its own line, with fakes behind a network in memory, callers before it, and random faults
 //! between them. Everything follows from a seed.
 //!
-//!     POINTSMAN_SEEDS=20000 cargo test --release -p pointsman-tests --test simulation seeds   # many more than usual
+//!     POINTSMAN_SEEDS=20000 cargo test -p pointsman-tests --test simulation seeds             # many more than usual
 //!     POINTSMAN_SEED=17 cargo test -p pointsman-tests --test simulation seeds -- --nocapture  # one of them again
 //!
 //! A seed that failed once stands in `seeds.txt`, and is run every time.
