@@ -162,7 +162,7 @@ async fn a_policy_that_never_learns_ends() {
 }
 
 fn faults(line: &Line, name: &str) -> u64 {
-    line.gateway.table().slots[name].live.tally.faults()
+    line.gateway.table().slots[name].live.tally.counts().faults
 }
 
 /// Faults: F102
@@ -173,11 +173,11 @@ async fn a_wrong_plugin_changes_nothing() {
     let error = line.gateway.load("failover", bundled("openai-chat")).await.expect_err("another world");
     assert!(format!("{error:#}").contains("load it under another name"), "{error:#}");
     assert!(line.gateway.load("failover", &bundled("fastest")[..1000]).await.is_err());
-    assert!(line.gateway.swap("failover").await.is_err(), "nothing is staged");
+    assert!(line.gateway.swap("failover", false).await.is_err(), "nothing is staged");
     assert!(line.gateway.rollback("failover").await.is_err(), "nothing was before");
     // It loads, but refuses the route's settings when it is to go live.
     line.gateway.load("failover", HOSTILE).await.expect("it looks well");
-    let error = line.gateway.swap("failover").await.expect_err("its setting is missing");
+    let error = line.gateway.swap("failover", false).await.expect_err("its setting is missing");
     assert!(format!("{error:#}").contains("refuses its settings"), "{error:#}");
     assert_eq!(line.gateway.table().slots["failover"].live.sha256, before);
     assert!(line.claude(CLAUDE, "hello", false).await.status.is_success());
@@ -235,7 +235,7 @@ async fn a_swap_storm_loses_nothing() {
             policies
         });
     }
-    line.gateway.swap("failover").await.expect("a swap");
+    line.gateway.swap("failover", false).await.expect("a swap");
     for swap in 1..SWAPS {
         // Spread over the requests, however fast this machine is.
         while done.load(Ordering::SeqCst) < swap * REQUESTS / SWAPS / 2 {
@@ -262,16 +262,16 @@ async fn a_stream_ends_on_the_version_that_it_began_with() {
     let body = pointsman_tests::messages_body(GPT, "write 40 words", true).to_string();
     let response = line.open("/v1/messages", body).await;
     let old = Arc::clone(&line.gateway.table().slots["openai-chat"].live);
-    line.gateway.swap("openai-chat").await.expect("a swap");
-    let (new, before) = (Arc::clone(&line.gateway.table().slots["openai-chat"].live), old.tally.calls());
+    line.gateway.swap("openai-chat", false).await.expect("a swap");
+    let (new, before) = (Arc::clone(&line.gateway.table().slots["openai-chat"].live), old.tally.counts().calls);
     assert!(!Arc::ptr_eq(&old, &new));
-    let asked = new.tally.calls();
+    let asked = new.tally.counts().calls;
     let answer = pointsman_tests::Answer::read(response).await;
     assert!(answer.complete() && answer.text().ends_with("word40"), "{}", answer.body);
-    assert!(old.tally.calls() > before, "the rest of the stream was decoded by the old version");
-    assert_eq!(new.tally.calls(), asked);
+    assert!(old.tally.counts().calls > before, "the rest of the stream was decoded by the old version");
+    assert_eq!(new.tally.counts().calls, asked);
     line.gpt(GPT, "hello", false).await;
-    assert!(new.tally.calls() > asked, "the next request is the new version's");
+    assert!(new.tally.counts().calls > asked, "the next request is the new version's");
 }
 
 /// Innocent calls are not cut, however busy the machine: runaways and spinning threads hold both cores for a while.

@@ -26,6 +26,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(files::watch(gateway.clone(), source));
     tokio::spawn(gateway::probe(gateway.clone()));
+    tokio::spawn(gateway::look_after(gateway.clone()));
     let admin =
         admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
     let data = tokio::spawn(data.serve(gateway, told(stopped), server.drain));

@@ -68,6 +68,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         models,
         facts,
         fetch: None,
+        journal: defaults::JOURNAL,
     })
 }
 

@@ -116,6 +116,9 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// Who finds the gateway full should come again after this time.
 pub const FULL_RETRY: Duration = Duration::from_secs(1);
 
+/// Requests that are remembered for `explain` and `replay`: an hour of a busy team, in some ten megabytes.
+pub const JOURNAL: usize = 5_000;
+
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);
 

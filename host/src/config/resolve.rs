@@ -59,7 +59,8 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     };
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
-    Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch })
+    let journal = written.journal.requests.unwrap_or(defaults::JOURNAL);
+    Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch, journal })
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {

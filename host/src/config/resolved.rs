@@ -23,6 +23,8 @@ pub struct Config {
     pub facts: Book,
     /// Absent: media is not fetched. Else the `host:port`s that may be private.
     pub fetch: Option<Vec<String>>,
+    /// Requests that are remembered.
+    pub journal: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

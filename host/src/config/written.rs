@@ -35,6 +35,8 @@ pub struct Written {
     pub fetch: Fetch,
     #[serde(default)]
     pub keys: BTreeMap<Spanned<String>, Key>,
+    #[serde(default)]
+    pub journal: Journal,
 }
 
 /// `[server]`
@@ -215,6 +217,14 @@ pub struct AwsKeys {
     pub access_key_id: Spanned<String>,
     pub secret_access_key: Spanned<String>,
     pub session_token: Option<Spanned<String>>,
+}
+
+/// `[journal]`: what `pointsman explain` and `pointsman replay` know.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// How many requests are remembered; 0 turns it off.
+    pub requests: Option<usize>,
 }
 
 /// `[fetch]`: media by URL, for providers that take only bytes.

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Gateway;
+use super::rollout::{Verdict, judge};
 use super::table::{Slot, Table, load_slots};
 use crate::config::Config;
-use crate::plugin::Plugin;
+use crate::plugin::{Counts, Kind, Plugin};
 
 /// One slot, for operators.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +21,12 @@ pub struct SlotView {
     pub live: VersionView,
     pub staged: Option<VersionView>,
     pub previous: Option<VersionView>,
+    pub canary: Option<VersionView>,
+    /// Of a hundred requests that the canary decides for.
+    pub canary_percent: Option<u8>,
+    pub shadow: Option<VersionView>,
+    /// Versions that were taken back by themselves: digest and reason.
+    pub barred: BTreeMap<String, String>,
 }
 
 /// One version in a slot.
@@ -29,6 +36,12 @@ pub struct VersionView {
     pub bytes: usize,
     pub calls: u64,
     pub faults: u64,
+    /// In the shadow: decisions like those that were obeyed, and others.
+    pub alike: u64,
+    pub differing: u64,
+    /// Requests that ended well, and that did not by no fault of their callers.
+    pub good: u64,
+    pub bad: u64,
 }
 
 impl Gateway {
@@ -77,28 +90,103 @@ impl Gateway {
         .await
     }
 
-    /// Make the staged version live. Calls in flight finish on the one they began with.
+    /// Make the staged version live, or the one on trial. Calls in flight finish on the one they began with. `insist`: even
+    /// if it was taken back before.
     ///
     /// # Errors
     /// When there is none, or it refuses a route's settings; nothing changes.
-    pub async fn swap(&self, name: &str) -> anyhow::Result<SlotView> {
+    pub async fn swap(&self, name: &str, insist: bool) -> anyhow::Result<SlotView> {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
-            let staged = slot.staged.take();
-            let staged = staged.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
-            slot.publish(staged);
+            let waiting = slot.staged.take().or_else(|| slot.canary.take().map(|(canary, _)| canary));
+            let waiting = waiting.or_else(|| slot.shadow.take());
+            let version = waiting.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
+            may_come(slot, &version, insist)?;
+            slot.canary = None;
+            slot.publish(version);
             Ok(())
         })
         .await
     }
 
-    /// Make the previous version live again, and the live one the previous.
+    /// Put the staged version on trial: it decides for so many of a hundred requests.
+    ///
+    /// # Errors
+    /// When there is none, it is no policy, or it refuses a route's settings; nothing changes.
+    pub async fn canary(&self, name: &str, percent: u8, insist: bool) -> anyhow::Result<SlotView> {
+        ensure!((1..=99).contains(&percent), "{percent} % is no share for a trial: 1 to 99, and `swap` for all");
+        self.change(name, |slots| {
+            let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+            let running = slot.canary.take().map(|(canary, _)| canary);
+            let version = slot.staged.take().or(running).or_else(|| slot.shadow.take());
+            let version = version.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
+            only_policies(name, &version)?;
+            may_come(slot, &version, insist)?;
+            slot.canary = Some((version, percent));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Put the staged version into the shadow of the live one: it decides beside it, and is not obeyed.
+    ///
+    /// # Errors
+    /// When there is none, it is no policy, or it refuses a route's settings; nothing changes.
+    pub async fn shadow(&self, name: &str) -> anyhow::Result<SlotView> {
+        self.change(name, |slots| {
+            let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+            let version = slot.staged.take();
+            let version = version.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
+            only_policies(name, &version)?;
+            slot.shadow = Some(version);
+            Ok(())
+        })
+        .await
+    }
+
+    /// A version misbehaved: it goes, and is kept out.
+    ///
+    /// # Errors
+    /// When the one before it refuses a route's settings by now; nothing changes.
+    pub(super) async fn take_back(&self, name: &str, verdict: &Verdict) -> anyhow::Result<SlotView> {
+        self.change(name, |slots| {
+            let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+            // An operator may have been quicker.
+            if judge(slot).as_ref() != Some(verdict) {
+                return Ok(());
+            }
+            let (gone, why) = match verdict {
+                Verdict::TakeBack(why) => {
+                    let Some(previous) = slot.previous.take() else { return Ok(()) };
+                    let gone = Arc::clone(&slot.live);
+                    slot.publish(previous);
+                    (gone, why)
+                }
+                Verdict::DropCanary(why) => match slot.canary.take() {
+                    Some((canary, _)) => (canary, why),
+                    None => return Ok(()),
+                },
+                Verdict::DropShadow(why) => match slot.shadow.take() {
+                    Some(shadow) => (shadow, why),
+                    None => return Ok(()),
+                },
+            };
+            slot.barred.insert(gone.sha256.clone(), why.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// End a trial or a shadow if there is one; else make the previous version live again, and the live one the previous.
     ///
     /// # Errors
     /// When there is none, or it refuses a route's settings; nothing changes.
     pub async fn rollback(&self, name: &str) -> anyhow::Result<SlotView> {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+            if slot.canary.take().is_some() || slot.shadow.take().is_some() {
+                return Ok(());
+            }
             let previous = slot.previous.take();
             slot.publish(previous.ok_or_else(|| anyhow!("`{name}` has no previous version"))?);
             Ok(())
@@ -123,12 +211,33 @@ impl Gateway {
     }
 }
 
+/// A version that was taken back comes again only if an operator insists.
+fn may_come(slot: &mut Slot, version: &Plugin, insist: bool) -> anyhow::Result<()> {
+    if insist {
+        slot.barred.remove(&version.sha256);
+    }
+    match slot.barred.get(&version.sha256) {
+        Some(why) => bail!(
+            "this version was taken back by itself ({why}): load another, or insist with --force if you know why it will \
+             not happen again"
+        ),
+        None => Ok(()),
+    }
+}
+
+fn only_policies(name: &str, version: &Plugin) -> anyhow::Result<()> {
+    ensure!(
+        version.kind == Kind::Policy,
+        "`{name}` is a {}: only policies can decide beside another version; use `swap`",
+        version.kind
+    );
+    Ok(())
+}
+
 fn view(name: &str, slot: &Slot) -> SlotView {
-    let version = |plugin: &Arc<Plugin>| VersionView {
-        sha256: plugin.sha256.clone(),
-        bytes: plugin.bytes,
-        calls: plugin.tally.calls(),
-        faults: plugin.tally.faults(),
+    let version = |plugin: &Arc<Plugin>| {
+        let Counts { calls, faults, alike, differing, good, bad } = plugin.tally.counts();
+        VersionView { sha256: plugin.sha256.clone(), bytes: plugin.bytes, calls, faults, alike, differing, good, bad }
     };
     SlotView {
         name: name.to_owned(),
@@ -136,5 +245,9 @@ fn view(name: &str, slot: &Slot) -> SlotView {
         live: version(&slot.live),
         staged: slot.staged.as_ref().map(version),
         previous: slot.previous.as_ref().map(version),
+        canary: slot.canary.as_ref().map(|(canary, _)| version(canary)),
+        canary_percent: slot.canary.as_ref().map(|(_, percent)| *percent),
+        shadow: slot.shadow.as_ref().map(version),
+        barred: slot.barred.clone(),
     }
 }

@@ -9,6 +9,7 @@ use super::begun::Failed;
 use super::exchange::Exchange;
 use super::race::Runner;
 use crate::health::{Blame, blame};
+use crate::journal::Deliberation;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
@@ -48,22 +49,43 @@ pub struct Step {
 }
 
 /// Ask the policy; when it misbehaves, go by the configured order.
-pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Next {
+pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> (Next, Option<Deliberation>) {
     if let Some(enough) = enough(exchange, history, running) {
-        return or_wait(running, enough);
+        return (or_wait(running, enough), None);
     }
     let situation = situation(exchange, history, running);
-    let policy = &exchange.route.policy;
-    let decided = match policy.decide(&situation).await {
-        Ok(decision) => {
-            check(decision, exchange, &situation).inspect_err(|fault| policy.plugin.tally.note_fault(fault))
-        }
-        Err(fault) => Err(fault),
+    let policy = exchange.policy();
+    let said = policy.decide(&situation).await;
+    let mut overruled = None;
+    let decided = match &said {
+        Ok(decision) => check(decision.clone(), exchange, &situation).inspect_err(|fault| {
+            policy.plugin.tally.note_fault(fault);
+            overruled = Some(format!("the configured order, because {fault}"));
+        }),
+        Err(fault) => Err(fault.clone()),
     };
-    match or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation))) {
-        Next::Attempt(_) if !running.is_empty() && !may_hedge(exchange) => Next::Wait,
-        next => next,
+    let mut next = or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation)));
+    if matches!(next, Next::Attempt(_)) && !running.is_empty() && !may_hedge(exchange) {
+        overruled = Some("wait, because the budget for hedges is used up".to_owned());
+        next = Next::Wait;
     }
+    let shadow = shadow(exchange, &situation, said.as_ref().ok()).await;
+    let said = said.map_err(|fault| fault.to_string());
+    (next, Some(Deliberation { situation, said, overruled, shadow }))
+}
+
+/// What the version in the shadow would have said. It is never obeyed.
+async fn shadow(
+    exchange: &Exchange,
+    situation: &Situation,
+    said: Option<&Decision>,
+) -> Option<Result<Decision, String>> {
+    let shadow = exchange.route.shadow.as_ref()?;
+    let decision = shadow.decide(situation).await;
+    if let (Ok(decision), Some(said)) = (&decision, said) {
+        shadow.plugin.tally.note_comparison(decision.action == said.action);
+    }
+    Some(decision.map_err(|fault| fault.to_string()))
 }
 
 /// Attempts that were made, in this sense: the target was asked.
@@ -94,7 +116,7 @@ pub async fn continuing(exchange: &Exchange, history: &[Failed]) -> Next {
         let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
         state.able &= facts.prefill == Some(true);
     }
-    let policy = &exchange.route.policy;
+    let policy = exchange.policy();
     let nobody = || Next::GiveUp("nobody can go on".to_owned());
     if !situation.targets.iter().any(|target| target.able) {
         return nobody();

@@ -26,6 +26,7 @@ use super::table::{Route, Table, Target};
 use super::{Body, Gateway, able, estimate, intake, outgoing, scan};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
+use crate::plugin::Policy;
 use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -78,7 +79,7 @@ where
     B: HttpBody<Data = Bytes> + Send + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut record = Record::begin(&gateway.clock, &endpoint);
+    let mut record = Record::begin(&gateway, &endpoint);
     let mut response = match line(gateway, table, Arc::clone(&endpoint), caller, request, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -121,7 +122,6 @@ where
     record.asked(&asked);
     allowance.check(&asked.model)?;
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
-    record.route(&route);
     gateway.healths.request(arrived);
     let mut exchange = Exchange {
         deadline: arrived + table.config.timeouts.total,
@@ -141,12 +141,15 @@ where
     };
     exchange.unable = able::judge(&exchange).await;
     let exchange = Arc::new(exchange);
+    record.route(&exchange);
     record.unable(&exchange);
     let uncommitted = Uncommitted::begin();
     let mut history = Vec::new();
     let mut race = Race::default();
     let mut held_back = loop {
-        match decide::next(&exchange, &history, race.running()).await {
+        let (next, deliberation) = decide::next(&exchange, &history, race.running()).await;
+        record.deliberated(deliberation);
+        match next {
             Next::Attempt(step) => {
                 record.attempt(&exchange, &step);
                 race.start(&step, attempt::run(&exchange, step.clone(), &uncommitted));
@@ -191,6 +194,14 @@ impl Exchange {
             Ok(reading)
         });
         read.await.as_ref().map_err(Clone::clone)
+    }
+
+    /// The version that decides for this request, to its end.
+    pub fn policy(&self) -> &Policy {
+        match &self.route.canary {
+            Some(canary) if (self.random >> 32) % 100 < u64::from(canary.percent) => &canary.policy,
+            _ => &self.route.policy,
+        }
     }
 
     /// What is remembered of a target, for the model that it would be asked for.

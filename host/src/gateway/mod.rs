@@ -25,6 +25,7 @@ mod refusal;
 mod relay;
 mod rename;
 mod reply;
+mod rollout;
 mod scan;
 mod splice;
 mod table;
@@ -39,12 +40,14 @@ use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Healths;
+use crate::journal::{Journal, RouteView};
 use crate::net::Network;
 use crate::upstream;
 
 pub use control::{SlotView, VersionView};
 pub use exchange::answer;
 pub use probes::probe;
+pub use rollout::look_after;
 pub use table::{Route, Table, Target};
 
 /// The body of a reply to a caller.
@@ -60,6 +63,7 @@ pub struct Gateway {
     callers: Arc<Callers>,
     load: Arc<load::Load>,
     healths: Arc<Healths>,
+    journal: Journal,
     upstream: upstream::Client,
 }
 
@@ -87,8 +91,25 @@ impl Gateway {
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
+            journal: Journal::default(),
             upstream,
         }))
+    }
+
+    /// What happened to the last requests.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The routes as their policies know them.
+    pub fn routes(&self) -> Vec<RouteView> {
+        let view = |route: &Arc<Route>| RouteView {
+            pattern: route.pattern.to_string(),
+            policy: format!("{:?}", route.policy.plugin),
+            settings: route.policy.settings().to_owned(),
+            targets: route.policy.targets().to_vec(),
+        };
+        self.table().routes.iter().map(view).collect()
     }
 
     /// What is in force now.

@@ -14,10 +14,12 @@ use super::decide::Step;
 /// How an attempt ends, as far as its caller is concerned: content is here, or none will come.
 pub type Outcome = Result<HeldBack, Box<Failed>>;
 
+type Attempt<'a> = Pin<Box<dyn Future<Output = (usize, Outcome)> + Send + 'a>>;
+
 /// See the module. Dropping it cancels upstream what still runs.
 #[derive(Default)]
 pub struct Race<'a> {
-    attempts: FuturesUnordered<Pin<Box<dyn Future<Output = (usize, Outcome)> + Send + 'a>>>,
+    attempts: FuturesUnordered<Attempt<'a>>,
     running: Vec<Runner>,
 }
 

@@ -1,20 +1,24 @@
 //! What is remembered of one request: the headers that tell its caller, and the one line in the log at its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::Gateway;
 use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
 use super::exchange::{Asked, COUNT_TOKENS, Exchange};
 use super::load::Held;
 use super::race::Runner;
-use super::table::Route;
+use super::table::Target;
 use crate::callers::Admitted;
-use crate::clock::Clock;
 use crate::config::Caller;
+use crate::health::{Blame, blame};
+use crate::journal::{Deliberation, Entry};
+use crate::plugin::Tally;
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::Fault;
 
@@ -48,6 +52,19 @@ struct Line {
     first_token: Option<Duration>,
     usage: Option<Usage>,
     outcome: Outcome,
+    story: Story,
+}
+
+/// What the journal wants to know besides.
+struct Story {
+    gateway: Arc<Gateway>,
+    route: String,
+    targets: Vec<String>,
+    deliberations: Vec<Deliberation>,
+    /// Of the version that decided.
+    tally: Option<Arc<Tally>>,
+    /// Nobody but the caller is to blame for how it ended.
+    is_callers_own: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -59,9 +76,17 @@ enum Outcome {
 }
 
 impl Record {
-    pub fn begin(clock: &Clock, endpoint: &Endpoint) -> Record {
+    pub fn begin(gateway: &Arc<Gateway>, endpoint: &Endpoint) -> Record {
+        let story = Story {
+            gateway: Arc::clone(gateway),
+            route: String::new(),
+            targets: Vec::new(),
+            deliberations: Vec::new(),
+            tally: None,
+            is_callers_own: false,
+        };
         let line = Line {
-            id: format!("pm_{:016x}", clock.random()),
+            id: format!("pm_{:016x}", gateway.clock.random()),
             protocol: endpoint.protocol.clone(),
             operation: endpoint.operation.clone(),
             arrived: Instant::now(),
@@ -83,6 +108,7 @@ impl Record {
             first_token: None,
             usage: None,
             outcome: Outcome::CallerLeft,
+            story,
         };
         Record { line: Some(line) }
     }
@@ -123,9 +149,20 @@ impl Record {
         });
     }
 
-    pub fn route(&mut self, route: &Route) {
-        let plugin = &route.policy.plugin;
-        self.note(|line| line.policy = format!("{}@{}", plugin.name, plugin.digest12()));
+    pub fn route(&mut self, exchange: &Exchange) {
+        let plugin = &exchange.policy().plugin;
+        self.note(|line| {
+            line.policy = format!("{}@{}", plugin.name, plugin.digest12());
+            line.story.route = exchange.route.pattern.to_string();
+            line.story.tally = Some(Arc::clone(&plugin.tally));
+            let name = |target: &Target| format!("{}/{}", target.provider.name, target.model(&exchange.asked.model));
+            line.story.targets = exchange.route.targets.iter().map(name).collect();
+        });
+    }
+
+    /// The policy was asked.
+    pub fn deliberated(&mut self, deliberation: Option<Deliberation>) {
+        self.note(|line| line.story.deliberations.extend(deliberation));
     }
 
     /// Which targets cannot serve the request, and why.
@@ -190,7 +227,10 @@ impl Record {
     }
 
     pub fn refused(&mut self, fault: &Fault) {
-        self.note(|line| line.outcome = Outcome::Refused(told(fault)));
+        self.note(|line| {
+            line.story.is_callers_own = blame(fault.kind) == Blame::Caller;
+            line.outcome = Outcome::Refused(told(fault));
+        });
     }
 
     /// What the caller is told of the way that its request took.
@@ -228,6 +268,44 @@ impl Line {
     }
 }
 
+impl Line {
+    /// The policy's version hears how it ended, and the journal of all.
+    fn remember(self, outcome: &str, why: String, usage: Usage) {
+        let is_telling = !self.story.is_callers_own && self.outcome != Outcome::CallerLeft;
+        if let Some(tally) = self.story.tally.filter(|_| is_telling) {
+            tally.note_outcome(self.outcome == Outcome::Done);
+        }
+        let gateway = self.story.gateway;
+        let most = gateway.table().config.journal;
+        if most == 0 {
+            return;
+        }
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let total_ms = millis(self.arrived.elapsed());
+        let entry = Entry {
+            id: self.id,
+            at_unix_ms: millis(gateway.clock.unix()).saturating_sub(total_ms),
+            route: self.story.route,
+            model: self.model,
+            protocol: self.protocol,
+            operation: self.operation,
+            stream: self.stream,
+            caller: self.caller,
+            policy: self.policy,
+            targets: self.story.targets,
+            deliberations: self.story.deliberations,
+            answered_by: self.target,
+            outcome: outcome.to_owned(),
+            why,
+            first_token_ms: self.first_token.map(millis),
+            total_ms,
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+        };
+        gateway.journal.add(entry, most);
+    }
+}
+
 /// Kind and status. The message can quote the caller's prompt, and stays out of the log.
 fn told(fault: &Fault) -> String {
     match fault.status {
@@ -248,6 +326,7 @@ impl Drop for Record {
             Outcome::Failed(why) => ("failed", why.as_str()),
             Outcome::Refused(why) => ("refused", why.as_str()),
         };
+        let why = why.to_owned();
         let usage = line.usage.unwrap_or(Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 });
         tracing::info!(
             id = %line.id,
@@ -261,7 +340,7 @@ impl Drop for Record {
             policy = %line.policy,
             reason = %line.reason,
             outcome,
-            why,
+            why = %why,
             first_token_ms = line.first_token.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
             total_ms = u64::try_from(line.arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
             input_tokens = usage.input,
@@ -271,5 +350,6 @@ impl Drop for Record {
             outrun_input_tokens = (line.outrun_input_tokens > 0).then_some(line.outrun_input_tokens),
             "request"
         );
+        line.remember(outcome, why, usage);
     }
 }

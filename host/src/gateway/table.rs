@@ -15,7 +15,7 @@ use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
 use crate::health::AdmissionSettings;
 use crate::plugin::bindings::policy::Attribute;
-use crate::plugin::{self, Kind, Plugin, Policy, RouteTarget};
+use crate::plugin::{self, Counts, Kind, Plugin, Policy, RouteTarget};
 use crate::upstream::fetch::Fetcher;
 
 /// See the module.
@@ -36,17 +36,36 @@ pub struct Slot {
     pub staged: Option<Arc<Plugin>>,
     /// Live before; `rollback` brings it back.
     pub previous: Option<Arc<Plugin>>,
+    /// On trial, for so many of a hundred requests.
+    pub canary: Option<(Arc<Plugin>, u8)>,
+    /// Decides beside the live one, and is not obeyed.
+    pub shadow: Option<Arc<Plugin>>,
+    /// What the live one had counted when it became so.
+    pub since: Counts,
+    /// Digests of versions that were taken back by themselves, and why: none comes again unless an operator insists.
+    pub barred: BTreeMap<String, String>,
     /// Digest of the file that the configuration gave last: unless it changes, what an operator swapped in stays.
     pub configured: Option<String>,
 }
 
 impl Slot {
     pub fn new(live: Arc<Plugin>) -> Self {
-        Slot { live, staged: None, previous: None, configured: None }
+        let since = live.tally.counts();
+        Slot {
+            live,
+            staged: None,
+            previous: None,
+            canary: None,
+            shadow: None,
+            since,
+            barred: BTreeMap::new(),
+            configured: None,
+        }
     }
 
     /// Make another version live.
     pub fn publish(&mut self, version: Arc<Plugin>) {
+        self.since = version.tally.counts();
         self.previous = Some(std::mem::replace(&mut self.live, version));
     }
 }
@@ -55,6 +74,10 @@ impl Slot {
 pub struct Route {
     pub pattern: Pattern,
     pub policy: Policy,
+    /// Decides for a share of the requests in its place.
+    pub canary: Option<Canary>,
+    /// Decides beside it, and is not obeyed.
+    pub shadow: Option<Policy>,
     pub targets: Vec<Target>,
     /// Names of callers' headers that the policy may see, in lower case.
     pub policy_headers: Vec<String>,
@@ -62,6 +85,13 @@ pub struct Route {
     pub splice: bool,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
+}
+
+/// A version on trial.
+pub struct Canary {
+    pub policy: Policy,
+    /// Of the requests: 1 to 99.
+    pub percent: u8,
 }
 
 /// One place where a request can go.
@@ -135,7 +165,8 @@ impl Route {
         providers: &BTreeMap<&str, Arc<Provider>>,
         sequence: Arc<AtomicU64>,
     ) -> anyhow::Result<Route> {
-        let plugin = &slots.get(&model.policy).ok_or_else(|| anyhow!("no plugin `{}`", model.policy))?.live;
+        let slot = slots.get(&model.policy).ok_or_else(|| anyhow!("no plugin `{}`", model.policy))?;
+        let plugin = &slot.live;
         ensure!(plugin.kind == Kind::Policy, "the plugin `{}` is a {}, not a policy", plugin.name, plugin.kind);
         let mut targets = Vec::new();
         let mut told = Vec::new();
@@ -158,11 +189,24 @@ impl Route {
             let limits = AdmissionSettings { max_in_flight, ..config.limits };
             targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), limits, facts });
         }
-        let policy = Policy::open(Arc::clone(plugin), model.settings.clone(), told).await;
-        let policy = policy.with_context(|| format!("the policy `{}` refuses its settings", plugin.name))?;
+        let open = async |version: &Arc<Plugin>| {
+            let policy = Policy::open(Arc::clone(version), model.settings.clone(), told.clone()).await;
+            policy.with_context(|| format!("the policy {version:?} refuses its settings"))
+        };
+        let policy = open(plugin).await?;
+        let canary = match &slot.canary {
+            Some((version, percent)) => Some(Canary { policy: open(version).await?, percent: *percent }),
+            None => None,
+        };
+        let shadow = match &slot.shadow {
+            Some(version) => Some(open(version).await?),
+            None => None,
+        };
         Ok(Route {
             pattern: model.pattern.clone(),
             policy,
+            canary,
+            shadow,
             targets,
             policy_headers: model.policy_headers.clone(),
             splice: model.splice,

@@ -14,7 +14,7 @@ wasmtime::component::bindgen!({
     ",
     world: "pointsman:host/everything",
     exports: { default: async },
-    additional_derives: [PartialEq],
+    additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
 });
 
 pub use self::exports::pointsman::plugin::{client_protocol, policy, provider};

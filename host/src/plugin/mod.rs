@@ -14,4 +14,4 @@ pub use codec::Codec;
 pub use fault::PluginFault;
 pub use load::{Kind, Plugin, bundled, hex};
 pub use policy::{Policy, RouteTarget};
-pub use tally::Tally;
+pub use tally::{Counts, Tally};

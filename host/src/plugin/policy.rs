@@ -49,6 +49,16 @@ impl Policy {
         }
     }
 
+    /// What it was opened with.
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// What it was opened with.
+    pub fn targets(&self) -> &[RouteTarget] {
+        &self.targets
+    }
+
     /// Which target, when.
     ///
     /// # Errors

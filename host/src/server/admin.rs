@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::header::{HOST, ORIGIN};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use super::keys::{bearer, same};
 use super::unread::Unread;
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway, SlotView};
+use crate::journal::Entry;
 
 /// How an operator gets in.
 pub const TOKEN_HELP: &str = "set POINTSMAN_ADMIN_TOKEN to the same value for `pointsman serve` and for this command";
@@ -52,7 +54,27 @@ pub async fn answer(
             Ok(body) => gateway.load(name, &body.to_bytes()).await,
             Err(error) => Err(anyhow::anyhow!("reading the plugin: {error}")),
         },
-        (&Method::POST, ["plugins", name, "swap"]) => gateway.swap(name).await,
+        (&Method::GET, ["journal"]) => {
+            let number = |name: &str| query(head.uri.query(), name).and_then(|text| text.parse::<u64>().ok());
+            let most = number("most").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+            let entries = gateway.journal().since(number("since_unix_ms").unwrap_or(0), most);
+            let entries: Vec<&Entry> = entries.iter().map(AsRef::as_ref).collect();
+            return json(StatusCode::OK, &serde_json::json!({ "routes": gateway.routes(), "entries": entries }));
+        }
+        (&Method::GET, ["journal", id]) => {
+            return match gateway.journal().find(id) {
+                Some(entry) => json(StatusCode::OK, &serde_json::json!(*entry)),
+                None => {
+                    error(StatusCode::NOT_FOUND, "not_found", &format!("the journal has no request `{id}` (any more)"))
+                }
+            };
+        }
+        (&Method::POST, ["plugins", name, "canary"]) => {
+            let percent = query(head.uri.query(), "percent").and_then(|text| text.parse().ok()).unwrap_or(0);
+            gateway.canary(name, percent, forced(&head)).await
+        }
+        (&Method::POST, ["plugins", name, "shadow"]) => gateway.shadow(name).await,
+        (&Method::POST, ["plugins", name, "swap"]) => gateway.swap(name, forced(&head)).await,
         (&Method::POST, ["plugins", name, "rollback"]) => gateway.rollback(name).await,
         (method, _) => {
             return error(StatusCode::NOT_FOUND, "not_found", &format!("nothing answers {method} {}", head.uri.path()));
@@ -62,6 +84,15 @@ pub async fn answer(
         Ok(slot) => json(StatusCode::OK, &serde_json::json!({ "slot": slot })),
         Err(fault) => error(StatusCode::UNPROCESSABLE_ENTITY, "refused", &format!("{fault:#}")),
     }
+}
+
+fn query<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?.split('&').filter_map(|pair| pair.split_once('=')).find(|(given, _)| *given == name).map(|(_, value)| value)
+}
+
+/// The operator insists.
+fn forced(head: &Parts) -> bool {
+    query(head.uri.query(), "force") == Some("true")
 }
 
 /// A page in an operator's browser could lead its own name to this port (DNS rebinding), and ask here. Our own command

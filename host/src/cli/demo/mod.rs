@@ -92,7 +92,7 @@ async fn play(
     let fastest =
         BUNDLED.iter().find(|bundled| bundled.name == "fastest").context("the policy `fastest` is built in")?;
     stage.gateway.load("failover", fastest.bytes).await?;
-    stage.gateway.swap("failover").await?;
+    stage.gateway.swap("failover", false).await?;
     screen.say(&format!("policy swapped while requests run: failover@{before} → failover@{}", live(&stage.gateway)));
     act(screen, traffic, scene, "still slow, but the new policy prefers the fastest").await;
     stage.anthropic.behave(silent.clone());

@@ -1,0 +1,133 @@
+//! The story of one request, in plain words.
+
+use std::fmt::Write as _;
+
+use super::{Deliberation, Entry};
+use crate::plugin::bindings::policy::{Action, AttemptReport, Circuit, Decision, TargetState};
+
+/// What happened, a line for each thing.
+pub fn story(entry: &Entry) -> String {
+    let mut story = String::new();
+    // Writing to a String cannot fail.
+    let mut tell = |line: String| {
+        let _ = writeln!(story, "{line}");
+    };
+    let streamed = if entry.stream { ", streamed" } else { "" };
+    let caller = if entry.caller.is_empty() { String::new() } else { format!(", by {}", entry.caller) };
+    tell(format!("{}: {} for `{}` in {}{streamed}{caller}", entry.id, entry.operation, entry.model, entry.protocol));
+    if entry.route.is_empty() {
+        tell("no route fits".to_owned());
+    } else {
+        tell(format!("route {}, policy {}", entry.route, entry.policy));
+    }
+    let mut told = 0;
+    for deliberation in &entry.deliberations {
+        let situation = &deliberation.situation;
+        for report in situation.history.iter().skip(told) {
+            tell(format!("{}{}", at(report.started_at_ms.saturating_add(report.elapsed_ms)), failure(entry, report)));
+        }
+        told = situation.history.len();
+        tell(format!("{}{}", at(situation.elapsed_ms), said(entry, deliberation)));
+        for (target, state) in entry.targets.iter().zip(&situation.targets) {
+            tell(format!("{:12}{target}: {}", "", health(state)));
+        }
+    }
+    if let Some(first_token_ms) = entry.first_token_ms {
+        tell(format!("{}first content, from {}", at(first_token_ms), entry.answered_by));
+    }
+    let why = if entry.why.is_empty() { String::new() } else { format!(": {}", entry.why) };
+    let tokens = match (entry.input_tokens, entry.output_tokens) {
+        (0, 0) => String::new(),
+        (input, output) => format!(", {input} tokens in and {output} out"),
+    };
+    tell(format!("{}{}{why}{tokens}", at(entry.total_ms), end(&entry.outcome)));
+    story
+}
+
+fn at(ms: u64) -> String {
+    format!("{:>8} ms ", format!("+{ms}"))
+}
+
+fn end(outcome: &str) -> &str {
+    match outcome {
+        "done" => "done",
+        "failed" => "the reply broke off after its beginning, and the caller was told",
+        "refused" => "the caller was told why there is no answer",
+        "caller-left" => "the caller had left",
+        other => other,
+    }
+}
+
+fn name(entry: &Entry, target: u32) -> &str {
+    entry.targets.get(target as usize).map_or("a target that is not there", String::as_str)
+}
+
+fn failure(entry: &Entry, report: &AttemptReport) -> String {
+    let status = if report.status == 0 { String::new() } else { format!(" ({})", report.status) };
+    let patience = report.retry_after_ms.map(|ms| format!(", asks for {ms} ms of patience")).unwrap_or_default();
+    let (target, fault, elapsed_ms) = (name(entry, report.target), report.fault, report.elapsed_ms);
+    format!("{target} failed: {fault:?}{status} after {elapsed_ms} ms{patience}")
+}
+
+fn said(entry: &Entry, deliberation: &Deliberation) -> String {
+    let mut said = match &deliberation.said {
+        Ok(decision) => format!("the policy: {}", did(entry, decision)),
+        Err(fault) => format!("the policy failed ({fault})"),
+    };
+    if let Some(overruled) = &deliberation.overruled {
+        said += &format!("; instead: {overruled}");
+    }
+    match &deliberation.shadow {
+        Some(Ok(shadow)) if deliberation.said.as_ref().is_ok_and(|said| said.action == shadow.action) => {}
+        Some(Ok(shadow)) => said += &format!("; in the shadow: {}", did(entry, shadow)),
+        Some(Err(fault)) => said += &format!("; the version in the shadow failed ({fault})"),
+        None => {}
+    }
+    said
+}
+
+/// What a decision says, in words.
+pub fn did(entry: &Entry, decision: &Decision) -> String {
+    let what = match &decision.action {
+        Action::Attempt(attempt) => {
+            let after = if attempt.after_ms > 0 { format!(" in {} ms", attempt.after_ms) } else { String::new() };
+            let hedge = attempt.hedge_after_ms.map(|ms| format!(", and look again after {ms} ms")).unwrap_or_default();
+            format!("ask {}{after}{hedge}", name(entry, attempt.target))
+        }
+        Action::Wait => "wait for what runs".to_owned(),
+        Action::GiveUp => "give up".to_owned(),
+    };
+    if decision.reason.is_empty() { what } else { format!("{what} ({})", decision.reason) }
+}
+
+fn health(state: &TargetState) -> String {
+    if !state.able {
+        return "cannot serve this request".to_owned();
+    }
+    let mut words = vec![
+        match state.circuit {
+            Circuit::Closed => "closed",
+            Circuit::HalfOpen => "half-open",
+            Circuit::Open => "open",
+        }
+        .to_owned(),
+    ];
+    if state.retry_after_ms > 0 {
+        words.push(format!("asked for {} ms of patience", state.retry_after_ms));
+    } else if state.ready_in_ms > 0 {
+        words.push(format!("ready in {} ms", state.ready_in_ms));
+    }
+    if state.samples > 0 {
+        words.push(format!("{:.0} % good of {}", state.success_rate * 100.0, state.samples));
+    }
+    if let Some(first_token_ms) = state.first_token_ms {
+        words.push(format!("first token {first_token_ms:.0} ms"));
+    }
+    if state.in_flight > 0 {
+        words.push(format!("{} in flight", state.in_flight));
+    }
+    if state.room == Some(0) {
+        words.push("full".to_owned());
+    }
+    words.join(", ")
+}
