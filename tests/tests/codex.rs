@@ -25,7 +25,8 @@ fn said(role: &str, text: &str) -> Value {
 }
 
 async fn ask(every: &Every, body: &Value) -> Answer {
-    Answer::read(pointsman_tests::send(every.address, "/v1/responses", body.to_string()).await.expect("an answer")).await
+    Answer::read(pointsman_tests::send(every.address, "/v1/responses", body.to_string()).await.expect("an answer"))
+        .await
 }
 
 /// The events of a stream, checked as Codex relies on them.
