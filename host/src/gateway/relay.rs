@@ -128,7 +128,8 @@ impl Relay {
         let splice = self.splice.as_mut()?;
         let resumed = splice.resume(fault).await?;
         record.spliced(&resumed.target);
-        let mark = splice.mark(&resumed.target).unwrap_or_default();
+        // A comment among events; in an array there is no place for it.
+        let mark = splice.mark(&resumed.target).filter(|_| self.writer.array.is_none()).unwrap_or_default();
         (self.reply, self.pace, self.running) = (resumed.reply, resumed.pace, Some(resumed.running));
         Some((mark, resumed.held))
     }
