@@ -214,6 +214,8 @@ async fn every_protocols_bytes_go_through() {
         ("openai-responses", "/v1/responses".to_owned(), input(true)),
         ("gemini", gemini("generateContent"), contents.clone()),
         ("gemini", gemini("streamGenerateContent?alt=sse"), contents.clone()),
+        // A JSON array, made of the events that the provider is asked for.
+        ("gemini", gemini("streamGenerateContent"), contents.clone()),
         ("gemini", gemini("countTokens"), contents),
         ("anthropic-messages", "/v1/messages".to_owned(), messages_body(CLAUDE, "write 20 words", true)),
     ] {

@@ -1,6 +1,8 @@
 //! A caller of one protocol, a provider of the other: what both can say arrives.
 
-use pointsman_tests::{Answer, CLAUDE, GPT, Line, chat_body, messages_body};
+use http_body_util::BodyExt as _;
+use pointsman_tests::every::Every;
+use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body, send, slowly};
 use serde_json::{Value, json};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -248,4 +250,44 @@ async fn errors_are_the_callers_own_kind() {
     assert_eq!(answer.status, 400, "{}", answer.body);
     let answer = line.gpt(GPT, "hello", false).await;
     assert_eq!(answer.header("x-pointsman-target"), "anthropic/claude-sonnet-4-5", "{}", answer.body);
+}
+
+/// Gemini's callers who do not ask for events (`alt=sse`) are streamed a JSON array, whoever answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gemini_streams_are_arrays_where_events_were_not_asked_for() {
+    let every = Every::start().await;
+    let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": "write 9 words" }] }] }).to_string();
+    let ask = async |provider: &str, query: &str| {
+        let path = format!("/v1beta/models/{provider}:streamGenerateContent{query}");
+        send(every.address, &path, body.clone()).await.expect("an answer")
+    };
+    let text = |chunks: &[Value]| -> String {
+        chunks.iter().filter_map(|chunk| chunk["candidates"][0]["content"]["parts"][0]["text"].as_str()).collect()
+    };
+    for provider in &every.providers {
+        every.behave(&slowly("ok"));
+        let mut response = ask(provider, "").await;
+        assert_eq!(response.headers()["content-type"], "application/json; charset=UTF-8", "{provider}");
+        let first = response.frame().await.expect("a beginning").expect("no error").into_data().expect("bytes");
+        assert!(first.starts_with(b"[{") && !first.ends_with(b"]"), "{provider}: {first:?}: not as it comes");
+        let rest = Answer::read(response).await;
+        let array: Vec<Value> = serde_json::from_str(&(String::from_utf8_lossy(&first) + rest.body.as_str()))
+            .unwrap_or_else(|error| panic!("{provider}: {error}: {first:?} {}", rest.body));
+        let events = Answer::read(ask(provider, "?alt=sse").await).await;
+        assert!(events.header("content-type").starts_with("text/event-stream"), "{provider}");
+        assert_eq!(text(&array), text(&events.events()), "{provider}");
+        assert_eq!(array.len(), events.events().len(), "{provider}");
+
+        every.behave(&slowly("cut-after:3"));
+        let broken = Answer::read(ask(provider, "").await).await.json();
+        let broken = broken.as_array().expect("an array");
+        let (last, before) = broken.split_last().expect("elements");
+        assert!(last["error"]["message"].is_string() && last["error"]["code"].is_u64(), "{provider}: {last}");
+        assert!(text(before).starts_with("word1"), "{provider}: {before:?}");
+
+        every.behave(&behave("503"));
+        let refused = Answer::read(ask(provider, "").await).await;
+        assert_eq!(refused.status, 503, "{provider}: {}", refused.body);
+        assert_eq!(refused.json()[0]["error"]["code"], 503, "{provider}: {}", refused.body);
+    }
 }

@@ -176,6 +176,11 @@ mod tests {
         let facts = book.of("claude-sonnet-4-5");
         assert_eq!((facts.tools, facts.images), (Some(true), Some(false)));
         assert_eq!(book.of("anthropic/claude-sonnet-4.5"), book.of("anthropic/claude-sonnet-4-5"));
+        let dotted = ("claude-sonnet-4.5".to_owned(), Facts { images: Some(false), ..Facts::default() });
+        let all = ("claude-*".to_owned(), Facts { images: Some(true), ..Facts::default() });
+        let book = Book::new(vec![dotted, all]).expect("the built-in file");
+        assert_eq!(book.of("claude-sonnet-4.5").images, Some(false), "as the configuration names it");
+        assert_eq!(book.of("claude-sonnet-4-5").images, Some(true));
         assert_eq!(book.of("a model that nobody knows"), Facts::default());
     }
 }

@@ -74,8 +74,16 @@ impl Protocol {
         in_path.unwrap_or_else(|| body["model"].as_str().unwrap_or_default().to_owned())
     }
 
-    pub fn script(self, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
+    /// OpenAI is one server with two protocols.
+    fn of(self, seen: &Seen) -> Protocol {
         match self {
+            Protocol::OpenAiChat if seen.bare_path().starts_with("/v1/responses") => Protocol::OpenAiResponses,
+            protocol => protocol,
+        }
+    }
+
+    pub fn script(self, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
+        match self.of(seen) {
             Protocol::OpenAiChat => openai::script(seen, body, number),
             Protocol::OpenAiResponses => responses::script(seen, body, number),
             Protocol::AnthropicMessages => anthropic::script(seen, body, number),
@@ -134,7 +142,7 @@ impl Protocol {
 
     /// The error that may come after a 200.
     pub fn error_event(self, seen: &Seen, sent: Sent, number: usize) -> Bytes {
-        match self {
+        match self.of(seen) {
             Protocol::OpenAiChat => openai::error_event().into(),
             Protocol::OpenAiResponses => responses::error_event(&seen.model, sent, number).into(),
             Protocol::AnthropicMessages => anthropic::error_event().into(),

@@ -265,6 +265,15 @@ async fn faults_come_for_models_that_stand_in_the_path() {
 }
 
 #[tokio::test]
+async fn openai_is_one_server_with_two_protocols() {
+    let responses = Protocol::OpenAiResponses;
+    let fake = misbehaving(Protocol::OpenAiChat, "error-after:3").await;
+    let response = open(&fake, path(responses, true), asking(responses, true)).await.expect("an answer");
+    let (text, _) = read(response).await;
+    assert!(text.contains("response.output_text.delta") && text.contains("event: response.failed"), "{text}");
+}
+
+#[tokio::test]
 async fn streams_have_the_types_of_their_framings() {
     for (protocol, path, expected) in [
         (Protocol::OpenAiResponses, "/v1/responses", "text/event-stream; charset=utf-8"),

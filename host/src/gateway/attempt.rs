@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETR
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout};
 
+use super::array::Shape;
 use super::begun::{Bad, Begun, Failed, RawReply};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
@@ -117,7 +118,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     };
     let mut good = Good {
         status: if same { response.status() } else { StatusCode::OK },
-        content_type: content_type(response.headers(), same, outgoing.framing),
+        content_type: content_type(response.headers(), same, outgoing.framing, exchange.shape()),
         headers: returned(response.headers(), &adapter, same),
         first: Bytes::new(),
         rest: None,
@@ -314,7 +315,10 @@ fn returned_with_type(headers: &HeaderMap, adapter: &Adapter) -> HeaderMap {
     kept
 }
 
-fn content_type(headers: &HeaderMap, same: bool, framing: Framing) -> HeaderValue {
+fn content_type(headers: &HeaderMap, same: bool, framing: Framing, shape: Shape) -> HeaderValue {
+    if shape == Shape::Array {
+        return HeaderValue::from_static("application/json; charset=UTF-8");
+    }
     let theirs = headers.get(CONTENT_TYPE).filter(|_| same).cloned();
     theirs.unwrap_or_else(|| {
         // What is translated is written as our callers' protocols have it, whatever the provider's framing.

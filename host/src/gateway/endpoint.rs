@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use hyper::Method;
 
+use super::array::Shape;
 use crate::plugin::bindings::client_protocol::{Endpoint as Described, Streaming};
 use crate::plugin::{Codec, Plugin};
 
@@ -17,6 +18,8 @@ pub struct Endpoint {
     /// Empty when the path names the model.
     pub model_field: String,
     pub stream: Streaming,
+    /// Empty: a stream is always events.
+    pub events_query: String,
     pub pinning_fields: Vec<String>,
     pub conversation_fields: Vec<String>,
     /// Empty: there is none.
@@ -47,12 +50,20 @@ impl Endpoint {
             operation: described.operation.clone(),
             model_field: described.model_field.clone(),
             stream: described.stream.clone(),
+            events_query: described.events_query.clone(),
             pinning_fields: described.pinning_fields.clone(),
             conversation_fields: described.conversation_fields.clone(),
             turns_field: described.turns_field.clone(),
             protocol: protocol.to_owned(),
             plugin: Arc::clone(plugin),
         })
+    }
+
+    /// How a stream is sent to a caller who asks with this query.
+    pub fn shape(&self, query: Option<&str>) -> Shape {
+        let is_asked = || query.unwrap_or_default().split('&').any(|parameter| parameter == self.events_query);
+        let may_be_array = !self.events_query.is_empty() && matches!(self.stream, Streaming::Always);
+        if may_be_array && !is_asked() { Shape::Array } else { Shape::Events }
     }
 }
 

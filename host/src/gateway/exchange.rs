@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::about::About;
 use super::allowance::Allowance;
+use super::array::Shape;
 use super::attempt;
 use super::begun::Failed;
 use super::commit::{HeldBack, Uncommitted};
@@ -80,11 +81,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut record = Record::begin(&gateway, &endpoint);
+    let shape = endpoint.shape(request.uri().query());
     let mut response = match line(gateway, table, Arc::clone(&endpoint), caller, request, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
             record.refused(&refusal.fault);
-            refusal.respond(&endpoint).await
+            refusal.respond(&endpoint, shape).await
         }
     };
     // An answer carries them already: its record has gone on with it.
@@ -222,6 +224,11 @@ impl Exchange {
             let elapsed = now.saturating_duration_since(loser.starts);
             self.health(&self.route.targets[loser.target]).outrun(elapsed, now);
         }
+    }
+
+    /// How a stream is sent to this caller.
+    pub fn shape(&self) -> Shape {
+        self.endpoint.shape(self.head.uri.query())
     }
 
     /// What begins the `write` fold, where another target may continue a reply that breaks off.

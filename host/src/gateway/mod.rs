@@ -3,6 +3,7 @@
 mod able;
 mod about;
 mod allowance;
+mod array;
 mod attempt;
 mod begun;
 mod commit;

@@ -8,6 +8,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTE
 use hyper::{Response, StatusCode};
 
 use super::Body;
+use super::array::{self, Shape};
 use super::begun::{Failed, RawReply};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
@@ -118,7 +119,7 @@ impl Refusal {
     }
 
     /// The reply. If the caller's protocol's plugin fails, a plain error.
-    pub async fn respond(self, endpoint: &Endpoint) -> Response<Body> {
+    pub async fn respond(self, endpoint: &Endpoint, shape: Shape) -> Response<Body> {
         let Refusal { fault, raw, status, exhausted } = self;
         let (protocols_own, mut headers, body) = match raw {
             Some(raw) => (raw.status, raw.headers, raw.body),
@@ -132,6 +133,10 @@ impl Refusal {
         if exhausted {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
+        let body = match shape {
+            Shape::Events => body,
+            Shape::Array => array::of_refusal(&body),
+        };
         let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
         *response.status_mut() = status.unwrap_or(protocols_own);
         *response.headers_mut() = headers;

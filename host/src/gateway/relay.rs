@@ -11,6 +11,7 @@ use hyper::body::Frame;
 use tokio::time::{Instant, timeout_at};
 
 use super::Body;
+use super::array::{Array, Shape};
 use super::attempt::usage;
 use super::begun::Failed;
 use super::endpoint::Endpoint;
@@ -127,7 +128,8 @@ impl Relay {
         let splice = self.splice.as_mut()?;
         let resumed = splice.resume(fault).await?;
         record.spliced(&resumed.target);
-        let mark = splice.mark(&resumed.target).unwrap_or_default();
+        // A comment among events; in an array there is no place for it.
+        let mark = splice.mark(&resumed.target).filter(|_| self.writer.array.is_none()).unwrap_or_default();
         (self.reply, self.pace, self.running) = (resumed.reply, resumed.pace, Some(resumed.running));
         Some((mark, resumed.held))
     }
@@ -147,6 +149,8 @@ pub struct Writer {
     endpoint: Arc<Endpoint>,
     stream: bool,
     how: How,
+    /// For a caller who is streamed one.
+    array: Option<Array>,
 }
 
 enum How {
@@ -164,15 +168,21 @@ enum How {
 
 impl Writer {
     pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str) -> Writer {
-        let how = How::Same { rename: Rename::new(reply_model, &exchange.asked.model, sent), started: None };
-        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how }
+        Writer::new(
+            exchange,
+            How::Same { rename: Rename::new(reply_model, &exchange.asked.model, sent), started: None },
+        )
     }
 
     pub fn translating(exchange: &Exchange, memory: Vec<u8>) -> Writer {
         let created_unix_s = exchange.gateway.clock.unix().as_secs();
         let id = format!("{:016x}", exchange.random);
-        let how = How::Translate { memory, model: exchange.asked.model.clone(), created_unix_s, id };
-        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how }
+        Writer::new(exchange, How::Translate { memory, model: exchange.asked.model.clone(), created_unix_s, id })
+    }
+
+    fn new(exchange: &Exchange, how: How) -> Writer {
+        let array = (exchange.shape() == Shape::Array).then(Array::default);
+        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how, array }
     }
 
     /// A reply that is not streamed.
@@ -186,6 +196,14 @@ impl Writer {
 
     /// A batch of a stream. A failure in it becomes the caller's protocol's own error event.
     pub async fn write(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
+        let events = self.events(batch, last).await?;
+        match &mut self.array {
+            Some(array) => array.write(&events, last).map_err(|text| fault(FaultKind::MalformedReply, text)),
+            None => Ok(events),
+        }
+    }
+
+    async fn events(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
         let How::Same { rename, started } = &mut self.how else { return self.translate(batch.events, last).await };
         if started.is_none() {
             *started = batch.events.iter().find_map(|event| match event {

@@ -10,20 +10,44 @@ mod upstream {
     pub mod sse;
 }
 
+use std::sync::LazyLock;
+
 use pointsman_sdk::codec::provider::{self, Framing};
 use upstream::frame::{Frame, Framer};
 
-const STREAMS: [Framing; 3] = [Framing::Sse, Framing::Ndjson, Framing::AwsEventStream];
+use crate::subjects::NAMED_BY;
 
-/// The same frames wherever the bytes are cut, and each of them is what stands in the bytes.
+/// All that cut streams into frames.
+pub const FRAMINGS: [Framing; 3] = [Framing::Sse, Framing::Ndjson, Framing::AwsEventStream];
+
+/// As the environment writes it.
+pub fn name_of(framing: Framing) -> &'static str {
+    match framing {
+        Framing::Sse => "sse",
+        Framing::Ndjson => "ndjson",
+        Framing::AwsEventStream => "aws-event-stream",
+        Framing::WholeBody => "whole-body",
+    }
+}
+
+/// The same frames wherever the bytes are cut, and each of them is what stands in the bytes. In all framings, or in the one
+/// that the environment names.
+///
+/// # Panics
+/// When it is not so, or the environment names none of them.
 pub fn framing(cut: usize, bytes: &[u8]) {
+    static NAMED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(NAMED_BY).ok());
+    let wanted = |framing: Framing| NAMED.as_ref().is_none_or(|name| name_of(framing) == name);
+    assert!(FRAMINGS.into_iter().any(wanted), "{NAMED_BY}: there are only {:?}", FRAMINGS.map(name_of));
     let cut = cut % (bytes.len() + 1);
-    for framing in STREAMS {
+    for framing in FRAMINGS.into_iter().filter(|framing| wanted(*framing)) {
         check(framing, bytes, cut);
     }
-    // Nearly no bytes have the right checksums by chance.
-    let (headers, payload) = bytes.split_at(cut);
-    check(Framing::AwsEventStream, &message(headers, payload), cut);
+    if wanted(Framing::AwsEventStream) {
+        // Nearly no bytes have the right checksums by chance.
+        let (headers, payload) = bytes.split_at(cut);
+        check(Framing::AwsEventStream, &message(headers, payload), cut);
+    }
 }
 
 fn check(framing: Framing, bytes: &[u8], cut: usize) {

@@ -9,8 +9,8 @@ mod subjects;
 mod written;
 
 pub use change::change;
-pub use framing::framing;
-pub use subjects::{Subject, subjects};
+pub use framing::{FRAMINGS, framing, name_of};
+pub use subjects::{NAMED_BY, Subject, drawn, subjects};
 
 use order::{in_order, one_end};
 use pointsman_sdk::codec::Fault;

@@ -1,8 +1,13 @@
 //! All codecs and adapters that are built in, as functions of one shape.
 
+use std::sync::LazyLock;
+
 use pointsman_sdk::codec::chat::{Event, Request};
 use pointsman_sdk::codec::provider::{Frame, ModelFacts, ReasoningForm};
 use pointsman_sdk::codec::{ClientProtocol, Fault};
+
+/// The variable that fixes a codec, or a framing.
+pub const NAMED_BY: &str = "POINTSMAN_FUZZ_SUBJECT";
 
 /// What a fold gives, and what it wants to remember.
 type Folded<T> = (T, Vec<u8>);
@@ -111,6 +116,22 @@ fn client<C: ClientProtocol>(asks: &'static str) -> Option<Client> {
             (reply.status, reply.body)
         },
     })
+}
+
+/// The one that the environment names, else the one that a byte draws.
+///
+/// # Panics
+/// When it names none of them.
+pub fn drawn(which: u8) -> Subject {
+    static NAMED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(NAMED_BY).ok());
+    let subjects = subjects();
+    match &*NAMED {
+        None => subjects[usize::from(which) % subjects.len()],
+        Some(name) => {
+            let named = subjects.into_iter().find(|subject| subject.name == *name);
+            named.unwrap_or_else(|| panic!("{NAMED_BY}: there is no `{name}`, only {:?}", subjects.map(|it| it.name)))
+        }
+    }
 }
 
 /// All that is built in.

@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use pointsman_sdk::codec::chat::{OutputFormat, Request};
 use pointsman_sdk::codec::provider::ModelFacts;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::extras::top_k;
 use serde_json::{Map, Value, json};
 use thinking::Thinking;
 
@@ -89,6 +90,10 @@ fn sampling(
             extras.drop("top_p");
         }
     }
+    let top_k = request.extras.iter().find_map(|extra| top_k(&request.protocol, extra));
+    if let Some(top_k) = top_k.filter(|_| allowed && !extras.own) {
+        body.insert("top_k".into(), top_k.into());
+    }
 }
 
 /// Fields at the top that the contract does not know, but for those that were said in other words.
@@ -97,7 +102,7 @@ fn put_back(body: &mut Map<String, Value>, request: &Request, facts: &ModelFacts
         let said = thinking::SAID.contains(&extra.name.as_str());
         let refused = extra.name == "top_k" && facts.sampling == Some(false);
         match serde_json::from_str(&extra.value) {
-            _ if extras.own && said => {}
+            _ if extras.own && said || body.contains_key("top_k") && top_k(&request.protocol, extra).is_some() => {}
             Ok(value) if extras.own && !refused => extras.put_one(&extra.name, value, body),
             _ => extras.drop(&extra.name),
         }

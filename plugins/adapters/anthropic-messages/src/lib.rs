@@ -70,6 +70,7 @@ impl ClientProtocol for Codec {
             operation: operation.into(),
             model_field: "model".into(),
             stream,
+            events_query: String::new(),
             pinning_fields: Vec::new(),
             // Claude Code names its session in `metadata.user_id`.
             conversation_fields: vec!["metadata".into()],

@@ -9,6 +9,7 @@ mod thinking;
 mod tools;
 
 use pointsman_adapter_sdk::chat::{Extra, OutputFormat, Request};
+use pointsman_adapter_sdk::extras::top_k;
 use pointsman_adapter_sdk::provider::ModelFacts;
 use pointsman_adapter_sdk::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
@@ -178,10 +179,9 @@ fn additional(request: &Request, facts: &ModelFacts, thinking: &Thinking, notes:
     }
     let sampling = notes.is_claude && facts.sampling != Some(false) && !thinking.is_on();
     for extra in &request.extras {
-        let is_top_k = sampling && request.protocol == crate::CLAUDE && extra.name == "top_k";
-        match serde_json::from_str::<Value>(&extra.value) {
-            Ok(value) if is_top_k && value.is_number() => {
-                fields.insert("top_k".into(), value);
+        match top_k(&request.protocol, extra) {
+            Some(top_k) if sampling => {
+                fields.insert("top_k".into(), top_k.into());
             }
             _ => notes.drop(&extra.name),
         }

@@ -15,6 +15,7 @@ use crate::{COUNT_TOKENS, PROTOCOL};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Request};
 use pointsman_sdk::codec::provider::{ModelFacts, ReasoningForm};
+use pointsman_sdk::extras::top_k;
 use serde_json::{Map, Value, json};
 
 /// The body, and the names of the fields that it cannot say.
@@ -45,7 +46,13 @@ pub fn body(
         .extras
         .iter()
         .partition(|extra| cannot_think && extra.name.starts_with("generationConfig.thinkingConfig."));
-    put_back(others, &mut body, &mut dropped);
+    for extra in others {
+        let foreign = !dropped.speaks_gemini && facts.sampling != Some(false);
+        match top_k(&request.protocol, extra).filter(|_| foreign) {
+            Some(top_k) => drop(put(&mut body, "generationConfig.topK", top_k.into())),
+            None => put_back([extra], &mut body, &mut dropped),
+        }
+    }
     of_thinking.iter().for_each(|extra| dropped.add(&extra.name));
     Ok((Value::Object(body).to_string().into_bytes(), dropped.names))
 }

@@ -91,6 +91,7 @@ impl ClientProtocol for Codec {
                 operation: (*operation).into(),
                 model_field: String::new(),
                 stream: stream.clone(),
+                events_query: "alt=sse".into(),
                 pinning_fields: words("cachedContent cached_content"),
                 conversation_fields: Vec::new(),
                 turns_field: "contents".into(),

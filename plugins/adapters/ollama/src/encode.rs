@@ -6,13 +6,13 @@ mod tools;
 
 use crate::settings::Settings;
 use pointsman_adapter_sdk::chat::{Extra, OutputFormat, Request};
+use pointsman_adapter_sdk::extras::top_k;
 use pointsman_adapter_sdk::provider::{ModelFacts, ReasoningForm};
 use pointsman_adapter_sdk::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value};
 
 /// Extras that Ollama knows as options under the same name, and the protocol whose callers say them.
-const OPTIONS: [(&str, &str); 3] =
-    [("anthropic-messages", "top_k"), ("openai-chat", "frequency_penalty"), ("openai-chat", "presence_penalty")];
+const OPTIONS: [(&str, &str); 2] = [("openai-chat", "frequency_penalty"), ("openai-chat", "presence_penalty")];
 
 /// The body, and the names of the fields that it cannot say.
 pub fn body(settings: &Settings, request: Request, facts: &ModelFacts) -> Result<(Vec<u8>, Vec<String>), Fault> {
@@ -117,6 +117,10 @@ fn options(settings: &Settings, request: &Request, facts: &ModelFacts, dropped: 
     put("stop", (!request.stop.is_empty()).then(|| request.stop.clone().into()));
     put("seed", request.seed.map(Value::from));
     for extra in &request.extras {
+        if let Some(top_k) = top_k(&request.protocol, extra).filter(|_| facts.sampling != Some(false)) {
+            put("top_k", Some(top_k.into()));
+            continue;
+        }
         let known = OPTIONS.contains(&(request.protocol.as_str(), extra.name.as_str()));
         match serde_json::from_str::<Value>(&extra.value) {
             Ok(value) if known && value.is_number() && facts.sampling != Some(false) => put(&extra.name, Some(value)),

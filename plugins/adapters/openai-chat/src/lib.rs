@@ -103,6 +103,7 @@ impl ClientProtocol for Codec {
             operation: CHAT.into(),
             model_field: "model".into(),
             stream: Streaming::Field("stream".into()),
+            events_query: String::new(),
             pinning_fields: Vec::new(),
             conversation_fields: names(&["prompt_cache_key", "safety_identifier", "user"]),
             turns_field: "messages".into(),

@@ -1,14 +1,14 @@
 //! Events -> a chat completion for a caller of this protocol, streamed or whole; and the errors before any reply.
 
 pub mod embeddings;
-mod error;
 mod wire;
 
-pub use error::refuse;
+pub use pointsman_sdk::openai::refuse;
 
 use pointsman_sdk::codec::chat::{Event, Finish, Started, Usage};
 use pointsman_sdk::codec::client_protocol::Written;
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
+use pointsman_sdk::openai;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wire::{Call, CallFunction, Delta, Head};
@@ -185,7 +185,7 @@ impl Reply {
 
     /// Nothing comes after it, `[DONE]` least of all: that would call the reply complete.
     fn fail(&mut self, stream: bool, fault: &Fault, bytes: &mut Vec<u8>) {
-        let error = error::body(fault).to_string();
+        let error = openai::body(fault).to_string();
         match stream {
             true => bytes.extend_from_slice(format!("data: {error}\n\n").as_bytes()),
             false => bytes.extend_from_slice(error.as_bytes()),

@@ -84,6 +84,7 @@ impl ClientProtocol for Codec {
             operation: operation.into(),
             model_field: "model".into(),
             stream,
+            events_query: String::new(),
             pinning_fields: words("previous_response_id conversation background"),
             conversation_fields: words("prompt_cache_key safety_identifier user"),
             turns_field: "input".into(),

@@ -6,7 +6,7 @@ mod reply;
 mod response;
 mod wire;
 
-pub use error::refuse;
+pub use pointsman_sdk::openai::refuse;
 
 use crate::COUNT_TOKENS;
 use pointsman_sdk::codec::chat::Event;
@@ -24,11 +24,7 @@ pub fn first_memory(body: &[u8]) -> Vec<u8> {
 pub fn fold(operation: &str, stream: bool, memory: &[u8], events: Vec<Event>, ended: bool) -> Written {
     let mut reply: Reply = recall(memory);
     if memory.is_empty() {
-        let started = events.iter().find_map(|event| match event {
-            Event::Started(started) => Some(started.clone()),
-            _ => None,
-        });
-        reply.follow_another(started);
+        reply.follow_another();
     }
     let is_count = operation == COUNT_TOKENS;
     let mut out = Out { stream: stream && !is_count, bytes: Vec::new() };

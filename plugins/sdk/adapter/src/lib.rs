@@ -21,6 +21,8 @@ pub mod bindings {
 pub use bindings::exports::pointsman::plugin::provider;
 pub use bindings::exports::pointsman::plugin::provider::Guest as Provider;
 
+pub use pointsman_sdk::{embeddings, extras};
+
 pub use pointsman_sdk::codec::{Fault, FaultKind, chat, fault, fault_at, recall, remember};
 
 /// Exports a type that implements [`Provider`] as a component of the `provider-adapter` world.

@@ -142,3 +142,13 @@ fn instructions_between_turns() {
     assert_eq!(roles("anthropic-messages", Some(true)), in_place);
     assert_eq!(roles("anthropic-messages", None), in_place);
 }
+
+#[test]
+fn what_geminis_callers_draw_from_is_known_here() {
+    let extras = vec![extra("generationConfig.topK", json!(5)), extra("generationConfig.mediaResolution", json!("x"))];
+    let asked = Request { protocol: "gemini".into(), extras, ..ask("hi") };
+    let (body, dropped) = encode(asked.clone());
+    assert_eq!((&body["top_k"], dropped), (&json!(5), vec!["generationConfig.mediaResolution".to_owned()]));
+    let (body, dropped) = encode_for(ModelFacts { sampling: Some(false), ..no_facts() }, asked);
+    assert_eq!((body.get("top_k"), dropped.len()), (None, 2));
+}

@@ -18,53 +18,20 @@ mod same_protocol;
 mod sealed;
 mod write;
 
+#[path = "../../../../sdk/testing/requests.rs"]
+#[allow(dead_code, reason = "other adapters use more of it")]
+mod requests;
+
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
 use pointsman_sdk::codec::provider::{Decoded, Encoded, Frame, ModelFacts};
 use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use requests::*;
 use serde_json::{Value, json};
 
 /// A request with one question of the user, of a caller of another protocol.
 fn ask(question: &str) -> Request {
-    Request {
-        model: "claude".into(),
-        protocol: "openai-chat".into(),
-        messages: vec![user(vec![text(question)])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        output: OutputFormat::Text,
-        max_output_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-        reasoning_effort: None,
-        reasoning_budget_tokens: None,
-        stream: false,
-        user: None,
-        extras: Vec::new(),
-    }
-}
-
-fn message(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, parts, extras: Vec::new() }
-}
-
-fn user(parts: Vec<Part>) -> Message {
-    message(Role::User, parts)
-}
-
-fn assistant(parts: Vec<Part>) -> Message {
-    message(Role::Assistant, parts)
-}
-
-fn system(words: &str) -> Message {
-    message(Role::System, vec![text(words)])
-}
-
-fn text(words: &str) -> Part {
-    Part::Text(Text { text: words.into(), extras: Vec::new() })
+    request_of("claude", "openai-chat", vec![user(vec![text(question)])])
 }
 
 fn call(id: &str, arguments: &str) -> Part {
@@ -78,28 +45,6 @@ fn result(id: &str, words: &str) -> Part {
 
 fn media(kind: MediaKind, mime: &str, source: Source) -> Part {
     Part::Media(Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() })
-}
-
-fn tool(name: &str, parameters: Value) -> Tool {
-    let parameters = parameters.to_string();
-    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
-}
-
-fn extra(name: &str, value: Value) -> Extra {
-    Extra { name: name.into(), value: value.to_string() }
-}
-
-/// A model that nothing is known of.
-fn no_facts() -> ModelFacts {
-    ModelFacts {
-        context_tokens: None,
-        output_tokens: None,
-        reasoning: None,
-        sampling: None,
-        prefill: None,
-        mid_system: None,
-        attributes: Vec::new(),
-    }
 }
 
 /// The body, and what was dropped.
@@ -204,11 +149,4 @@ fn delta(index: u32, text: &str) -> Delta {
 
 fn finished(reason: Finish) -> Event {
     Event::Finished(Finished { reason, stop_sequence: None })
-}
-
-fn failure(events: &[Event]) -> &Fault {
-    match events.last() {
-        Some(Event::Failed(fault)) => fault,
-        other => panic!("expected a failure, not {other:?}"),
-    }
 }

@@ -3,8 +3,8 @@
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html>.
 
 use super::{Notes, unsupported};
-use pointsman_adapter_sdk::chat::{Message, Part, Request};
-use pointsman_adapter_sdk::{Fault, FaultKind, fault_at};
+use pointsman_adapter_sdk::chat::Request;
+use pointsman_adapter_sdk::{Fault, embeddings};
 use serde_json::{Value, json};
 
 /// Texts in a call to Cohere.
@@ -13,8 +13,9 @@ const COHERE_TEXTS_MAX: usize = 96;
 /// The body, and the names of the fields that it cannot say.
 pub fn body(request: &Request) -> Result<(Vec<u8>, Vec<String>), Fault> {
     let mut notes = Notes::new(request);
-    let inputs = inputs(&request.messages)?;
-    let dimensions = dimensions(request, &mut notes)?;
+    let inputs = embeddings::inputs(request)?;
+    let (dimensions, others) = embeddings::dimensions(request)?;
+    others.into_iter().for_each(|name| notes.drop(name));
     // A prefix of regions may stand before it.
     let is_of = |family: &str| request.model.contains(family);
     let body = if is_of("amazon.titan-embed-text") {
@@ -60,26 +61,4 @@ fn cohere(inputs: &[&str], dimensions: Option<u64>, is_fourth: bool) -> Result<V
 
 fn one_size() -> Fault {
     unsupported("dimensions", "this model's vectors have one size")
-}
-
-fn inputs(messages: &[Message]) -> Result<Vec<&str>, Fault> {
-    let texts = messages.iter().enumerate().map(|(position, message)| match message.parts.as_slice() {
-        [Part::Text(text)] => Ok(text.text.as_str()),
-        _ => Err(unsupported(&format!("input[{position}]"), "an input is one text")),
-    });
-    texts.collect()
-}
-
-/// As OpenAI's callers ask for them. All other extras are dropped.
-fn dimensions(request: &Request, notes: &mut Notes) -> Result<Option<u64>, Fault> {
-    let mut count = None;
-    for extra in &request.extras {
-        if request.protocol != "openai-chat" || extra.name != "dimensions" {
-            notes.drop(&extra.name);
-            continue;
-        }
-        let wrong = |_| fault_at(FaultKind::InvalidRequest, "dimensions", "`dimensions` must be a whole number");
-        count = serde_json::from_str(&extra.value).map_err(wrong)?;
-    }
-    Ok(count)
 }

@@ -50,6 +50,6 @@ fn the_model_stands_in_the_path() {
     assert_eq!((count.path.as_str(), count.framing), ("/model/m/count-tokens", Framing::WholeBody));
     let fault = Adapter::forward(SETTINGS.into(), "images".into(), "m".into(), false).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unsupported);
-    let encoded = Adapter::encode(SETTINGS.into(), "chat".into(), Request { stream: true, ..ask("hi") }, facts());
+    let encoded = Adapter::encode(SETTINGS.into(), "chat".into(), Request { stream: true, ..ask("hi") }, no_facts());
     assert!(encoded.unwrap().call.path.ends_with("/converse-stream"));
 }

@@ -17,7 +17,7 @@ fn sized(model: &str, dimensions: Value) -> Request {
 }
 
 fn try_embed(request: Request) -> Result<Encoded, Fault> {
-    Adapter::encode(SETTINGS.into(), "embeddings".into(), request, facts())
+    Adapter::encode(SETTINGS.into(), "embeddings".into(), request, no_facts())
 }
 
 fn embed(request: Request) -> (Value, Vec<String>) {

@@ -18,7 +18,7 @@ fn sampling_is_clamped_and_not_doubled_for_claude() {
         stop: vec!["END".into()],
         ..ask("hi")
     };
-    let (body, dropped) = encode_with(asked.clone(), ModelFacts { output_tokens: Some(400), ..facts() });
+    let (body, dropped) = encode_with(asked.clone(), ModelFacts { output_tokens: Some(400), ..no_facts() });
     assert_eq!(body["inferenceConfig"], json!({ "maxTokens": 400, "temperature": 1.0, "stopSequences": ["END"] }));
     assert_eq!(body["additionalModelResponseFieldPaths"], json!(["/stop_sequence"]));
     assert_eq!(dropped, ["top_p"]);
@@ -26,10 +26,10 @@ fn sampling_is_clamped_and_not_doubled_for_claude() {
     let expected = json!({ "maxTokens": 500, "temperature": 1.0, "topP": 0.9, "stopSequences": ["END"] });
     assert_eq!(body["inferenceConfig"], expected);
     assert!(dropped.is_empty() && body.get("additionalModelResponseFieldPaths").is_none());
-    let (body, dropped) = encode_with(asked.clone(), ModelFacts { sampling: Some(false), ..facts() });
+    let (body, dropped) = encode_with(asked.clone(), ModelFacts { sampling: Some(false), ..no_facts() });
     assert_eq!(body["inferenceConfig"], json!({ "maxTokens": 500, "stopSequences": ["END"] }));
     assert_eq!(dropped, ["temperature", "top_p"]);
-    assert_eq!(refused(Request { stop: vec![" \n".into()], ..asked }, facts()), "stop");
+    assert_eq!(refused(Request { stop: vec![" \n".into()], ..asked }, no_facts()), "stop");
 }
 
 #[test]
@@ -39,6 +39,9 @@ fn extras_that_claude_knows_reach_claude() {
     let (body, dropped) = encode(asked.clone());
     assert_eq!(body["additionalModelRequestFields"], json!({ "top_k": 5 }));
     assert_eq!(dropped, ["service_tier", "seed", "user"]);
+    let of_gemini = vec![extra("generationConfig.topK", json!(7))];
+    let (body, _) = encode(Request { protocol: "gemini".into(), extras: of_gemini, ..ask("hi") });
+    assert_eq!(body["additionalModelRequestFields"], json!({ "top_k": 7 }));
     for other in [
         Request { model: "meta.llama3-70b-instruct-v1:0".into(), ..asked.clone() },
         Request { protocol: "openai-chat".into(), ..asked },
@@ -77,10 +80,13 @@ fn tools_and_choice() {
 fn tools_that_cannot_be_said_are_refused() {
     for name in ["", "look.at", &"x".repeat(65)] {
         let tools = vec![tool("look", json!({})), tool(name, json!({}))];
-        assert_eq!(refused(Request { tools, ..ask("hi") }, facts()), "tools[1].name");
+        assert_eq!(refused(Request { tools, ..ask("hi") }, no_facts()), "tools[1].name");
     }
-    assert_eq!(refused(Request { tools: vec![tool("a", json!(true))], ..ask("hi") }, facts()), "tools[0].parameters");
-    assert_eq!(refused(Request { tool_choice: Some(ToolChoice::Required), ..ask("hi") }, facts()), "tool_choice");
+    assert_eq!(
+        refused(Request { tools: vec![tool("a", json!(true))], ..ask("hi") }, no_facts()),
+        "tools[0].parameters"
+    );
+    assert_eq!(refused(Request { tool_choice: Some(ToolChoice::Required), ..ask("hi") }, no_facts()), "tool_choice");
 }
 
 #[test]
@@ -150,7 +156,7 @@ fn counting_tokens_takes_only_what_counts() {
         reasoning_budget_tokens: Some(2000),
         ..ask("")
     };
-    let encoded = Adapter::encode(SETTINGS.into(), "count-tokens".into(), asked, facts()).unwrap();
+    let encoded = Adapter::encode(SETTINGS.into(), "count-tokens".into(), asked, no_facts()).unwrap();
     let body: Value = serde_json::from_slice(&encoded.body).unwrap();
     let spec = json!({ "name": "look", "inputSchema": { "json": { "type": "object" } } });
     let converse = json!({

@@ -60,7 +60,7 @@ fn results_hold_images_and_documents() {
     assert_eq!(inner[2]["document"]["name"], "document");
     let audio = ResultPart::Media(bytes(MediaKind::Audio, "audio/wav", None));
     let messages = vec![user(vec![result("c", vec![audio])])];
-    assert_eq!(refused(Request { messages, ..ask("") }, facts()), "messages[0].content[0].content[0]");
+    assert_eq!(refused(Request { messages, ..ask("") }, no_facts()), "messages[0].content[0].content[0]");
 }
 
 #[test]
@@ -74,6 +74,6 @@ fn the_rest_is_refused() {
         (bytes(MediaKind::Image, "image/png", None), Role::Assistant),
     ] {
         let messages = vec![user(vec![text("a")]), message(role, vec![Part::Media(part)])];
-        assert_eq!(refused(Request { messages, ..ask("") }, facts()), "messages[1].content[0]");
+        assert_eq!(refused(Request { messages, ..ask("") }, no_facts()), "messages[1].content[0]");
     }
 }

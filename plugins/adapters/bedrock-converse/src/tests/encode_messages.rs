@@ -40,7 +40,7 @@ fn a_user_always_speaks_first() {
 fn a_prefill_is_trimmed_or_refused() {
     let messages = vec![user(vec![text("a")]), assistant(vec![text("So, \n")])];
     assert_eq!(said(messages.clone())[1]["content"][0]["text"], "So,");
-    let facts = ModelFacts { prefill: Some(false), ..facts() };
+    let facts = ModelFacts { prefill: Some(false), ..no_facts() };
     assert_eq!(refused(Request { messages, ..ask("") }, facts), "messages[1]");
 }
 

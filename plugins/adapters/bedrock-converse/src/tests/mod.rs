@@ -10,65 +10,20 @@ mod encode_media;
 mod encode_messages;
 mod thinking;
 
+#[path = "../../../../sdk/testing/requests.rs"]
+#[allow(dead_code, reason = "other adapters use more of it")]
+mod requests;
+
 use crate::Adapter;
 use pointsman_adapter_sdk::chat::*;
 use pointsman_adapter_sdk::provider::{Frame, Header, ModelFacts, ReplyHead};
 use pointsman_adapter_sdk::{Fault, FaultKind, Provider};
+use requests::*;
 use serde_json::{Value, json};
 
 /// A request with one question of the user.
 fn ask(question: &str) -> Request {
-    Request {
-        model: "anthropic.claude-sonnet-4-5-v1:0".into(),
-        protocol: "anthropic-messages".into(),
-        messages: vec![user(vec![text(question)])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        output: OutputFormat::Text,
-        max_output_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-        reasoning_effort: None,
-        reasoning_budget_tokens: None,
-        stream: false,
-        user: None,
-        extras: Vec::new(),
-    }
-}
-
-fn facts() -> ModelFacts {
-    ModelFacts {
-        context_tokens: None,
-        output_tokens: None,
-        reasoning: None,
-        sampling: None,
-        prefill: None,
-        mid_system: None,
-        attributes: Vec::new(),
-    }
-}
-
-fn message(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, parts, extras: Vec::new() }
-}
-
-fn user(parts: Vec<Part>) -> Message {
-    message(Role::User, parts)
-}
-
-fn assistant(parts: Vec<Part>) -> Message {
-    message(Role::Assistant, parts)
-}
-
-fn system(words: &str) -> Message {
-    message(Role::System, vec![text(words)])
-}
-
-fn text(words: &str) -> Part {
-    Part::Text(Text { text: words.into(), extras: Vec::new() })
+    request_of("anthropic.claude-sonnet-4-5-v1:0", "anthropic-messages", vec![user(vec![text(question)])])
 }
 
 fn thought(words: &str, maker: Option<&str>) -> Part {
@@ -88,24 +43,11 @@ fn result_text(words: &str) -> ResultPart {
     ResultPart::Text(Text { text: words.into(), extras: Vec::new() })
 }
 
-fn media(kind: MediaKind, mime: &str, source: Source) -> Media {
-    Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() }
-}
-
-fn tool(name: &str, parameters: Value) -> Tool {
-    let parameters = parameters.to_string();
-    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
-}
-
-fn extra(name: &str, value: Value) -> Extra {
-    Extra { name: name.into(), value: value.to_string() }
-}
-
 const SETTINGS: &str = r#"{"region":"us-east-1"}"#;
 
 /// The body, and what was dropped.
 fn encode(request: Request) -> (Value, Vec<String>) {
-    encode_with(request, facts())
+    encode_with(request, no_facts())
 }
 
 fn encode_with(request: Request, facts: ModelFacts) -> (Value, Vec<String>) {
@@ -144,13 +86,6 @@ fn decode_cut(frames: &[Frame], cut: usize) -> Vec<Event> {
 fn decode_whole(operation: &str, body: &str) -> Vec<Event> {
     let frame = Frame { event: None, data: body.as_bytes().to_vec() };
     Adapter::decode(operation.into(), false, Vec::new(), vec![frame], true).events
-}
-
-fn failure(events: &[Event]) -> &Fault {
-    match events.last() {
-        Some(Event::Failed(fault)) => fault,
-        other => panic!("expected a failure, not {other:?}"),
-    }
 }
 
 fn classified(status: u16, name: Option<&str>, body: &str) -> Fault {

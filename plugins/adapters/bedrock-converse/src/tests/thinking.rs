@@ -9,7 +9,7 @@ fn asked(effort: Option<&str>, budget: Option<u32>) -> Request {
 
 /// `thinking`, the effort, and what was dropped.
 fn chosen(request: Request, form: Option<ReasoningForm>) -> (Value, Value, Vec<String>) {
-    let (body, dropped) = encode_with(request, ModelFacts { reasoning: form, ..facts() });
+    let (body, dropped) = encode_with(request, ModelFacts { reasoning: form, ..no_facts() });
     let thinking = body["additionalModelRequestFields"]["thinking"].clone();
     (thinking, body["outputConfig"]["effort"].clone(), dropped)
 }
@@ -65,7 +65,7 @@ fn a_budget_leaves_room_for_the_answer() {
     let (thinking, _, dropped) = limited(1024, None, Some(10_000));
     assert_eq!((thinking, dropped), (Value::Null, vec!["reasoning_budget_tokens".into()]));
     assert_eq!(limited(1500, Some("low"), None).2, ["reasoning_effort"]);
-    let known = ModelFacts { output_tokens: Some(8000), reasoning: Some(ReasoningForm::Budget), ..facts() };
+    let known = ModelFacts { output_tokens: Some(8000), reasoning: Some(ReasoningForm::Budget), ..no_facts() };
     let (body, _) = encode_with(asked(Some("max"), None), known);
     assert_eq!(body["additionalModelRequestFields"]["thinking"], enabled(4000));
 }

@@ -3,8 +3,9 @@
 
 use super::Dropped;
 use crate::settings::{Settings, bare};
-use pointsman_sdk::codec::chat::{Message, Part, Request};
+use pointsman_sdk::codec::chat::Request;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::embeddings;
 use serde_json::{Value, json};
 
 /// Inputs in a call.
@@ -17,7 +18,7 @@ const ALONE: &str = "gemini-embedding-001";
 pub fn body(settings: &Settings, request: &Request) -> Result<(Vec<u8>, Vec<String>), Fault> {
     let mut dropped = Dropped::new(&request.protocol);
     let model = bare(&request.model);
-    let inputs = inputs(&request.messages)?;
+    let inputs = embeddings::inputs(request)?;
     let most = match settings.is_vertex() {
         true if model == ALONE => 1,
         true => VERTEX_INPUTS_MAX,
@@ -26,7 +27,8 @@ pub fn body(settings: &Settings, request: &Request) -> Result<(Vec<u8>, Vec<Stri
     if inputs.len() > most {
         return Err(unsupported(most, format!("this model takes no more inputs in a call than {most}")));
     }
-    let dimensions = dimensions(request, &mut dropped)?;
+    let (dimensions, others) = embeddings::dimensions(request)?;
+    others.into_iter().for_each(|name| dropped.add(name));
     dropped.add_if(request.user.is_some(), "user");
     let body = if settings.is_vertex() { predict(&inputs, dimensions) } else { batch(model, &inputs, dimensions) };
     Ok((body.to_string().into_bytes(), dropped.names))
@@ -51,28 +53,6 @@ fn predict(inputs: &[&str], dimensions: Option<u64>) -> Value {
         body["parameters"]["outputDimensionality"] = count.into();
     }
     body
-}
-
-fn inputs(messages: &[Message]) -> Result<Vec<&str>, Fault> {
-    let texts = messages.iter().enumerate().map(|(position, message)| match message.parts.as_slice() {
-        [Part::Text(text)] => Ok(text.text.as_str()),
-        _ => Err(unsupported(position, "an input is one text".into())),
-    });
-    texts.collect()
-}
-
-/// As OpenAI's callers ask for them. All other extras are dropped.
-fn dimensions(request: &Request, dropped: &mut Dropped) -> Result<Option<u64>, Fault> {
-    let mut count = None;
-    for extra in &request.extras {
-        if request.protocol != "openai-chat" || extra.name != "dimensions" {
-            dropped.add(&extra.name);
-            continue;
-        }
-        let wrong = |_| fault_at(FaultKind::InvalidRequest, "dimensions", "`dimensions` must be a whole number");
-        count = serde_json::from_str(&extra.value).map_err(wrong)?;
-    }
-    Ok(count)
 }
 
 fn unsupported(position: usize, why: String) -> Fault {

@@ -16,7 +16,7 @@ fn sized(dimensions: Value) -> Request {
 }
 
 fn try_embed(settings: &str, request: Request) -> Result<Encoded, Fault> {
-    Codec::encode(settings.into(), "embeddings".into(), request, facts())
+    Codec::encode(settings.into(), "embeddings".into(), request, no_facts())
 }
 
 fn embed(settings: &str, request: Request) -> (Value, Vec<String>) {

@@ -9,7 +9,7 @@ fn thinking(effort: Option<&str>, budget: Option<u32>, model: &str, reasoning: O
         reasoning_budget_tokens: budget,
         ..ask("hi")
     };
-    let (body, _) = encode_with("{}", request, ModelFacts { reasoning, ..facts() });
+    let (body, _) = encode_with("{}", request, ModelFacts { reasoning, ..no_facts() });
     body["generationConfig"]["thinkingConfig"].clone()
 }
 
@@ -45,14 +45,14 @@ fn limits() {
         seed: Some(1 << 40),
         ..ask("hi")
     };
-    let limits = ModelFacts { output_tokens: Some(8192), ..facts() };
+    let limits = ModelFacts { output_tokens: Some(8192), ..no_facts() };
     let (body, dropped) = encode_with("{}", request.clone(), limits);
     let config = &body["generationConfig"];
     assert_eq!((&config["maxOutputTokens"], &config["temperature"]), (&json!(8192), &json!(2.0)));
     assert_eq!(config["stopSequences"], json!(["a", "b", "c", "d", "e"]));
     assert_eq!(dropped, ["stop", "seed"]);
 
-    let no_sampling = ModelFacts { sampling: Some(false), ..facts() };
+    let no_sampling = ModelFacts { sampling: Some(false), ..no_facts() };
     let (body, dropped) = encode_with("{}", Request { top_p: Some(0.5), ..request }, no_sampling);
     assert_eq!((body["generationConfig"].get("temperature"), body["generationConfig"].get("topP")), (None, None));
     assert!(dropped.contains(&"temperature".to_owned()) && dropped.contains(&"top_p".to_owned()));
@@ -98,7 +98,7 @@ fn thinking_as_a_level() {
 #[test]
 fn a_model_that_does_not_think_is_not_asked_to() {
     let request = Request { reasoning_effort: Some("high".into()), reasoning_budget_tokens: Some(9), ..ask("hi") };
-    let plain = ModelFacts { reasoning: Some(ReasoningForm::None), ..facts() };
+    let plain = ModelFacts { reasoning: Some(ReasoningForm::None), ..no_facts() };
     let (body, dropped) = encode_with("{}", request, plain.clone());
     assert_eq!(body.get("generationConfig"), None);
     assert_eq!(dropped, ["reasoning_effort", "reasoning_budget_tokens"]);
@@ -145,7 +145,7 @@ fn tools_and_choices() {
 #[test]
 fn json_answers() {
     let config = |settings: &str, output| {
-        encode_with(settings, Request { output, ..ask("hi") }, facts()).0["generationConfig"].clone()
+        encode_with(settings, Request { output, ..ask("hi") }, no_facts()).0["generationConfig"].clone()
     };
     let schema = JsonSchema {
         name: Some("n".into()),
@@ -161,6 +161,17 @@ fn json_answers() {
     let list = JsonSchema { name: None, description: None, schema: "[]".into(), strict: None };
     let fault = encode_fault(Request { output: OutputFormat::JsonSchema(list), ..ask("hi") });
     assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("output")));
+}
+
+#[test]
+fn what_claudes_callers_draw_from_is_known_here() {
+    let asked =
+        |more| Request { protocol: "anthropic-messages".into(), extras: vec![extra("top_k", more)], ..ask("hi") };
+    let (body, dropped) = encode(asked(json!(5)));
+    assert_eq!((&body["generationConfig"]["topK"], dropped), (&json!(5), vec![]));
+    let facts = ModelFacts { sampling: Some(false), ..no_facts() };
+    assert_eq!(encode_with("{}", asked(json!(5)), facts).1, ["top_k"]);
+    assert_eq!(encode(asked(json!("x"))).1, ["top_k"]);
 }
 
 #[test]
@@ -196,7 +207,7 @@ fn counting_tokens() {
         ..ask("")
     };
     let count = |settings: &str| {
-        let encoded = Codec::encode(settings.into(), "count-tokens".into(), request(), facts()).unwrap();
+        let encoded = Codec::encode(settings.into(), "count-tokens".into(), request(), no_facts()).unwrap();
         assert!(encoded.call.path.ends_with("gemini-x:countTokens") && encoded.dropped.is_empty());
         serde_json::from_slice::<Value>(&encoded.body).unwrap()
     };

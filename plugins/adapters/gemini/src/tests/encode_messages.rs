@@ -24,7 +24,7 @@ fn turns_alternate_and_begin_with_the_user() {
         user(vec![]),
         user(vec![text("fine")]),
     ];
-    let said = contents(messages, facts());
+    let said = contents(messages, no_facts());
     let roles: Vec<_> = said.as_array().unwrap().iter().map(|turn| turn["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["user", "model", "user"]);
     assert_eq!(said[1]["parts"].as_array().unwrap().len(), 2);
@@ -51,7 +51,7 @@ fn results_stand_together_first_and_in_the_order_of_the_calls() {
             { "text": "and now?" },
         ] },
     ]);
-    assert_eq!(contents(messages, facts()), expected);
+    assert_eq!(contents(messages, no_facts()), expected);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn what_a_tool_said() {
             assistant(vec![call("a", "look", "no json")]),
             user(vec![Part::ToolResult(ToolResult { failed, ..said })]),
         ];
-        contents(messages, facts())[2]["parts"][0]["functionResponse"]["response"].clone()
+        contents(messages, no_facts())[2]["parts"][0]["functionResponse"]["response"].clone()
     };
     fn text_part() -> Part {
         text("go")
@@ -81,7 +81,7 @@ fn what_a_tool_said() {
 #[test]
 fn arguments_that_are_no_object() {
     let messages = vec![user(vec![text("go")]), assistant(vec![call("a", "look", "no json"), call("", "look", "  ")])];
-    let parts = contents(messages, facts())[1]["parts"].clone();
+    let parts = contents(messages, no_facts())[1]["parts"].clone();
     assert_eq!(parts[0]["functionCall"]["args"], json!({ "_raw": "no json" }));
     assert_eq!(parts[1]["functionCall"], json!({ "name": "look", "args": {} }));
 }
@@ -102,7 +102,7 @@ fn a_result_needs_a_name() {
 fn ids_that_come_again_mean_the_latest_call() {
     let step = |name: &str| [assistant(vec![call("call_0", name, "")]), user(vec![result("call_0", "ok")])];
     let messages = Vec::from_iter([user(vec![text("go")])].into_iter().chain(step("one")).chain(step("two")));
-    let said = contents(messages, facts());
+    let said = contents(messages, no_facts());
     assert_eq!(said[2]["parts"][0]["functionResponse"]["name"], "one");
     assert_eq!(said[4]["parts"][0]["functionResponse"]["name"], "two");
 }
@@ -119,7 +119,7 @@ fn images_in_results() {
             user(vec![Part::ToolResult(result_of("a", content.clone())), result("b", "x"), text("so?")]),
         ]
     };
-    let old = contents(messages(), facts())[2]["parts"].clone();
+    let old = contents(messages(), no_facts())[2]["parts"].clone();
     let kinds: Vec<_> =
         old.as_array().unwrap().iter().map(|part| part.as_object().unwrap().keys().next().unwrap().clone()).collect();
     assert_eq!(kinds, ["functionResponse", "functionResponse", "inlineData", "inlineData", "inlineData", "text"]);
@@ -137,7 +137,7 @@ fn images_in_results() {
 fn media_of_messages() {
     let encode_media = |protocol: &str, media: Media| {
         let request = Request { protocol: protocol.into(), messages: vec![user(vec![Part::Media(media)])], ..ask("") };
-        Codec::encode("{}".into(), "chat".into(), request, facts())
+        Codec::encode("{}".into(), "chat".into(), request, no_facts())
             .map(|encoded| serde_json::from_slice::<Value>(&encoded.body).unwrap()["contents"][0]["parts"][0].clone())
     };
     let bytes = |kind, mime: &str| media(kind, mime, Source::Bytes(vec![1, 2, 3]));
@@ -210,7 +210,7 @@ fn thoughts_of_others_are_dropped_and_their_calls_get_a_placeholder() {
     assert_eq!(dropped, ["reasoning"]);
     assert!(!said.to_string().contains("secret"));
     // A model of which that is not known gets none.
-    assert!(!contents(messages(), facts()).to_string().contains("thoughtSignature"));
+    assert!(!contents(messages(), no_facts()).to_string().contains("thoughtSignature"));
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_beginning_of_the_answer_only_where_it_is_continued() {
     let messages = vec![user(vec![text("go")]), assistant(vec![text("Well,")])];
     let request = || Request { messages: messages.clone(), ..ask("") };
     assert_eq!(encode(request()).0["contents"][1]["role"], "model");
-    let no_prefill = ModelFacts { prefill: Some(false), ..facts() };
+    let no_prefill = ModelFacts { prefill: Some(false), ..no_facts() };
     let fault = Codec::encode("{}".into(), "chat".into(), request(), no_prefill).unwrap_err();
     assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("messages[1]")));
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn parameters(settings: &str, schema: Value) -> Value {
-    let (body, _) = encode_with(settings, Request { tools: vec![tool("t", schema)], ..ask("hi") }, facts());
+    let (body, _) = encode_with(settings, Request { tools: vec![tool("t", schema)], ..ask("hi") }, no_facts());
     body["tools"][0]["functionDeclarations"][0].clone()
 }
 
@@ -177,6 +177,6 @@ fn a_schema_that_would_explode_is_refused() {
     }
     let schema = json!({ "$defs": definitions, "type": "object", "properties": { "x": { "$ref": "#/$defs/d29" } } });
     let request = Request { tools: vec![tool("t", schema)], ..ask("hi") };
-    let fault = Codec::encode(r#"{"schema":"subset"}"#.into(), "chat".into(), request, facts()).unwrap_err();
+    let fault = Codec::encode(r#"{"schema":"subset"}"#.into(), "chat".into(), request, no_facts()).unwrap_err();
     assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tools[0].parameters")));
 }

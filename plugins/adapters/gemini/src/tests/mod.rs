@@ -14,69 +14,24 @@ mod round_trip;
 mod settings;
 mod write;
 
+#[path = "../../../../sdk/testing/requests.rs"]
+#[allow(dead_code, reason = "other adapters use more of it")]
+mod requests;
+
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
 use pointsman_sdk::codec::provider::{Decoded, Frame, ModelFacts, ReasoningForm};
 use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use requests::*;
 use serde_json::{Value, json};
 
 /// A request with one question of the user.
 fn ask(question: &str) -> Request {
-    Request {
-        model: "gemini-x".into(),
-        protocol: "openai-chat".into(),
-        messages: vec![user(vec![text(question)])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        output: OutputFormat::Text,
-        max_output_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-        reasoning_effort: None,
-        reasoning_budget_tokens: None,
-        stream: false,
-        user: None,
-        extras: Vec::new(),
-    }
-}
-
-fn facts() -> ModelFacts {
-    ModelFacts {
-        context_tokens: None,
-        output_tokens: None,
-        reasoning: None,
-        sampling: None,
-        prefill: None,
-        mid_system: None,
-        attributes: Vec::new(),
-    }
+    request_of("gemini-x", "openai-chat", vec![user(vec![text(question)])])
 }
 
 fn gemini_3() -> ModelFacts {
-    ModelFacts { reasoning: Some(ReasoningForm::Level), ..facts() }
-}
-
-fn message(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, parts, extras: Vec::new() }
-}
-
-fn user(parts: Vec<Part>) -> Message {
-    message(Role::User, parts)
-}
-
-fn assistant(parts: Vec<Part>) -> Message {
-    message(Role::Assistant, parts)
-}
-
-fn system(words: &str) -> Message {
-    message(Role::System, vec![text(words)])
-}
-
-fn text(words: &str) -> Part {
-    Part::Text(Text { text: words.into(), extras: Vec::new() })
+    ModelFacts { reasoning: Some(ReasoningForm::Level), ..no_facts() }
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> Part {
@@ -96,22 +51,9 @@ fn thought(words: &str, signature: Option<(&str, &str)>) -> Part {
     Part::Reasoning(Reasoning { text: words.into(), signature, redacted: None, extras: Vec::new() })
 }
 
-fn media(kind: MediaKind, mime: &str, source: Source) -> Media {
-    Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() }
-}
-
-fn tool(name: &str, parameters: Value) -> Tool {
-    let parameters = parameters.to_string();
-    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
-}
-
-fn extra(name: &str, value: Value) -> Extra {
-    Extra { name: name.into(), value: value.to_string() }
-}
-
 /// The body, and what was dropped.
 fn encode(request: Request) -> (Value, Vec<String>) {
-    encode_with("{}", request, facts())
+    encode_with("{}", request, no_facts())
 }
 
 fn encode_with(settings: &str, request: Request, facts: ModelFacts) -> (Value, Vec<String>) {
@@ -125,7 +67,7 @@ fn contents(messages: Vec<Message>, facts: ModelFacts) -> Value {
 }
 
 fn encode_fault(request: Request) -> Fault {
-    Codec::encode("{}".into(), "chat".into(), request, facts()).unwrap_err()
+    Codec::encode("{}".into(), "chat".into(), request, no_facts()).unwrap_err()
 }
 
 fn read(body: Value) -> Request {
@@ -212,13 +154,6 @@ fn called(index: u32, id: &str, name: &str) -> Event {
 
 fn finished(reason: Finish) -> Event {
     Event::Finished(Finished { reason, stop_sequence: None })
-}
-
-fn failure(events: &[Event]) -> &Fault {
-    match events.last() {
-        Some(Event::Failed(fault)) => fault,
-        other => panic!("expected a failure, not {other:?}"),
-    }
 }
 
 /// What a caller is sent, as the chunks of its stream; wherever the events are cut apart.

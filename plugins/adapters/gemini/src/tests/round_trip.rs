@@ -135,7 +135,7 @@ fn what_only_this_protocol_knows_goes_back_where_it_was() {
     // Known of a model, its way of thinking holds.
     let config = json!({ "thinkingConfig": { "thinkingBudget": 32_768 } });
     let request = || read(body_with(json!({ "generationConfig": config })));
-    let for_form = |form| encode_with("{}", request(), ModelFacts { reasoning: Some(form), ..facts() });
+    let for_form = |form| encode_with("{}", request(), ModelFacts { reasoning: Some(form), ..no_facts() });
     let level = json!({ "thinkingConfig": { "thinkingLevel": "HIGH", "includeThoughts": false } });
     assert_eq!(for_form(ReasoningForm::Level).0["generationConfig"], level);
     assert_eq!(for_form(ReasoningForm::None).0.get("generationConfig"), None);

@@ -36,7 +36,7 @@ fn wrong_settings_are_named() {
 #[test]
 fn lines_where_streamed_and_one_body_where_not() {
     for (stream, framing) in [(true, Framing::Ndjson), (false, Framing::WholeBody)] {
-        let encoded = Adapter::encode("{}".into(), "chat".into(), Request { stream, ..ask("hi") }, facts()).unwrap();
+        let encoded = Adapter::encode("{}".into(), "chat".into(), Request { stream, ..ask("hi") }, no_facts()).unwrap();
         let forwarded = Adapter::forward("{}".into(), "chat".into(), "m".into(), stream).unwrap();
         for call in [encoded.call, forwarded] {
             assert_eq!((call.method.as_str(), call.path.as_str(), call.framing), ("POST", "/api/chat", framing));
@@ -46,6 +46,6 @@ fn lines_where_streamed_and_one_body_where_not() {
 
 #[test]
 fn other_operations_are_unsupported() {
-    let fault = Adapter::encode("{}".into(), "count-tokens".into(), ask("hi"), facts()).unwrap_err();
+    let fault = Adapter::encode("{}".into(), "count-tokens".into(), ask("hi"), no_facts()).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unsupported);
 }

@@ -9,7 +9,7 @@ fn inputs(texts: &[&str]) -> Request {
 }
 
 fn try_embed(settings: &str, request: Request) -> Result<Encoded, Fault> {
-    Adapter::encode(settings.into(), "embeddings".into(), request, facts())
+    Adapter::encode(settings.into(), "embeddings".into(), request, no_facts())
 }
 
 fn embed(settings: &str, request: Request) -> (Value, Vec<String>) {

@@ -25,7 +25,7 @@ fn options_and_settings() {
         ..ask("hi")
     };
     let settings = r#"{"num_ctx":32768,"keep_alive":"10m"}"#;
-    let (body, dropped) = encode_with(settings, asked.clone(), ModelFacts { output_tokens: Some(400), ..facts() });
+    let (body, dropped) = encode_with(settings, asked.clone(), ModelFacts { output_tokens: Some(400), ..no_facts() });
     let options = json!({ "num_ctx": 32768, "num_predict": 400, "temperature": 1.7, "top_p": 0.5, "stop": ["END"],
         "seed": -3, "presence_penalty": 0.5 });
     assert_eq!(body["options"], options);
@@ -33,10 +33,13 @@ fn options_and_settings() {
     assert_eq!(dropped, ["top_k", "logprobs", "user"], "top_k is none of OpenAI's fields");
 
     let asked = Request { protocol: "anthropic-messages".into(), ..asked };
-    let (body, dropped) = encode_with("{}", asked.clone(), facts());
+    let (body, dropped) = encode_with("{}", asked.clone(), no_facts());
     assert_eq!(body["options"]["top_k"], 5);
     assert_eq!(dropped, ["presence_penalty", "logprobs", "user"]);
-    let (body, dropped) = encode_with("{}", asked, ModelFacts { sampling: Some(false), ..facts() });
+    let of_gemini = vec![extra("generationConfig.topK", json!(7))];
+    let (body, dropped) = encode(Request { protocol: "gemini".into(), extras: of_gemini, ..ask("hi") });
+    assert_eq!((&body["options"]["top_k"], dropped), (&json!(7), vec![]));
+    let (body, dropped) = encode_with("{}", asked, ModelFacts { sampling: Some(false), ..no_facts() });
     assert_eq!(body["options"], json!({ "num_predict": 500, "stop": ["END"], "seed": -3 }));
     assert_eq!(dropped, ["temperature", "top_p", "presence_penalty", "top_k", "logprobs", "user"]);
 }
@@ -59,10 +62,10 @@ fn tools_are_openais_with_complete_schemas() {
     let (body, _) = encode(Request { tool_choice: Some(ToolChoice::None), ..asked.clone() });
     assert!(body.get("tools").is_none());
     for choice in [ToolChoice::Required, ToolChoice::Named("look".into())] {
-        assert_eq!(refused(Request { tool_choice: Some(choice), ..asked.clone() }, facts()), "tool_choice");
+        assert_eq!(refused(Request { tool_choice: Some(choice), ..asked.clone() }, no_facts()), "tool_choice");
     }
     let tools = vec![tool("look", json!(true))];
-    assert_eq!(refused(Request { tools, ..ask("hi") }, facts()), "tools[0].parameters");
+    assert_eq!(refused(Request { tools, ..ask("hi") }, no_facts()), "tools[0].parameters");
 }
 
 #[test]
@@ -75,14 +78,14 @@ fn answers_in_json() {
         Request { output: OutputFormat::JsonSchema(wanted), ..ask("hi") }
     };
     assert_eq!(encode(schema(r#"{"type":"object"}"#)).0["format"], json!({ "type": "object" }));
-    assert_eq!(refused(schema("true"), facts()), "output");
+    assert_eq!(refused(schema("true"), no_facts()), "output");
 }
 
 #[test]
 fn thinking_is_asked_for_in_the_models_own_way() {
     let think = |model: &str, effort: &str, form: Option<ReasoningForm>| {
         let asked = Request { model: model.into(), reasoning_effort: Some(effort.into()), ..ask("hi") };
-        encode_with("{}", asked, ModelFacts { reasoning: form, ..facts() }).0["think"].clone()
+        encode_with("{}", asked, ModelFacts { reasoning: form, ..no_facts() }).0["think"].clone()
     };
     assert_eq!(think("qwen3", "high", None), true);
     assert_eq!(think("qwen3", "none", None), false);
@@ -100,9 +103,9 @@ fn thinking_that_cannot_be_had_is_told() {
     let (body, dropped) = encode(asked.clone());
     assert_eq!((&body["think"], dropped), (&json!(true), vec!["reasoning_budget_tokens".into()]));
     let both = ["reasoning_effort", "reasoning_budget_tokens"];
-    let (body, dropped) = encode_with(r#"{"think":false}"#, asked.clone(), facts());
+    let (body, dropped) = encode_with(r#"{"think":false}"#, asked.clone(), no_facts());
     assert!(body.get("think").is_none());
     assert_eq!(dropped, both);
-    let (_, dropped) = encode_with("{}", asked, ModelFacts { reasoning: Some(ReasoningForm::None), ..facts() });
+    let (_, dropped) = encode_with("{}", asked, ModelFacts { reasoning: Some(ReasoningForm::None), ..no_facts() });
     assert_eq!(dropped, both);
 }

@@ -19,7 +19,7 @@ fn instructions_go_to_the_top_unless_they_may_stand_anywhere() {
         { "role": "user", "content": "b\nc" },
     ]);
     assert_eq!(said(messages.clone()), expected);
-    let anywhere = ModelFacts { mid_system: Some(true), ..facts() };
+    let anywhere = ModelFacts { mid_system: Some(true), ..no_facts() };
     let (body, _) = encode_with("{}", Request { messages, ..ask("") }, anywhere);
     let roles: Vec<_> = body["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
     assert_eq!(roles, ["system", "user", "system", "user"]);
@@ -102,7 +102,7 @@ fn other_media_are_refused() {
         (image(), Role::Assistant),
     ] {
         let messages = vec![user(vec![text("a")]), message(role, vec![Part::Media(part)])];
-        assert_eq!(refused(Request { messages, ..ask("") }, facts()), "messages[1].content[0]");
+        assert_eq!(refused(Request { messages, ..ask("") }, no_facts()), "messages[1].content[0]");
     }
 }
 
@@ -122,14 +122,14 @@ fn only_its_own_thoughts_come_back() {
 #[test]
 fn a_conversation_that_says_nothing_is_the_callers_mistake() {
     let asked = Request { messages: vec![user(vec![]), assistant(vec![thought("x", None)])], ..ask("") };
-    let fault = Adapter::encode("{}".into(), "chat".into(), asked, facts()).unwrap_err();
+    let fault = Adapter::encode("{}".into(), "chat".into(), asked, no_facts()).unwrap_err();
     assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::InvalidRequest, Some("messages")));
 }
 
 #[test]
 fn a_beginning_of_the_answer_is_refused_where_the_model_cannot_go_on() {
     let asked = Request { messages: vec![user(vec![text("a")]), assistant(vec![text("b")])], ..ask("") };
-    assert_eq!(refused(asked.clone(), ModelFacts { prefill: Some(false), ..facts() }), "messages[1]");
+    assert_eq!(refused(asked.clone(), ModelFacts { prefill: Some(false), ..no_facts() }), "messages[1]");
     assert_eq!(encode(asked).0["messages"][1]["content"], "b");
 }
 

@@ -23,7 +23,7 @@ fn keys_go_into_the_header_that_the_settings_name() {
 fn wrong_settings_are_named() {
     for (settings, named) in [(r#"{"auth_heder": "x"}"#, "auth_heder"), (r#"{"auth_header": "x-key"}"#, "x-key")] {
         assert!(<Codec as Provider>::describe(settings.into()).unwrap_err().contains(named));
-        let fault = Codec::encode(settings.into(), "chat".into(), ask(), facts()).unwrap_err();
+        let fault = Codec::encode(settings.into(), "chat".into(), ask(), no_facts()).unwrap_err();
         assert_eq!(fault.kind, FaultKind::AdapterFailed);
     }
 }

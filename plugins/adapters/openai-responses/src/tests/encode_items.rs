@@ -9,17 +9,17 @@ fn said(role: &str, kind: &str, words: &str) -> Value {
 #[test]
 fn leading_system_messages_are_instructions() {
     let messages = || vec![system("a"), system("b"), user(vec![text("hi")]), system("c")];
-    let (body, _) = encode(request(messages()), facts());
+    let (body, _) = encode(request(messages()), no_facts());
     assert_eq!(body["instructions"], "a\n\nb");
     assert_eq!(body["input"], json!([said("user", "input_text", "hi"), said("system", "input_text", "c")]));
-    let (body, _) = encode(request(messages()), ModelFacts { mid_system: Some(false), ..facts() });
+    let (body, _) = encode(request(messages()), ModelFacts { mid_system: Some(false), ..no_facts() });
     assert_eq!(body["instructions"], "a\n\nb\n\nc");
     assert_eq!(body["input"], json!([said("user", "input_text", "hi")]));
 }
 
 #[test]
 fn instructions_alone_are_the_input() {
-    let (body, _) = encode(request(vec![system("a")]), facts());
+    let (body, _) = encode(request(vec![system("a")]), no_facts());
     assert!(body.get("instructions").is_none());
     assert_eq!(body["input"], json!([said("system", "input_text", "a")]));
 }
@@ -59,7 +59,7 @@ fn thoughts_of_others_are_dropped() {
     let signatures = [None, Some(sealed("anthropic-messages", "sig")), Some(sealed("openai-responses", "no json"))];
     for signature in signatures {
         let turn = assistant(vec![thought("secret", signature), text("a")]);
-        let (body, dropped) = encode(request(vec![user(vec![text("go")]), turn]), facts());
+        let (body, dropped) = encode(request(vec![user(vec![text("go")]), turn]), no_facts());
         assert!(!body.to_string().contains("secret"));
         assert_eq!(dropped, ["reasoning"]);
     }
@@ -142,10 +142,13 @@ fn media_that_cannot_be_said() {
         media(MediaKind::Document, "text/plain", bytes()),
         media(MediaKind::Image, "image/png", id()),
     ] {
-        assert_eq!(unsaid(request(vec![user(vec![text("a"), Part::Media(media)])]), facts()), "messages[0].content[1]");
+        assert_eq!(
+            unsaid(request(vec![user(vec![text("a"), Part::Media(media)])]), no_facts()),
+            "messages[0].content[1]"
+        );
     }
     let own = vec![user(vec![Part::Media(media(MediaKind::Image, "", id()))])];
-    let (body, _) = encode(Request { protocol: "openai-responses".into(), ..request(own) }, facts());
+    let (body, _) = encode(Request { protocol: "openai-responses".into(), ..request(own) }, no_facts());
     assert_eq!(body["input"][0]["content"][0], json!({"type": "input_image", "file_id": "file-1"}));
 }
 
@@ -153,14 +156,14 @@ fn media_that_cannot_be_said() {
 fn parts_that_stand_where_they_cannot() {
     let image = Part::Media(media(MediaKind::Image, "image/png", Source::Bytes(vec![1])));
     for message in [assistant(vec![image]), assistant(vec![result("c", "")]), user(vec![call("c", "{}")])] {
-        assert_eq!(unsaid(request(vec![message]), facts()), "messages[0].content[0]");
+        assert_eq!(unsaid(request(vec![message]), no_facts()), "messages[0].content[0]");
     }
 }
 
 #[test]
 fn prefill_where_the_model_takes_none() {
     let messages = || vec![user(vec![text("go")]), assistant(vec![text("I")])];
-    assert_eq!(unsaid(request(messages()), ModelFacts { prefill: Some(false), ..facts() }), "messages[1]");
+    assert_eq!(unsaid(request(messages()), ModelFacts { prefill: Some(false), ..no_facts() }), "messages[1]");
     assert_eq!(items(messages())[1], said("assistant", "output_text", "I"));
 }
 
@@ -168,7 +171,7 @@ fn prefill_where_the_model_takes_none() {
 fn extras_of_parts_are_told() {
     let marked = Text { text: "a".into(), extras: vec![extra("cache_control", json!({"type": "ephemeral"}))] };
     let parts = vec![Part::Text(marked.clone()), Part::Text(marked)];
-    let (body, dropped) = encode(request(vec![user(parts)]), facts());
+    let (body, dropped) = encode(request(vec![user(parts)]), no_facts());
     assert!(!body.to_string().contains("cache_control"));
     assert_eq!(dropped, ["cache_control"]);
 }

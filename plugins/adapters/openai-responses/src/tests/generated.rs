@@ -337,7 +337,7 @@ proptest! {
 
     #[test]
     fn a_body_survives_being_read_and_said_again(body in body()) {
-        let (encoded, dropped) = encode(read(body.clone()), facts());
+        let (encoded, dropped) = encode(read(body.clone()), no_facts());
         prop_assert_eq!(by_value(encoded), normal(body));
         prop_assert!(dropped.is_empty(), "{:?}", dropped);
     }
@@ -345,7 +345,7 @@ proptest! {
     /// Saying it once brings it into its normal form; saying it again changes nothing more, not even the order.
     #[test]
     fn the_second_time_changes_nothing(body in body()) {
-        let once = encode(read(body), facts()).0;
-        prop_assert_eq!(encode(read(once.clone()), facts()).0.to_string(), once.to_string());
+        let once = encode(read(body), no_facts()).0;
+        prop_assert_eq!(encode(read(once.clone()), no_facts()).0.to_string(), once.to_string());
     }
 }

@@ -15,69 +15,24 @@ mod round_trip;
 mod write;
 mod write_failures;
 
+#[path = "../../../../sdk/testing/requests.rs"]
+#[allow(dead_code, reason = "other adapters use more of it")]
+mod requests;
+
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
 use pointsman_sdk::codec::provider::{Frame, ModelFacts, ReasoningForm};
 use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use requests::*;
 use serde_json::{Value, json};
 
 /// A request of another protocol.
 fn request(messages: Vec<Message>) -> Request {
-    Request {
-        model: "gpt".into(),
-        protocol: "anthropic-messages".into(),
-        messages,
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        output: OutputFormat::Text,
-        max_output_tokens: None,
-        temperature: None,
-        top_p: None,
-        stop: Vec::new(),
-        seed: None,
-        reasoning_effort: None,
-        reasoning_budget_tokens: None,
-        stream: false,
-        user: None,
-        extras: Vec::new(),
-    }
+    request_of("gpt", "anthropic-messages", messages)
 }
 
 fn ask() -> Request {
     request(vec![user(vec![text("hi")])])
-}
-
-fn facts() -> ModelFacts {
-    ModelFacts {
-        context_tokens: None,
-        output_tokens: None,
-        reasoning: None,
-        sampling: None,
-        prefill: None,
-        mid_system: None,
-        attributes: Vec::new(),
-    }
-}
-
-fn message(role: Role, parts: Vec<Part>) -> Message {
-    Message { role, parts, extras: Vec::new() }
-}
-
-fn user(parts: Vec<Part>) -> Message {
-    message(Role::User, parts)
-}
-
-fn assistant(parts: Vec<Part>) -> Message {
-    message(Role::Assistant, parts)
-}
-
-fn system(words: &str) -> Message {
-    message(Role::System, vec![text(words)])
-}
-
-fn text(words: &str) -> Part {
-    Part::Text(Text { text: words.into(), extras: Vec::new() })
 }
 
 fn thought(words: &str, signature: Option<Sealed>) -> Part {
@@ -102,19 +57,6 @@ fn result(id: &str, words: &str) -> Part {
     Part::ToolResult(ToolResult { call_id: id.into(), name: None, failed: false, content, extras: Vec::new() })
 }
 
-fn media(kind: MediaKind, mime: &str, source: Source) -> Media {
-    Media { kind, mime: mime.into(), source, title: None, extras: Vec::new() }
-}
-
-fn tool(name: &str, parameters: Value) -> Tool {
-    let parameters = parameters.to_string();
-    Tool { name: name.into(), description: None, parameters, strict: None, extras: Vec::new() }
-}
-
-fn extra(name: &str, value: Value) -> Extra {
-    Extra { name: name.into(), value: value.to_string() }
-}
-
 /// The body, and what was dropped.
 fn encode(request: Request, model: ModelFacts) -> (Value, Vec<String>) {
     let encoded = Codec::encode("{}".into(), "chat".into(), request, model).unwrap();
@@ -123,7 +65,7 @@ fn encode(request: Request, model: ModelFacts) -> (Value, Vec<String>) {
 
 /// The input items of these messages.
 fn items(messages: Vec<Message>) -> Value {
-    encode(request(messages), facts()).0["input"].take()
+    encode(request(messages), no_facts()).0["input"].take()
 }
 
 /// The field that cannot be said.
@@ -198,11 +140,4 @@ fn signature(index: u32, sealed: Sealed) -> Event {
 
 fn finished(reason: Finish) -> Event {
     Event::Finished(Finished { reason, stop_sequence: None })
-}
-
-fn failure(events: &[Event]) -> &Fault {
-    match events.last() {
-        Some(Event::Failed(fault)) => fault,
-        other => panic!("expected a failure, not {other:?}"),
-    }
 }

@@ -85,7 +85,7 @@ fn a_body_read_and_encoded() {
         "prompt_cache_key": "k",
         "truncation": "auto",
     });
-    let (said, dropped) = encode(read(body.clone()), facts());
+    let (said, dropped) = encode(read(body.clone()), no_facts());
     assert_eq!(said, body);
     assert!(dropped.is_empty());
 }
@@ -120,7 +120,7 @@ fn what_only_this_protocol_knows_goes_back_where_it_was() {
         "user": "me",
         "stream_options": {"include_obfuscation": false},
     });
-    let (said, dropped) = encode(read(body.clone()), facts());
+    let (said, dropped) = encode(read(body.clone()), no_facts());
     assert_eq!(said, body);
     assert!(dropped.is_empty(), "{dropped:?}");
 }

@@ -32,6 +32,18 @@ fn a_failure_after_bytes_of_another() {
     assert_eq!(events[0]["response"]["error"]["message"], "oh");
 }
 
+/// Found by fuzzing: a ping before the beginning hid its id, when the events came one by one.
+#[test]
+fn a_failure_after_bytes_of_another_names_their_beginning() {
+    let failed = Event::Failed(pointsman_sdk::codec::fault(FaultKind::Truncated, "oh"));
+    let mut memory = Vec::new();
+    for event in [Event::Ping, started()] {
+        memory = Codec::write("chat".into(), true, memory, vec![event], false).memory;
+    }
+    let written = Codec::write("chat".into(), true, memory, vec![failed], true);
+    assert_eq!(parse(&written.bytes)[0]["response"]["id"], "resp_1");
+}
+
 #[test]
 fn an_end_without_an_end_is_a_failure() {
     let last = stream(&memory(json!({})), vec![started(), Event::TextDelta(delta(0, "a"))]).pop().unwrap();

@@ -7,6 +7,7 @@ use super::wire::Out;
 use crate::reasoning::redacted;
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Event, Finish, Sealed, Started, ToolCallStarted};
+use pointsman_sdk::openai;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ pub struct Reply {
     pub is_over: bool,
     pub response: Response,
     is_started: bool,
+    /// ... by another, which has not said yet how.
+    follows_another: bool,
     /// Of the next event.
     sequence: u64,
     open: Option<Open>,
@@ -29,12 +32,11 @@ impl Reply {
         Reply { response: Response::to_request(body), ..Reply::default() }
     }
 
-    /// The bytes so far were another's, passed on untouched: only a failure can follow. How they began is known, or not.
-    pub fn follow_another(&mut self, started: Option<Started>) {
+    /// The bytes so far were another's, passed on untouched: only a failure can follow. How they began is told yet, or not.
+    pub fn follow_another(&mut self) {
         self.sequence = SEQUENCE_OF_ANOTHER;
-        self.is_started = true;
-        let unknown = || Started { id: String::new(), model: String::new(), created_unix_s: 0 };
-        self.response.start(started.unwrap_or_else(unknown));
+        (self.is_started, self.follows_another) = (true, true);
+        self.response.start(Started { id: String::new(), model: String::new(), created_unix_s: 0 });
     }
 
     pub fn write(&mut self, event: Event, out: &mut Out) {
@@ -65,6 +67,9 @@ impl Reply {
 
     fn start(&mut self, started: Started, out: &mut Out) {
         if self.is_started {
+            if std::mem::take(&mut self.follows_another) {
+                self.response.start(started);
+            }
             return;
         }
         self.is_started = true;
@@ -136,7 +141,7 @@ impl Reply {
         if out.stream {
             self.response_event("response.failed", "failed", Value::Null, error::of_response(fault), out);
         } else {
-            out.whole(&error::body(fault));
+            out.whole(&openai::body(fault));
         }
         self.is_over = true;
     }
