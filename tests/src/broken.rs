@@ -33,6 +33,7 @@ pub struct Broken {
     address: SocketAddr,
     script: Arc<Mutex<Vec<Act>>>,
     requests: Arc<AtomicUsize>,
+    left: Arc<AtomicUsize>,
 }
 
 impl Broken {
@@ -43,12 +44,19 @@ impl Broken {
     pub async fn start(script: Vec<Act>) -> Broken {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let broken = Broken { address, script: Arc::new(Mutex::new(script)), requests: Arc::default() };
+        let broken =
+            Broken { address, script: Arc::new(Mutex::new(script)), requests: Arc::default(), left: Arc::default() };
         let (script, counted) = (Arc::clone(&broken.script), Arc::clone(&broken.requests));
+        let left = Arc::clone(&broken.left);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let script = script.lock().expect("no panic").clone();
-                tokio::spawn(follow(stream, script, Arc::clone(&counted)));
+                let (counted, left) = (Arc::clone(&counted), Arc::clone(&left));
+                tokio::spawn(async move {
+                    if follow(stream, script, counted).await.is_err() {
+                        left.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
             }
         });
         broken
@@ -70,40 +78,37 @@ impl Broken {
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
+
+    /// Connections that the other side ended in the middle of the script.
+    pub fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
-async fn follow(mut stream: TcpStream, script: Vec<Act>, requests: Arc<AtomicUsize>) {
+async fn follow(mut stream: TcpStream, script: Vec<Act>, requests: Arc<AtomicUsize>) -> std::io::Result<()> {
     let _ = stream.set_nodelay(true);
     for act in script {
-        let done = match act {
+        match act {
             Act::Read => {
                 let read = read_request(&mut stream).await;
                 requests.fetch_add(usize::from(read.is_some()), Ordering::Relaxed);
-                read.ok_or(std::io::ErrorKind::UnexpectedEof.into())
+                read.ok_or(std::io::ErrorKind::UnexpectedEof)?;
             }
-            Act::Say(bytes) => stream.write_all(&bytes).await,
-            Act::Trickle(bytes, pause) => trickle(&mut stream, &bytes, pause).await,
+            Act::Say(bytes) => stream.write_all(&bytes).await?,
+            Act::Trickle(bytes, pause) => trickle(&mut stream, &bytes, pause).await?,
             Act::Flood(bytes) => loop {
-                if let Err(error) = stream.write_all(&bytes).await {
-                    break Err(error);
-                }
+                stream.write_all(&bytes).await?;
             },
             Act::Stall => {
                 // Until the other side hangs up.
                 while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {}
-                Ok(())
             }
-            Act::Pause(pause) => {
-                sleep(pause).await;
-                Ok(())
-            }
-            Act::Reset => stream.set_zero_linger(),
-            Act::Close => return,
-        };
-        if done.is_err() {
-            return;
+            Act::Pause(pause) => sleep(pause).await,
+            Act::Reset => stream.set_zero_linger()?,
+            Act::Close => return Ok(()),
         }
     }
+    Ok(())
 }
 
 async fn trickle(stream: &mut TcpStream, bytes: &[u8], pause: Duration) -> std::io::Result<()> {

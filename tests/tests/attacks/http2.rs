@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pointsman::fake::Behaviour;
 use pointsman_tests::{CLAUDE, behave, chat_body, messages_body, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -279,8 +280,9 @@ async fn floods_of_frames_end() {
 async fn a_stream_that_nobody_reads_is_reset_and_its_neighbour_is_not() {
     let line = impatient("").await;
     let mut caller = Caller::connect(line.address, 0).await;
-    let endless = chat_body("only-gpt", "write 100000 words", true).to_string();
-    caller.say(&request(1, &with(":path", "/v1/chat/completions"), &endless)).await;
+    line.openai.behave(Behaviour { between_tokens: Duration::from_millis(2), ..behave("ok") });
+    let long = chat_body("only-gpt", "write 10000 words", true).to_string();
+    caller.say(&request(1, &with(":path", "/v1/chat/completions"), &long)).await;
     caller.say(&frame(WINDOW_UPDATE, 0, 1, &5_000_u32.to_be_bytes())).await;
     assert_eq!(caller.end_of(1).await, Some(RST_STREAM));
     wait_until("the provider's stream is cancelled", || line.openai.cancelled() == 1).await;

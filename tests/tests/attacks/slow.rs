@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::{Answer, CLAUDE, Line, behave, chat_body, messages_body, slowly, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -18,9 +19,9 @@ fn hello() -> String {
     messages_body(CLAUDE, "hello", false).to_string()
 }
 
-/// So many words that they do not fit into what lies between the gateway and a caller that does not read.
-fn endless() -> String {
-    let body = chat_body("only-gpt", "write 100000 words", true).to_string();
+/// A stream of half a minute.
+fn long() -> String {
+    let body = chat_body("only-gpt", "write 600 words", true).to_string();
     post(&body, "").replace("/v1/messages", "/v1/chat/completions")
 }
 
@@ -69,14 +70,26 @@ async fn a_body_that_stalls_is_refused_in_the_callers_protocol() {
 /// Faults: F77
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_stops_reading_is_left_and_the_provider_too() {
-    let line = impatient("").await;
+    let event = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":\
+                 [{\"index\":0,\"delta\":{\"content\":\"again \"},\"finish_reason\":null}]}\n\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let events = event.repeat(100);
+    let flood = format!("{:x}\r\n{events}\r\n", events.len());
+    let provider = Broken::start(vec![Act::Read, Act::Say(head.into()), Act::Flood(flood.into())]).await;
+    let line = impatient(&format!(
+        "[providers.flood]\nadapter = \"openai-chat\"\nbase_url = \"http://{}\"\nkey = \"k\"\n\
+         [models.flood]\ntargets = [\"flood/x\"]",
+        provider.address()
+    ))
+    .await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let mut stream = socket.connect(line.address).await.expect("a connection");
-    stream.write_all(endless().as_bytes()).await.expect("sent");
-    until(&mut stream, "word1").await;
-    wait_until("the provider's stream is cancelled", || line.openai.cancelled() == 1).await;
-    assert_eq!(line.openai.open(), 0);
+    let body = chat_body("flood", "hello", true).to_string();
+    let request = post(&body, "").replace("/v1/messages", "/v1/chat/completions");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    until(&mut stream, "again").await;
+    wait_until("the provider's stream is cancelled", || provider.left() == 1).await;
     drop(stream);
     assert_eq!(line.claude(CLAUDE, "hello", false).await.status, 200);
 }
@@ -131,7 +144,7 @@ async fn a_caller_that_half_closes_has_left() {
     let line = impatient("").await;
     line.openai.behave(slowly("ok"));
     let mut stream = TcpStream::connect(line.address).await.expect("a connection");
-    stream.write_all(endless().as_bytes()).await.expect("sent");
+    stream.write_all(long().as_bytes()).await.expect("sent");
     until(&mut stream, "word1").await;
     stream.shutdown().await.expect("half closed");
     wait_until("the provider's stream is cancelled", || line.openai.cancelled() == 1).await;
