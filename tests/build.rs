@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-const GUESTS: [&str; 3] = ["night-shift", "hostile", "hostile-codec"];
+const GUESTS: [&str; 4] = ["night-shift", "hostile", "hostile-codec", "rogue"];
 
 fn main() {
     let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return };

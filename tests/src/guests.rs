@@ -7,6 +7,9 @@ pub const HOSTILE: &[u8] = include_bytes!(env!("GUEST_HOSTILE"));
 /// A codec that misbehaves as the provider's setting `how` says: `guests/hostile-codec`.
 pub const HOSTILE_CODEC: &[u8] = include_bytes!(env!("GUEST_HOSTILE_CODEC"));
 
+/// A bad version of any policy: `guests/rogue`.
+pub const ROGUE: &[u8] = include_bytes!(env!("GUEST_ROGUE"));
+
 /// A built-in plugin's bytes.
 pub fn bundled(name: &str) -> &'static [u8] {
     let bundled = pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name);

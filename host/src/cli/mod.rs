@@ -1,11 +1,14 @@
 //! The command line: one file a verb. Data goes to standard output, words to standard error. Exit code 0 is success, 1 is
 //! "no" (a check or a demo that failed), 2 is a wrong command line or configuration.
 
+mod admin;
 mod check;
 mod demo;
+mod explain;
 mod fake;
 mod key;
 mod plugin;
+mod replay;
 mod serve;
 
 use std::path::PathBuf;
@@ -50,6 +53,17 @@ enum Verb {
     /// Make keys for callers.
     #[command(subcommand)]
     Key(key::Verb),
+    /// The story of one request, in plain words: what its policy saw, decided, and what came of it.
+    ///
+    ///     pointsman explain pm_0123456789abcdef
+    #[command(verbatim_doc_comment)]
+    Explain(explain::Arguments),
+    /// Let another version of a policy decide again what was decided lately, and show where it would have decided otherwise.
+    /// Exit code 1 if it would.
+    ///
+    ///     pointsman replay --policy night_shift.wasm --since 60
+    #[command(verbatim_doc_comment)]
+    Replay(replay::Arguments),
     /// See it work, without keys: two fake providers, an outage, and a policy swapped in the middle of it.
     Demo(demo::Arguments),
     /// Serve a fake provider, to try a configuration without keys.
@@ -99,6 +113,8 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Check(argument) => check::run(argument.config.as_deref()).await.map_err(Usage),
         Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
         Verb::Key(verb) => key::run(verb).map_err(Usage),
+        Verb::Explain(arguments) => explain::run(arguments).await.map_err(Usage),
+        Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
     }
@@ -113,7 +129,7 @@ fn chain(error: &anyhow::Error) -> String {
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
-        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) => LevelFilter::WARN,
+        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Explain(_) | Verb::Replay(_) => LevelFilter::WARN,
         Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);

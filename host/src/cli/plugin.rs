@@ -1,27 +1,30 @@
 //! `pointsman plugin …`
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
-use bytes::Bytes;
+use anyhow::Context as _;
 use clap::Subcommand;
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
+use hyper::Method;
 use serde::Deserialize;
 
+use super::admin::{Admin, ask};
 use super::check::columns;
-use crate::config::Secret;
-use crate::gateway::SlotView;
+use crate::gateway::{SlotView, VersionView};
 use crate::plugin::{Kind, Plugin};
-use crate::server::{LoadReply, TOKEN_HELP};
+use crate::server::LoadReply;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// The running gateway's plugins: what is live, staged and previous, calls and faults.
-    List(Admin),
+    /// The running gateway's plugins: what is live, staged and previous, calls and faults; versions on trial, in the shadow,
+    /// and those that were taken back by themselves.
+    List {
+        #[command(flatten)]
+        admin: Admin,
+        /// As the gateway tells it, in JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a file is: its world, digest, imports and exports. Needs no gateway.
     Inspect { file: PathBuf },
     /// Compile and check a file in the running gateway, and stage it under a name. Nothing uses it yet.
@@ -35,12 +38,37 @@ pub enum Verb {
         admin: Admin,
     },
     /// Make the staged version live. Requests that are being answered finish on the version they began with.
+    ///
+    /// A version that traps, is too slow or talks nonsense is taken back by itself, and kept out: see `plugin list`.
     Swap {
+        name: String,
+        /// Even if it was taken back before.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    /// Let the staged version of a policy decide for a share of the requests.
+    ///
+    /// It is taken back by itself if it misbehaves, or if its requests end worse than those beside it.
+    Canary {
+        name: String,
+        /// Of a hundred requests: 1 to 99.
+        percent: u8,
+        /// Even if it was taken back before.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    /// Let the staged version of a policy decide beside the live one, without being obeyed. `plugin list` counts how often they
+    /// differ, and `explain` shows where.
+    Shadow {
         name: String,
         #[command(flatten)]
         admin: Admin,
     },
-    /// Make the previous version live again.
+    /// End a trial or a shadow; without one, make the previous version live again.
     Rollback {
         name: String,
         #[command(flatten)]
@@ -48,24 +76,9 @@ pub enum Verb {
     },
 }
 
-/// How to reach the running gateway.
-#[derive(Debug, clap::Args)]
-pub struct Admin {
-    /// Its admin address.
-    #[arg(long, env = "POINTSMAN_ADMIN", default_value = crate::config::ADMIN_ADDRESS)]
-    admin: SocketAddr,
-    /// Its admin token, better given in the environment.
-    #[arg(long, env = "POINTSMAN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = token)]
-    token: Option<Secret>,
-}
-
-fn token(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text))
-}
-
 pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::List(admin) => list(&admin).await?,
+        Verb::List { admin, json } => list(&admin, json).await?,
         Verb::Inspect { file } => inspect(&file).await?,
         Verb::Load { file, name, admin } => {
             let bytes = tokio::fs::read(&file).await.with_context(|| format!("reading {}", file.display()))?;
@@ -81,11 +94,27 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        Verb::Swap { name, admin } => {
-            moved(&name, &changed(&admin, &format!("/plugins/{name}/swap"), Vec::new()).await?);
+        Verb::Swap { name, force, admin } => {
+            moved(&name, &changed(&admin, &format!("/plugins/{name}/swap?force={force}"), Vec::new()).await?);
+        }
+        Verb::Canary { name, percent, force, admin } => {
+            let path = format!("/plugins/{name}/canary?percent={percent}&force={force}");
+            let slot = changed(&admin, &path, Vec::new()).await?;
+            println!(
+                "{name}: {} for {percent} % of the requests, {} for the others",
+                of(&slot.canary),
+                short(&slot.live.sha256)
+            );
+            eprintln!("for all: pointsman plugin swap {name}; undo: pointsman plugin rollback {name}");
+        }
+        Verb::Shadow { name, admin } => {
+            let slot = changed(&admin, &format!("/plugins/{name}/shadow"), Vec::new()).await?;
+            println!("{name}: {} in the shadow of {}", of(&slot.shadow), short(&slot.live.sha256));
+            eprintln!("what it would have done: pointsman plugin list; undo: pointsman plugin rollback {name}");
         }
         Verb::Rollback { name, admin } => {
-            moved(&name, &changed(&admin, &format!("/plugins/{name}/rollback"), Vec::new()).await?);
+            let slot = changed(&admin, &format!("/plugins/{name}/rollback"), Vec::new()).await?;
+            moved(&name, &slot);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -133,58 +162,51 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(admin: &Admin) -> anyhow::Result<()> {
+async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Reply {
         plugins: Vec<SlotView>,
     }
-    let reply: Reply = serde_json::from_slice(&ask(admin, Method::GET, "/plugins", Vec::new()).await?)?;
+    let told = ask(admin, Method::GET, "/plugins", Vec::new()).await?;
+    if json {
+        println!("{}", String::from_utf8_lossy(&told));
+        return Ok(());
+    }
+    let reply: Reply = serde_json::from_slice(&told)?;
     let rows: Vec<[String; 7]> = reply
         .plugins
         .iter()
         .map(|slot| {
-            let version = |version: &Option<crate::gateway::VersionView>| {
-                version.as_ref().map_or("-".to_owned(), |version| short(&version.sha256).to_owned())
-            };
             let (calls, faults) = (slot.live.calls.to_string(), slot.live.faults.to_string());
             let live = short(&slot.live.sha256).to_owned();
-            [slot.name.clone(), slot.kind.clone(), live, version(&slot.staged), version(&slot.previous), calls, faults]
+            [slot.name.clone(), slot.kind.clone(), live, of(&slot.staged), of(&slot.previous), calls, faults]
         })
         .collect();
     print!("{}", columns(["NAME", "WORLD", "LIVE", "STAGED", "PREVIOUS", "CALLS", "FAULTS"], &rows));
+    for slot in &reply.plugins {
+        let name = &slot.name;
+        if let (Some(canary), Some(percent)) = (&slot.canary, slot.canary_percent) {
+            let VersionView { good, bad, faults, .. } = canary;
+            let id = short(&canary.sha256);
+            println!("{name}: {id} on trial for {percent} %: {good} requests ended well, {bad} badly, {faults} faults");
+        }
+        if let Some(shadow) = &slot.shadow {
+            let VersionView { alike, differing, faults, .. } = shadow;
+            let id = short(&shadow.sha256);
+            println!("{name}: {id} in the shadow: {alike} decisions alike, {differing} not, {faults} faults");
+        }
+        for (sha256, why) in &slot.barred {
+            println!("{name}: {} was taken back by itself: {why}", short(sha256));
+        }
+    }
     Ok(())
+}
+
+fn of(version: &Option<VersionView>) -> String {
+    version.as_ref().map_or("-".to_owned(), |version| short(&version.sha256).to_owned())
 }
 
 async fn changed(admin: &Admin, path: &str, body: Vec<u8>) -> anyhow::Result<SlotView> {
     let reply: LoadReply = serde_json::from_slice(&ask(admin, Method::POST, path, body).await?)?;
     Ok(reply.slot)
-}
-
-async fn ask(admin: &Admin, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
-    let token = admin.token.as_ref().ok_or_else(|| anyhow!("there is no admin token: {TOKEN_HELP}"))?;
-    let stream = tokio::net::TcpStream::connect(admin.admin).await.with_context(|| {
-        format!(
-            "no gateway answers at {} (is it running, with an admin token? --admin names another address)",
-            admin.admin
-        )
-    })?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", admin.admin.to_string())
-        .header("authorization", format!("Bearer {}", token.reveal()))
-        .body(Full::new(Bytes::from(body)))
-        .with_context(|| format!("`{path}` cannot be asked for"))?;
-    let response = sender.send_request(request).await.context("asking the gateway")?;
-    let status = response.status();
-    let body = response.into_body().collect().await.context("reading the gateway's answer")?.to_bytes();
-    if status.is_success() {
-        return Ok(body);
-    }
-    let told: Option<String> = serde_json::from_slice::<serde_json::Value>(&body)
-        .ok()
-        .and_then(|value| Some(value["error"]["message"].as_str()?.to_owned()));
-    bail!("{}", told.unwrap_or_else(|| format!("the gateway answered {status}")))
 }

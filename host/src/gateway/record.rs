@@ -309,8 +309,8 @@ impl Line {
 /// Kind and status. The message can quote the caller's prompt, and stays out of the log.
 fn told(fault: &Fault) -> String {
     match fault.status {
-        0 => format!("{:?}", fault.kind),
-        status => format!("{:?} ({status})", fault.kind),
+        0 => fault.kind.word(),
+        status => format!("{} ({status})", fault.kind.word()),
     }
 }
 

@@ -65,8 +65,8 @@ fn name(entry: &Entry, target: u32) -> &str {
 fn failure(entry: &Entry, report: &AttemptReport) -> String {
     let status = if report.status == 0 { String::new() } else { format!(" ({})", report.status) };
     let patience = report.retry_after_ms.map(|ms| format!(", asks for {ms} ms of patience")).unwrap_or_default();
-    let (target, fault, elapsed_ms) = (name(entry, report.target), report.fault, report.elapsed_ms);
-    format!("{target} failed: {fault:?}{status} after {elapsed_ms} ms{patience}")
+    let (target, fault, elapsed_ms) = (name(entry, report.target), report.fault.word(), report.elapsed_ms);
+    format!("{target} failed: {fault}{status} after {elapsed_ms} ms{patience}")
 }
 
 fn said(entry: &Entry, deliberation: &Deliberation) -> String {

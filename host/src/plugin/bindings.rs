@@ -19,3 +19,32 @@ wasmtime::component::bindgen!({
 
 pub use self::exports::pointsman::plugin::{client_protocol, policy, provider};
 pub use self::pointsman::plugin::{chat, faults};
+
+impl faults::FaultKind {
+    /// As the contract spells it, such as `rate-limited`.
+    pub fn word(self) -> String {
+        let told = format!("{self:?}");
+        let name = told.rsplit("::").next().unwrap_or_default();
+        let mut word = String::new();
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() && !word.is_empty() {
+                word.push('-');
+            }
+            word.push(letter.to_ascii_lowercase());
+        }
+        word
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::faults::FaultKind;
+
+    #[test]
+    fn faults_are_spelt_as_in_the_contract() {
+        for (kind, word) in [(FaultKind::RateLimited, "rate-limited"), (FaultKind::Busy, "busy")] {
+            assert_eq!(kind.word(), word);
+            assert!(include_str!("../../../wit/faults.wit").contains(&format!("    {word},")));
+        }
+    }
+}
