@@ -55,7 +55,7 @@ impl Drop for Folder {
 async fn help_names_every_verb() {
     let (code, out, _) = run(&["--help"], &[]).await;
     assert_eq!(code, 0);
-    for verb in ["serve", "check", "plugin", "key", "demo", "fake"] {
+    for verb in ["explain", "replay", "serve", "check", "plugin", "key", "demo", "fake"] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {out}");
     }
     let (code, _, err) = run(&["serv"], &[]).await;
@@ -371,6 +371,36 @@ async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     assert_eq!(serving.target("x").await, "a/claude");
     let (code, out, _) = serving.plugin(&["rollback", "failover"]).await;
     assert_eq!((code, out), (0, format!("failover: {new} → {old}\n")));
+
+    // Before a version decides for everybody: what would it have done, what does it do beside the live one, or for a few?
+    let operator = [("POINTSMAN_ADMIN", serving.operators.as_str()), ("POINTSMAN_ADMIN_TOKEN", TOKEN)];
+    let (code, out, err) = run(&["explain"], &operator).await;
+    assert!(code == 0 && out.contains("a/claude") && out.contains("done"), "{out}{err}");
+    let id = out.lines().last().and_then(|line| line.split_whitespace().next()).expect("a request").to_owned();
+    let (code, out, _) = run(&["explain", &id], &operator).await;
+    assert!(code == 0 && out.contains("the policy: ask a/claude"), "{out}");
+    let (code, _, err) = run(&["explain", "pm_nothing"], &operator).await;
+    assert!(code == 2 && err.contains("has no request `pm_nothing`"), "{err}");
+    let (code, out, err) = run(&["replay", "--policy", &file], &operator).await;
+    assert_eq!((code, out.as_str()), (0, "1 decisions, 0 differ, 0 failed\n"), "{err}");
+    let (code, _, err) = run(&["replay", "--policy", &path], &operator).await;
+    assert!(code == 2 && err.contains("no plugin"), "{err}");
+    serving.plugin(&["load", &file, "--as", "failover"]).await;
+    let (code, out, err) = serving.plugin(&["shadow", "failover"]).await;
+    assert_eq!((code, out), (0, format!("failover: {new} in the shadow of {old}\n")), "{err}");
+    serving.target("x").await;
+    let (_, out, _) = serving.plugin(&["list"]).await;
+    assert!(out.contains(&format!("failover: {new} in the shadow: 1 decisions alike, 0 not, 0 faults")), "{out}");
+    let (code, out, err) = serving.plugin(&["canary", "failover", "20"]).await;
+    assert_eq!(
+        (code, out),
+        (0, format!("failover: {new} for 20 % of the requests, {old} for the others\n")),
+        "out of the shadow, on trial: {err}"
+    );
+    let (code, out, _) = serving.plugin(&["rollback", "failover"]).await;
+    assert_eq!((code, out), (0, format!("failover: {new} ended; {old} goes on\n")));
+    let (code, out, _) = serving.plugin(&["list", "--json"]).await;
+    assert!(code == 0 && out.starts_with("{\"plugins\":["), "{out}");
 
     let half = folder.write("half.wasm", &bundled("fastest").bytes[..9000]);
     let (code, _, err) = serving.plugin(&["load", &half, "--as", "failover"]).await;

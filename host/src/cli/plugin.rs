@@ -113,8 +113,12 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             eprintln!("what it would have done: pointsman plugin list; undo: pointsman plugin rollback {name}");
         }
         Verb::Rollback { name, admin } => {
+            let before = slots(&ask(&admin, Method::GET, "/plugins", Vec::new()).await?)?;
             let slot = changed(&admin, &format!("/plugins/{name}/rollback"), Vec::new()).await?;
-            moved(&name, &slot);
+            match before.into_iter().find(|slot| slot.name == name).and_then(|slot| slot.canary.or(slot.shadow)) {
+                Some(ended) => println!("{name}: {} ended; {} goes on", short(&ended.sha256), short(&slot.live.sha256)),
+                None => moved(&name, &slot),
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -163,18 +167,13 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
 }
 
 async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {
-    #[derive(Deserialize)]
-    struct Reply {
-        plugins: Vec<SlotView>,
-    }
     let told = ask(admin, Method::GET, "/plugins", Vec::new()).await?;
     if json {
         println!("{}", String::from_utf8_lossy(&told));
         return Ok(());
     }
-    let reply: Reply = serde_json::from_slice(&told)?;
-    let rows: Vec<[String; 7]> = reply
-        .plugins
+    let slots = slots(&told)?;
+    let rows: Vec<[String; 7]> = slots
         .iter()
         .map(|slot| {
             let (calls, faults) = (slot.live.calls.to_string(), slot.live.faults.to_string());
@@ -183,7 +182,7 @@ async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {
         })
         .collect();
     print!("{}", columns(["NAME", "WORLD", "LIVE", "STAGED", "PREVIOUS", "CALLS", "FAULTS"], &rows));
-    for slot in &reply.plugins {
+    for slot in &slots {
         let name = &slot.name;
         if let (Some(canary), Some(percent)) = (&slot.canary, slot.canary_percent) {
             let VersionView { good, bad, faults, .. } = canary;
@@ -200,6 +199,15 @@ async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn slots(told: &[u8]) -> anyhow::Result<Vec<SlotView>> {
+    #[derive(Deserialize)]
+    struct Reply {
+        plugins: Vec<SlotView>,
+    }
+    let reply: Reply = serde_json::from_slice(told).context("reading the gateway's answer")?;
+    Ok(reply.plugins)
 }
 
 fn of(version: &Option<VersionView>) -> String {
