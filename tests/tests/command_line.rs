@@ -55,7 +55,7 @@ impl Drop for Folder {
 async fn help_names_every_verb() {
     let (code, out, _) = run(&["--help"], &[]).await;
     assert_eq!(code, 0);
-    for verb in ["explain", "replay", "serve", "check", "plugin", "key", "demo", "fake"] {
+    for verb in ["targets", "explain", "replay", "serve", "check", "plugin", "key", "demo", "fake"] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {out}");
     }
     let (code, _, err) = run(&["serv"], &[]).await;
@@ -374,6 +374,9 @@ async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
 
     // Before a version decides for everybody: what would it have done, what does it do beside the live one, or for a few?
     let operator = [("POINTSMAN_ADMIN", serving.operators.as_str()), ("POINTSMAN_ADMIN_TOKEN", TOKEN)];
+    let (code, out, err) = run(&["targets"], &operator).await;
+    let line = out.lines().find(|line| line.starts_with("a/claude")).unwrap_or_default();
+    assert!(code == 0 && line.contains("closed") && line.contains("now") && line.contains("100 % of 1"), "{out}{err}");
     let (code, out, err) = run(&["explain"], &operator).await;
     assert!(code == 0 && out.contains("a/claude") && out.contains("done"), "{out}{err}");
     let id = out.lines().last().and_then(|line| line.split_whitespace().next()).expect("a request").to_owned();

@@ -10,6 +10,7 @@ mod key;
 mod plugin;
 mod replay;
 mod serve;
+mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,11 @@ enum Verb {
     /// Make keys for callers.
     #[command(subcommand)]
     Key(key::Verb),
+    /// The health of the running gateway's targets: breakers, success, first token, load.
+    ///
+    ///     pointsman targets
+    #[command(verbatim_doc_comment)]
+    Targets(targets::Arguments),
     /// The story of one request, in plain words: what its policy saw, decided, and what came of it.
     ///
     ///     pointsman explain pm_0123456789abcdef
@@ -113,6 +119,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Check(argument) => check::run(argument.config.as_deref()).await.map_err(Usage),
         Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
         Verb::Key(verb) => key::run(verb).map_err(Usage),
+        Verb::Targets(arguments) => targets::run(arguments).await.map_err(Usage),
         Verb::Explain(arguments) => explain::run(arguments).await.map_err(Usage),
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
@@ -129,7 +136,9 @@ fn chain(error: &anyhow::Error) -> String {
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
-        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Explain(_) | Verb::Replay(_) => LevelFilter::WARN,
+        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Targets(_) | Verb::Explain(_) | Verb::Replay(_) => {
+            LevelFilter::WARN
+        }
         Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::Gateway;
 use super::rollout::{Verdict, judge};
 use super::table::{Slot, Table, load_slots};
 use crate::config::Config;
+use crate::health::Health;
+use crate::plugin::bindings::policy::Circuit;
 use crate::plugin::{Counts, Kind, Plugin};
 
 /// One slot, for operators.
@@ -44,7 +47,56 @@ pub struct VersionView {
     pub bad: u64,
 }
 
+/// One target that was asked since the gateway began, for operators.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetView {
+    /// `provider/model`
+    pub id: String,
+    /// `closed`, `half-open` or `open`.
+    pub circuit: String,
+    pub ready_in_ms: u64,
+    pub retry_after_ms: u64,
+    /// Attempts of the last minutes.
+    pub samples: u32,
+    pub success_rate: f64,
+    pub first_token_ms: Option<f64>,
+    pub in_flight: u32,
+    pub room: Option<u32>,
+    pub headroom: Option<f64>,
+}
+
 impl Gateway {
+    /// What is known of the targets that were asked, by name.
+    pub fn targets(&self) -> Vec<TargetView> {
+        let (table, now) = (self.table(), Instant::now());
+        let view = |(provider, model, health): (String, String, Arc<Health>)| {
+            let targets = table.routes.iter().flat_map(|route| &route.targets);
+            let target = targets
+                .filter(|target| target.provider.name == provider)
+                .max_by_key(|target| target.model(&model) == model)?;
+            let keys = target.provider.adapters.first().map_or(&[][..], |adapter| &adapter.keys);
+            let state = health.view(keys, target.limits, true, now);
+            let circuit = match state.circuit {
+                Circuit::Closed => "closed",
+                Circuit::HalfOpen => "half-open",
+                Circuit::Open => "open",
+            };
+            Some(TargetView {
+                id: format!("{provider}/{model}"),
+                circuit: circuit.to_owned(),
+                ready_in_ms: state.ready_in_ms,
+                retry_after_ms: state.retry_after_ms,
+                samples: state.samples,
+                success_rate: state.success_rate,
+                first_token_ms: state.first_token_ms,
+                in_flight: state.in_flight,
+                room: state.room,
+                headroom: state.headroom,
+            })
+        };
+        self.healths.all().into_iter().filter_map(view).collect()
+    }
+
     /// Put a configuration into force.
     ///
     /// # Errors

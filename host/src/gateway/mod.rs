@@ -45,7 +45,7 @@ use crate::journal::{Journal, RouteView};
 use crate::net::Network;
 use crate::upstream;
 
-pub use control::{SlotView, VersionView};
+pub use control::{SlotView, TargetView, VersionView};
 pub use exchange::answer;
 pub use probes::probe;
 pub use rollout::look_after;

@@ -50,6 +50,17 @@ pub struct Healths {
 }
 
 impl Healths {
+    /// Provider, model and health of all that were asked, by name.
+    pub fn all(&self) -> Vec<(String, String, Arc<Health>)> {
+        let targets = locked(&self.targets);
+        let mut all: Vec<_> = targets
+            .iter()
+            .map(|((provider, model), health)| (provider.clone(), model.clone(), Arc::clone(health)))
+            .collect();
+        all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        all
+    }
+
     /// The provider's targets whose circuit is open, in no order.
     pub fn out(&self, provider: &str, now: Instant) -> Vec<Arc<Health>> {
         let targets = locked(&self.targets);

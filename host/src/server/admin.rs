@@ -54,6 +54,9 @@ pub async fn answer(
             Ok(body) => gateway.load(name, &body.to_bytes()).await,
             Err(error) => Err(anyhow::anyhow!("reading the plugin: {error}")),
         },
+        (&Method::GET, ["targets"]) => {
+            return json(StatusCode::OK, &serde_json::json!({ "targets": gateway.targets() }));
+        }
         (&Method::GET, ["journal"]) => {
             let number = |name: &str| query(head.uri.query(), name).and_then(|text| text.parse::<u64>().ok());
             let most = number("most").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
