@@ -6,6 +6,7 @@
 //!
 //! A seed that failed once stands in `seeds.txt`, and is run every time.
 
+mod doctored;
 mod every_byte;
 mod network;
 mod oracle;
