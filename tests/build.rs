@@ -1,9 +1,9 @@
-//! Builds the plugins that tests use: the example policy, and one that misbehaves.
+//! Builds the plugins that tests use: the example policy, those that misbehave, and those that tell all they see.
 
 use std::env;
 use std::path::Path;
 
-const GUESTS: [&str; 4] = ["night-shift", "hostile", "hostile-codec", "rogue"];
+const GUESTS: [&str; 6] = ["night-shift", "hostile", "hostile-codec", "rogue", "spy", "spy-codec"];
 
 fn main() {
     let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return };

@@ -9,6 +9,10 @@ pub const HOSTILE_CODEC: &[u8] = include_bytes!(env!("GUEST_HOSTILE_CODEC"));
 
 /// A bad version of any policy: `guests/rogue`.
 pub const ROGUE: &[u8] = include_bytes!(env!("GUEST_ROGUE"));
+/// A policy that tells all that it is given, in its reasons: `guests/spy`.
+pub const SPY: &[u8] = include_bytes!(env!("GUEST_SPY"));
+/// A codec that tells all that it is given, to its provider and to its caller: `guests/spy-codec`.
+pub const SPY_CODEC: &[u8] = include_bytes!(env!("GUEST_SPY_CODEC"));
 
 /// A built-in plugin's bytes.
 pub fn bundled(name: &str) -> &'static [u8] {

@@ -4,6 +4,7 @@ pub mod broken;
 pub mod clients;
 pub mod every;
 pub mod guests;
+pub mod reply;
 
 use std::net::SocketAddr;
 use std::path::Path;

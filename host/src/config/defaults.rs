@@ -1,4 +1,4 @@
-//! Every default, with its unit and its reason.
+//! Every default, with its unit and its reason: `DEFAULTS.md` is made of them.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::resolved::{Attempts, Edge, Timeouts};
 /// Not 8080, 4000 or 3000, which others use.
 pub const LISTEN: &str = "127.0.0.1:4400";
 pub const ADMIN: &str = "127.0.0.1:4401";
+/// In the order of the targets: what everybody expects of a list.
 pub const POLICY: &str = "failover";
 
 pub const TIMEOUTS: Timeouts = Timeouts {
@@ -33,10 +34,13 @@ pub const TIMEOUTS: Timeouts = Timeouts {
 pub const BREAKER: BreakerSettings = BreakerSettings {
     // One fault is chance, and each costs its request only a failover.
     faults: 5,
-    // Below a half a target does more harm than good; a handful of attempts say nothing yet.
+    // Below a half a target does more harm than good.
     success_rate: 0.5,
+    // A handful of attempts say nothing yet.
     samples: 20,
+    // What was longer ago says little of now, and less than this is few attempts for a small team.
     window: Duration::from_secs(30),
+    // Short troubles of providers last seconds, and a probe costs one request its failover.
     out: Duration::from_secs(5),
     // Callers should come back soon after the provider does.
     out_max: Duration::from_secs(60),
@@ -56,6 +60,7 @@ pub const ATTEMPTS_MAX: usize = 5;
 pub const LIMITS: AdmissionSettings = AdmissionSettings {
     // Only the operator knows what an account carries.
     max_in_flight: None,
+    // More would not get their turn in time, at a limit as small as those that need one.
     queue: 100,
     // Who waits longer is better served by another target.
     queue_wait: Duration::from_secs(5),
@@ -73,6 +78,7 @@ pub const EDGE: Edge = Edge {
     connections_per_ip: None,
     // A head is a few packets.
     header_timeout: Duration::from_secs(10),
+    // As much as there may be at all.
     body_bytes: BODY_BYTES_MAX,
     // Callers send what they have ready: who pauses so long has gone.
     body_idle: Duration::from_secs(30),
@@ -109,6 +115,7 @@ pub const HTTP2_SEND_BYTES_MAX: usize = 64 << 10;
 /// A connection of HTTP/2 must answer a ping, now and then.
 pub const HTTP2_PING: Duration = Duration::from_secs(20);
 pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Two round trips and a signature; who takes longer holds a connection for nothing.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 /// After a reply to a request that was not read to its end: what still comes is thrown away for so long, because a closed
 /// port's RST would take the reply with it.

@@ -1,4 +1,5 @@
-//! Configuration errors, with the place in the file and the line itself.
+//! Configuration errors, with the place in the file and the line itself, but for the secrets in it: these texts go to logs,
+//! and people show them to others.
 
 use std::fmt;
 use std::ops::Range;
@@ -46,10 +47,13 @@ pub struct File<'a> {
 
 impl File<'_> {
     pub fn at(&self, span: Option<Range<usize>>, message: impl Into<String>, hint: Option<String>) -> ConfigError {
+        let secret = span.as_ref().is_some_and(|span| self.line(span).1.is_some());
         let place = span.map(|span| self.place(&span));
-        let message = match &place {
-            Some(_) => message.into(),
-            None => format!("{}: {}", self.path.display(), message.into()),
+        let message = match (&place, message.into()) {
+            (None, message) => format!("{}: {message}", self.path.display()),
+            // The parser quotes a value that it does not like.
+            (Some(_), message) if secret => without_quoted(&message),
+            (Some(_), message) => message,
         };
         ConfigError { message, place, hint }
     }
@@ -59,7 +63,8 @@ impl File<'_> {
         let before = self.text.get(..start).unwrap_or_default();
         let number = before.matches('\n').count() + 1;
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let (line, masked) = self.line(span);
+        let line = masked.as_deref().unwrap_or(line);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         let width =
             self.text.get(span.clone()).map_or(1, |marked| marked.lines().next().unwrap_or_default().chars().count());
@@ -70,6 +75,81 @@ impl File<'_> {
             "^".repeat(width.max(1).min(line.chars().count().saturating_sub(column - 1).max(1)))
         );
         (format!("{}:{number}:{column}", self.path.display()), excerpt)
+    }
+
+    /// The line in which a span begins; and as it may be shown, if it can hold a secret.
+    fn line(&self, span: &Range<usize>) -> (&str, Option<String>) {
+        let before = self.text.get(..span.start.min(self.text.len())).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
+        (line, can_hold_secret(&self.text[..line_start], line).then(|| masked(line)))
+    }
+}
+
+/// Words in the names of settings, and signs in their values, by which secrets are known.
+const SECRET_WORDS: [&str; 5] = ["key", "token", "secret", "password", "aws"];
+const SECRET_SIGNS: [char; 2] = ['@', '?'];
+
+/// Is one of a line's settings a secret? That of a list's line is named in a line before it.
+fn can_hold_secret(before: &str, line: &str) -> bool {
+    let speaks = |line: &str| {
+        let lower = line.to_ascii_lowercase();
+        SECRET_WORDS.iter().any(|word| lower.contains(word))
+    };
+    let is_header = |line: &str| line.trim_start().starts_with('[') && !line.contains(['"', '\'']);
+    if is_header(line) {
+        return false;
+    }
+    let names = |line: &&str| line.contains('=') || is_header(line);
+    let names_its_own = line.split_once('=').is_some_and(|(name, _)| is_name(name));
+    speaks(line)
+        || line.contains(SECRET_SIGNS)
+        || (!names_its_own && before.lines().rev().find(names).is_some_and(speaks))
+}
+
+/// The name of a setting, without quotes.
+fn is_name(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
+}
+
+/// The line with asterisks for its values. What stays are names, signs, and variables of the environment.
+fn masked(line: &str) -> String {
+    let (mut shown, rest) = match line.split_once('=') {
+        Some((name, value)) if is_name(name) => (format!("{name}="), value),
+        _ => (String::new(), line),
+    };
+    let (mut rest, mut in_quotes) = (rest, false);
+    while let Some(letter) = rest.chars().next() {
+        let word =
+            rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_lowercase() || letter == '_').len();
+        let variable = rest.strip_prefix("${").map_or(0, |name| {
+            let end = name.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_').unwrap_or(name.len());
+            2 + end + usize::from(name[end..].starts_with('}'))
+        });
+        let kept = match !in_quotes && rest[word..].trim_start().starts_with('=') {
+            true => word.max(variable),
+            false => variable,
+        };
+        if kept > 0 {
+            shown += &rest[..kept];
+            rest = &rest[kept..];
+        } else if word > 0 {
+            shown += &"*".repeat(word);
+            rest = &rest[word..];
+        } else {
+            in_quotes ^= letter == '"';
+            shown.push(if letter.is_whitespace() || "[]{},=\"'".contains(letter) { letter } else { '*' });
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    shown
+}
+
+fn without_quoted(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(from), Some(to)) if from < to => format!("{}\"…\"{}", &message[..from], &message[to + 1..]),
+        _ => message.to_owned(),
     }
 }
 
@@ -96,4 +176,37 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_shown_without_their_secrets() {
+        for (before, line, shown) in [
+            ("", "key = \"sk-Abc/1\"", "key = \"********\""),
+            ("", "key = \"${OPENAI_API_KEY}\"", "key = \"${OPENAI_API_KEY}\""),
+            ("", "key = sk-abc", "key = ******"),
+            ("keys = [\n", "  \"sk-1\", 7,", "  \"****\", *,"),
+            (
+                "",
+                "aws = { access_key_id = \"A\", secret_access_key = \"b/c=\" }",
+                "aws = { access_key_id = \"*\", secret_access_key = \"***=\" }",
+            ),
+            ("", "base_url = \"https://me:pw@host\"", "base_url = \"******************\""),
+            ("[providers.x.keys]\n", "\"sk-1\" = 1", "\"****\" = *"),
+        ] {
+            assert!(can_hold_secret(before, line), "{line}");
+            assert_eq!(masked(line), shown);
+        }
+        for (before, line) in [
+            ("key = \"a\"\n", "base_url = \"https://host\""),
+            ("", "[providers.x.keys]"),
+            ("key = \"a\"\n[models.x]\n", "targets = [\"a/b\"]"),
+            ("targets = [\n", "\"a/b\","),
+        ] {
+            assert!(!can_hold_secret(before, line), "{line}");
+        }
+    }
 }

@@ -70,11 +70,13 @@ pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigErro
 
 /// A base URL without a slash at the end, or what is wrong with it.
 pub fn base_url(url: &str) -> Result<String, String> {
-    let parsed: hyper::Uri = url.parse().map_err(|error| format!("`{url}` is not a URL: {error}"))?;
+    // A password or a key may stand in it.
+    let shown = if url.contains(['@', '?']) { "the base URL".to_owned() } else { format!("`{url}`") };
+    let parsed: hyper::Uri = url.parse().map_err(|error| format!("{shown} is not a URL: {error}"))?;
     let well =
         matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.host().is_some_and(|host| !host.is_empty());
     if !well || parsed.query().is_some() || url.contains('@') {
-        return Err(format!("`{url}` must be like https://host/path: no user, no query"));
+        return Err(format!("{shown} must be like https://host/path: no user, no query"));
     }
     Ok(url.trim_end_matches('/').to_owned())
 }

@@ -99,6 +99,11 @@ impl Fake {
         self.state.seen()
     }
 
+    /// What was received so far is remembered no longer.
+    pub fn forget(&self) {
+        self.state.forget();
+    }
+
     /// Replies whose connection the client closed before they were complete.
     pub fn cancelled(&self) -> usize {
         self.state.cancelled()

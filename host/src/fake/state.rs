@@ -155,6 +155,11 @@ impl State {
         lock(&self.seen).requests.iter().cloned().collect()
     }
 
+    pub fn forget(&self) {
+        let mut memory = lock(&self.seen);
+        (memory.requests, memory.bytes) = (VecDeque::new(), 0);
+    }
+
     pub fn cancelled(&self) -> usize {
         self.cancelled.load(Ordering::SeqCst)
     }

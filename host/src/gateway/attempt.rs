@@ -19,6 +19,7 @@ use super::hops::Hops;
 use super::outgoing::{Outgoing, adapter_failed, matches};
 use super::pace::Pace;
 use super::provider::Adapter;
+use super::redact::Redaction;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
@@ -106,8 +107,8 @@ impl Good {
 async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build(exchange, target, running.key_at()).await?;
-    let (adapter, same) = (outgoing.adapter, outgoing.translating.is_none());
-    let response = send(begun, &adapter, outgoing.framing, outgoing.request, same).await?;
+    let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
+    let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: name(exchange, target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
@@ -127,10 +128,10 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     match Framer::new(outgoing.framing) {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();
-            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation);
+            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
             begin(Rest { reply, writer, pace: pace(exchange, step), said }, &mut good).await?;
         }
-        None => whole(exchange, &adapter, response, writer, &mut good).await?,
+        None => whole(exchange, &adapter, response, &redaction, writer, &mut good).await?,
     }
     Ok(good)
 }
@@ -138,11 +139,12 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
 async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch), Bad> {
     let Begun { exchange, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
-    let adapter = outgoing.adapter;
-    let response = send(begun, &adapter, outgoing.framing, outgoing.request, false).await?;
+    let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
+    let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
-    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), exchange.endpoint.operation.clone());
+    let operation = exchange.endpoint.operation.clone();
+    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
     let held = hold_back(&mut reply).await?;
     Ok((name(exchange, target), reply, held))
 }
@@ -162,6 +164,7 @@ async fn send(
     adapter: &Adapter,
     framing: Framing,
     request: Request<Pieces>,
+    redaction: &Redaction,
     same: bool,
 ) -> Result<Response<Incoming>, Bad> {
     let Begun { exchange, step, running, .. } = begun;
@@ -171,11 +174,12 @@ async fn send(
     };
     let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
     let response = timeout(head_within, exchange.gateway.upstream.send(request)).await.map_err(late)?;
-    let response = response.map_err(|text| fault(FaultKind::Connection, text))?;
+    let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
+    redaction.headers(response.headers_mut());
     let (limits, unix) = (&adapter.description.rate_limits, exchange.gateway.clock.unix());
     let used_up_for = running.limits(response.headers(), limits, unix, Instant::now());
     if !response.status().is_success() {
-        let mut bad = refused(exchange, adapter, response, same).await;
+        let mut bad = refused(exchange, adapter, response, redaction, same).await;
         if bad.fault.kind == FaultKind::RateLimited {
             let millis = used_up_for.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             bad.fault.retry_after_ms = bad.fault.retry_after_ms.or(millis);
@@ -225,11 +229,14 @@ async fn whole(
     exchange: &Exchange,
     adapter: &Adapter,
     response: Response<Incoming>,
+    redaction: &Redaction,
     mut writer: Writer,
     good: &mut Good,
 ) -> Result<(), Fault> {
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| fault(FaultKind::Truncated, format!("the reply broke off: {error}")))?.to_bytes();
+    let body =
+        body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
+    let body = redaction.answer(body?.to_bytes());
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
     let frame = Frame { event: None, data: body.to_vec() };
     let decoded = codec.decode(&exchange.endpoint.operation, false, &[], &[frame], true).await;
@@ -255,10 +262,17 @@ pub fn usage(events: &[chat::Event]) -> Option<Usage> {
 }
 
 /// A reply whose status is no success: what does it mean?
-async fn refused(exchange: &Exchange, adapter: &Adapter, response: Response<Incoming>, same: bool) -> Bad {
+async fn refused(
+    exchange: &Exchange,
+    adapter: &Adapter,
+    response: Response<Incoming>,
+    redaction: &Redaction,
+    same: bool,
+) -> Bad {
     let (head, body) = response.into_parts();
     // A body that breaks off or has no end still leaves the status.
     let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = redaction.error(body);
     let headers = head.headers.iter().filter_map(|(name, value)| {
         Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
     });

@@ -206,6 +206,8 @@ fn report(failed: &Failed) -> AttemptReport {
 fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Result<Next, PluginFault> {
     let mut reason = decision.reason;
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    // It stands in the log, where a line is one request.
+    reason.retain(|letter| !letter.is_control());
     let attempt = match decision.action {
         Action::GiveUp
             if situation.history.is_empty()

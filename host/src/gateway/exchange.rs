@@ -31,6 +31,7 @@ use crate::plugin::Policy;
 use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
+/// Bytes of a model's name: it stands in paths, headers and logs.
 const MODEL_BYTES_MAX: usize = 256;
 /// The operation that is answered by a guess when nobody answers it better.
 pub const COUNT_TOKENS: &str = "count-tokens";

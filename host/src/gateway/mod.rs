@@ -22,6 +22,7 @@ mod probes;
 mod provider;
 mod race;
 mod record;
+mod redact;
 mod refusal;
 mod relay;
 mod rename;

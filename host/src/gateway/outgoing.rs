@@ -12,6 +12,7 @@ use super::exchange::Exchange;
 use super::hops::Hops;
 use super::media;
 use super::provider::{Access, Adapter};
+use super::redact::Redaction;
 use super::splice::Said;
 use super::table::Target;
 use crate::plugin::PluginFault;
@@ -21,7 +22,7 @@ use crate::plugin::bindings::provider::{Call, Encoded, Framing, HeaderAuth};
 use crate::upstream::frame::content_types;
 use crate::upstream::{Pieces, sign};
 
-/// Headers that an adapter may not set: they are the connection's, or carry keys.
+/// Headers that an adapter may not set, and that it is not shown: they are the connection's, or carry keys.
 const HOST_HEADERS: &[&str] = &[
     "accept-encoding",
     "authorization",
@@ -40,13 +41,22 @@ const HOST_HEADERS: &[&str] = &[
     "x-api-key",
     "api-key",
     "x-goog-api-key",
+    "x-goog-iam-authorization-token",
+    "x-amz-security-token",
+    "x-auth-token",
+    "ocp-apim-subscription-key",
 ];
+
+/// Parameters of a query that carry keys.
+const KEY_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "apikey", "access_token", "token"];
 
 /// A request to a provider.
 pub struct Outgoing {
     pub request: Request<Pieces>,
     pub adapter: Arc<Adapter>,
     pub framing: Framing,
+    /// Of what the provider is shown.
+    pub redaction: Arc<Redaction>,
     /// Names of the caller's fields that this provider's protocol cannot say.
     pub dropped: Vec<String>,
     /// What begins the `write` fold. Absent when both sides speak the same protocol.
@@ -103,9 +113,10 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_a
     let body = with_model(exchange, model);
     let mut headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
-    let request = request(exchange, adapter, key_at, &call, &query, &mut headers, body).await?;
+    let (request, redaction) = request(exchange, adapter, key_at, &call, &query, &mut headers, body).await?;
     Ok(Outgoing {
         request,
+        redaction,
         adapter: Arc::clone(adapter),
         framing: call.framing,
         dropped: Vec::new(),
@@ -145,9 +156,10 @@ async fn translate(
         headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
         query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     }
-    let request = request(exchange, adapter, key_at, &encoded.call, &query, &mut headers, body).await?;
+    let (request, redaction) = request(exchange, adapter, key_at, &encoded.call, &query, &mut headers, body).await?;
     Ok(Outgoing {
         request,
+        redaction,
         adapter: Arc::clone(adapter),
         framing: encoded.call.framing,
         dropped: encoded.dropped,
@@ -206,7 +218,8 @@ pub fn matches(name: &str, patterns: &[String]) -> bool {
 fn forwarded_query(query: Option<&str>, patterns: &[String]) -> String {
     let kept = query.unwrap_or_default().split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
-        !name.is_empty() && matches(name, patterns)
+        let shows_key = KEY_PARAMETERS.iter().any(|parameter| name.eq_ignore_ascii_case(parameter));
+        !name.is_empty() && !shows_key && matches(name, patterns)
     });
     kept.collect::<Vec<_>>().join("&")
 }
@@ -220,7 +233,7 @@ async fn request(
     query: &str,
     headers: &mut HeaderMap,
     body: Pieces,
-) -> Result<Request<Pieces>, Fault> {
+) -> Result<(Request<Pieces>, Arc<Redaction>), Fault> {
     let nonsense = |text: String| {
         let fault = PluginFault::Nonsense(text);
         adapter.plugin.tally.note_fault(&fault);
@@ -252,8 +265,8 @@ async fn request(
         std::mem::swap(request.headers_mut(), headers);
     }
     let mut request = request.map_err(|error| nonsense(format!("{} {url}: {error}", call.method)))?;
-    authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
-    Ok(request)
+    let redaction = authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
+    Ok((request, redaction))
 }
 
 /// Show the provider who asks. The only place where a secret meets a request.
@@ -265,8 +278,9 @@ pub async fn authorize(
     adapter: &Adapter,
     key_at: usize,
     request: &mut Request<Pieces>,
-) -> Result<(), Fault> {
+) -> Result<Arc<Redaction>, Fault> {
     let now = gateway.clock.unix();
+    let mut redaction = Arc::clone(&adapter.redaction);
     let authorized = match &adapter.access {
         Access::Open => Ok(()),
         Access::Header(header, keys) => match keys.get(key_at) {
@@ -279,11 +293,12 @@ pub async fn authorize(
             let token = token.map_err(|text| {
                 super::refusal::fault(FaultKind::Authentication, format!("asking for an access token: {text}"))
             })?;
+            redaction = Arc::new(Redaction::new([&token]));
             let bearer = HeaderAuth { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() };
             sign::with_header(request, &bearer, &token, &adapter.origin)
         }
     };
-    authorized.map_err(|text| {
+    authorized.map(|()| redaction).map_err(|text| {
         let text = format!("provider `{}` cannot be shown who asks: {text}", adapter.provider);
         super::refusal::fault(FaultKind::AdapterFailed, text)
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, ensure};
 
+use super::redact::Redaction;
 use super::table::Slot;
 use crate::config::{self, Secret};
 use crate::health::{self, KeyId};
@@ -29,6 +30,8 @@ pub struct Adapter {
     pub access: Access,
     /// Of each key that `access` has to choose from; one where there is no choice.
     pub keys: Vec<KeyId>,
+    /// Of the keys that stand in the configuration.
+    pub redaction: Arc<Redaction>,
     /// JSON.
     pub settings: String,
     /// Has a provider side.
@@ -103,6 +106,7 @@ impl Adapter {
             base_url,
             origin,
             keys: access.keys(),
+            redaction: Arc::new(access.redaction()),
             access,
             settings,
             plugin: Arc::clone(plugin),
@@ -138,6 +142,16 @@ impl Access {
                 let account = config.google.clone()?;
                 Some(Access::Google { scope: scope.clone(), account, tokens: Arc::default() })
             }
+        }
+    }
+
+    fn redaction(&self) -> Redaction {
+        match self {
+            Access::Open => Redaction::default(),
+            Access::Header(_, keys) => Redaction::new(keys),
+            Access::Aws(_, keys) => Redaction::new([&keys.secret_access_key].into_iter().chain(&keys.session_token)),
+            // What is shown are tokens, which come and go.
+            Access::Google { .. } => Redaction::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::outgoing::adapter_failed;
 use super::provider::Adapter;
+use super::redact::Redaction;
 use super::refusal::fault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -28,6 +29,7 @@ pub struct Reply {
     framer: Framer,
     adapter: Arc<Adapter>,
     operation: String,
+    redaction: Arc<Redaction>,
     memory: Vec<u8>,
     queue: VecDeque<Frame>,
     /// No more bytes will come, and why.
@@ -81,9 +83,15 @@ impl Batch {
 }
 
 impl Reply {
-    pub fn new(incoming: Incoming, framer: Framer, adapter: Arc<Adapter>, operation: String) -> Reply {
+    pub fn new(
+        incoming: Incoming,
+        framer: Framer,
+        adapter: Arc<Adapter>,
+        operation: String,
+        redaction: Arc<Redaction>,
+    ) -> Reply {
         let (memory, queue) = (Vec::new(), VecDeque::new());
-        Reply { incoming, framer, adapter, operation, memory, queue, ended: None }
+        Reply { incoming, framer, adapter, operation, redaction, memory, queue, ended: None }
     }
 
     /// The next batch; after one that is finished or failed there is none. Failures are events: a broken connection and a
@@ -112,7 +120,7 @@ impl Reply {
         loop {
             match next {
                 None => self.ended = Some(Ended::Cleanly),
-                Some(Err(error)) => self.ended = Some(Ended::Broken(error.to_string())),
+                Some(Err(error)) => self.ended = Some(Ended::Broken(self.redaction.text(error.to_string()))),
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
                         received += data.len();
@@ -141,6 +149,7 @@ impl Reply {
         if matches!(self.ended, Some(Ended::Cleanly)) {
             self.queue.extend(self.framer.last_frame());
         }
+        self.queue.iter_mut().for_each(|frame| self.redaction.frame(frame));
     }
 
     /// Nothing more is waited for. That is the fault, unless the reply was complete and only its connection did not end.

@@ -19,6 +19,7 @@ use crate::config::{GoogleAccount, Secret};
 /// A token that is about to expire could do so on its way.
 const SPARE: Duration = Duration::from_secs(120);
 const STATEMENT_S: u64 = 3600;
+/// A token is a kilobyte or two.
 const REPLY_BYTES_MAX: usize = 64 << 10;
 
 /// The token in force. One request gets a new one; the others wait for it.

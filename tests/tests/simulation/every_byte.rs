@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use pointsman::fake::{Behaviour, Fault, Protocol};
+use pointsman_tests::reply::Reply;
 
 use super::plan::{Ask, Break, Speaks};
 use super::ready;
-use super::reply::Reply;
 use super::world::{Outcome, Stage, in_virtual_time};
 
 /// More than the longest stream of these has.

@@ -6,12 +6,12 @@
 //!
 //! A seed that failed once stands in `seeds.txt`, and is run every time.
 
+mod doctored;
 mod every_byte;
 mod network;
 mod oracle;
 mod plan;
 mod promises;
-mod reply;
 mod world;
 
 use std::env;
@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
 
 use pointsman::plugin::engine;
+use pointsman_tests::reply::Reply;
 
 use plan::Plan;
 
@@ -73,7 +74,7 @@ struct Tally {
 impl Tally {
     fn count(&mut self, history: &world::History) {
         for outcome in &history.outcomes {
-            let good = reply::Reply::read(outcome.ask.speaks, outcome.ask.stream, &outcome.body).ends == [true];
+            let good = Reply::read(outcome.ask.speaks, outcome.ask.stream, &outcome.body).ends == [true];
             self.requests += 1;
             self.answered += usize::from(good);
             self.after_failover += usize::from(good && outcome.header("x-pointsman-attempts") > "1");

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use pointsman::fake::{Fault, Protocol, Seen};
+use pointsman_tests::reply::Reply;
 use tokio::time::Instant;
 
 use super::plan::{ATTEMPTS_MAX, Plan, TOTAL, WELL_AFTER, What};
-use super::reply::Reply;
 use super::world::{History, Outcome};
 
 /// What virtual time may add to a deadline.

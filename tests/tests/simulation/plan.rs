@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use pointsman::fake::{Behaviour, Fault, Protocol};
+pub use pointsman_tests::reply::Speaks;
 
 /// Until then things go wrong.
 pub const TROUBLE_ENDS: Duration = Duration::from_secs(120);
@@ -74,14 +75,6 @@ pub struct Ask {
     pub prompt: String,
     /// The caller has no more patience than this.
     pub leaves_after: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
-    Chat,
-    Responses,
-    Messages,
-    Gemini,
 }
 
 impl Plan {

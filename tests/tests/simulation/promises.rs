@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pointsman::fake::{Behaviour, Fault, Protocol};
+use pointsman_tests::reply::Reply;
 use tokio::time::sleep;
 
 use super::plan::{Ask, Break, Speaks};
 use super::ready;
-use super::reply::Reply;
 use super::world::{Outcome, Stage, in_virtual_time};
 
 const TWO: &[(&str, Protocol)] = &[("a", Protocol::OpenAiChat), ("b", Protocol::AnthropicMessages)];

@@ -17,12 +17,11 @@ use pointsman::fake::{Behaviour, Fake, Protocol, Seen};
 use pointsman::gateway::Gateway;
 use pointsman::net::{self, Door};
 use pointsman::server::Port;
-use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::network::{Link, Network};
-use super::plan::{Ask, Plan, Speaks, Target, What};
+use super::plan::{Ask, Plan, Target, What};
 
 const BEGINNING_UNIX: Duration = Duration::from_secs(1_780_394_400);
 /// Longer than any pooled connection lives.
@@ -233,24 +232,7 @@ impl Drop for AbortOnDrop {
 }
 
 fn request(ask: &Ask) -> Request<Full<Bytes>> {
-    let (stream, prompt) = (ask.stream, ask.prompt.as_str());
-    let turns = json!([{ "role": "user", "content": prompt }]);
-    let (path, body): (&str, Value) = match ask.speaks {
-        Speaks::Chat => ("/v1/chat/completions", json!({ "model": "all", "stream": stream, "messages": turns })),
-        Speaks::Responses => {
-            ("/v1/responses", json!({ "model": "all", "stream": stream, "store": false, "input": prompt }))
-        }
-        Speaks::Messages => {
-            ("/v1/messages", json!({ "model": "all", "stream": stream, "max_tokens": 1000, "messages": turns }))
-        }
-        Speaks::Gemini => {
-            let path = match stream {
-                true => "/v1beta/models/all:streamGenerateContent?alt=sse",
-                false => "/v1beta/models/all:generateContent",
-            };
-            (path, json!({ "contents": [{ "role": "user", "parts": [{ "text": prompt }] }] }))
-        }
-    };
+    let (path, body) = ask.speaks.ask("all", &ask.prompt, ask.stream);
     let request = Request::post(path).header("host", "gateway.sim").header("content-type", "application/json");
     request.body(Full::new(body.to_string().into())).expect("a request")
 }

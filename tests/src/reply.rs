@@ -1,8 +1,42 @@
-//! What a caller reads out of a reply, in each of the protocols.
+//! What a caller asks, and what it reads out of a reply, in each of the protocols.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::plan::Speaks;
+/// A protocol that callers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    Chat,
+    Responses,
+    Messages,
+    Gemini,
+}
+
+impl Speaks {
+    pub const ALL: [Speaks; 4] = [Speaks::Chat, Speaks::Responses, Speaks::Messages, Speaks::Gemini];
+
+    /// Path and body of a question to a model.
+    pub fn ask(self, model: &str, prompt: &str, stream: bool) -> (String, Value) {
+        let turns = json!([{ "role": "user", "content": prompt }]);
+        match self {
+            Speaks::Chat => {
+                ("/v1/chat/completions".to_owned(), json!({ "model": model, "stream": stream, "messages": turns }))
+            }
+            Speaks::Responses => (
+                "/v1/responses".to_owned(),
+                json!({ "model": model, "stream": stream, "store": false, "input": prompt }),
+            ),
+            Speaks::Messages => (
+                "/v1/messages".to_owned(),
+                json!({ "model": model, "stream": stream, "max_tokens": 1000, "messages": turns }),
+            ),
+            Speaks::Gemini => {
+                let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+                let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": prompt }] }] });
+                (format!("/v1beta/models/{model}:{method}"), body)
+            }
+        }
+    }
+}
 
 /// A reply as its caller understands it.
 #[derive(Debug, Default, PartialEq, Eq)]

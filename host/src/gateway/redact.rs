@@ -1,0 +1,158 @@
+//! Keys, taken out of what providers say. Some quote the key that they were shown ("Incorrect API key provided: …"), and AWS
+//! quotes the whole request when its signature does not fit. What comes back goes on to plugins, callers and logs, and keys
+//! go to none of these.
+
+use bytes::{Bytes, BytesMut};
+use hyper::header::{HeaderMap, HeaderValue};
+use memchr::memmem::Finder;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::Secret;
+use crate::upstream::Frame;
+
+/// Of an error nothing is lost with a word too many, but one shorter than this is no key: `EMPTY`, which local servers want.
+const ERROR_KEY_BYTES_MIN: usize = 8;
+/// An answer goes to its caller as it came. What stands for a key where none is needed may be a word of it
+/// (`sk-no-key-required` of llama.cpp); keys of providers are longer.
+const ANSWER_KEY_BYTES_MIN: usize = 20;
+
+/// The keys of one account. Where they stand, there are as many asterisks: lengths and places stay as they were.
+#[derive(Debug, Default)]
+pub struct Redaction {
+    /// Each as it stands, as some write it in JSON, and as it stands in a URL. Longer ones first: one may hold another.
+    keys: Vec<Finder<'static>>,
+}
+
+impl Redaction {
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Redaction {
+        let forms = secrets.into_iter().flat_map(|secret| {
+            let plain = secret.reveal().to_owned();
+            let (escaped, encoded) =
+                (plain.replace('/', "\\/"), utf8_percent_encode(&plain, NON_ALPHANUMERIC).to_string());
+            [plain, escaped, encoded]
+        });
+        let mut forms: Vec<String> = forms.filter(|form| form.len() >= ERROR_KEY_BYTES_MIN).collect();
+        forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        forms.dedup();
+        Redaction { keys: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
+    }
+
+    /// An error reply's body.
+    pub fn error(&self, bytes: Bytes) -> Bytes {
+        self.cleaned(bytes, ERROR_KEY_BYTES_MIN)
+    }
+
+    /// A text that may hold words of a provider's.
+    pub fn text(&self, text: String) -> String {
+        match self.found(text.as_bytes(), ERROR_KEY_BYTES_MIN) {
+            // Only letters of ASCII are replaced, by one of ASCII.
+            Some(cleaned) => String::from_utf8_lossy(&cleaned).into_owned(),
+            None => text,
+        }
+    }
+
+    /// The body of an answer.
+    pub fn answer(&self, bytes: Bytes) -> Bytes {
+        self.cleaned(bytes, ANSWER_KEY_BYTES_MIN)
+    }
+
+    /// A frame of an answer.
+    pub fn frame(&self, frame: &mut Frame) {
+        if let Some(cleaned) = self.found(&frame.raw, ANSWER_KEY_BYTES_MIN) {
+            frame.raw = cleaned.freeze();
+            frame.data = frame.data.take().map(|data| self.answer(data));
+            frame.name = frame.name.take().map(|name| self.text(name));
+        }
+    }
+
+    /// The headers of any reply.
+    pub fn headers(&self, headers: &mut HeaderMap) {
+        for value in headers.values_mut() {
+            if let Some(cleaned) = self.found(value.as_bytes(), ERROR_KEY_BYTES_MIN)
+                && let Ok(cleaned) = HeaderValue::from_bytes(&cleaned)
+            {
+                *value = cleaned;
+            }
+        }
+    }
+
+    fn cleaned(&self, bytes: Bytes, key_bytes_min: usize) -> Bytes {
+        self.found(&bytes, key_bytes_min).map_or(bytes, BytesMut::freeze)
+    }
+
+    /// The bytes without the keys that stand in them; absent if none does, which costs no copy.
+    fn found(&self, bytes: &[u8], key_bytes_min: usize) -> Option<BytesMut> {
+        let mut cleaned: Option<BytesMut> = None;
+        for key in &self.keys {
+            let length = key.needle().len();
+            if length < key_bytes_min {
+                break;
+            }
+            let mut from = 0;
+            while let Some(at) = key.find(cleaned.as_deref().unwrap_or(bytes).get(from..).unwrap_or_default()) {
+                let found = from + at..from + at + length;
+                from = found.end;
+                cleaned.get_or_insert_with(|| BytesMut::from(bytes))[found].fill(b'*');
+            }
+        }
+        cleaned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(keys: &[&str]) -> Redaction {
+        let keys: Vec<Secret> = keys.iter().map(|key| Secret::new(*key)).collect();
+        Redaction::new(&keys)
+    }
+
+    fn error(redaction: &Redaction, text: &str) -> String {
+        String::from_utf8(redaction.error(Bytes::from(text.to_owned())).to_vec()).expect("text")
+    }
+
+    #[test]
+    fn every_form_of_every_key_is_taken_out_wherever_it_stands() {
+        let redaction = of(&["key/with+signs=", "another-key"]);
+        let given = "{\"key/with+signs=\":\"key\\/with+signs=another-key\"}";
+        assert_eq!(error(&redaction, given), "{\"***************\":\"***************************\"}");
+        assert!(!error(&redaction, "?a=key%2Fwith%2Bsigns%3D&b=1").contains("signs"));
+        assert_eq!(error(&redaction, "another-ke"), "another-ke");
+        assert_eq!(redaction.text("söanother-keyß".to_owned()), "sö***********ß");
+    }
+
+    #[test]
+    fn one_key_that_holds_another_is_taken_out_whole() {
+        assert_eq!(
+            error(&of(&["secret-one", "secret-one-and-more"]), "<secret-one-and-more>"),
+            "<*******************>"
+        );
+    }
+
+    #[test]
+    fn words_that_only_stand_for_a_key_stay_in_answers() {
+        let redaction = of(&["EMPTY", "sk-no-key-required", "sk-a-real-key-has-more"]);
+        let answer = Bytes::from_static(b"Set sk-no-key-required or EMPTY, not sk-a-real-key-has-more.");
+        let cleaned = redaction.answer(answer.clone());
+        assert_eq!(cleaned, "Set sk-no-key-required or EMPTY, not **********************.".as_bytes());
+        assert_eq!(redaction.error(answer), "Set ****************** or EMPTY, not **********************.".as_bytes());
+        let untouched = Bytes::from_static(b"nothing");
+        assert_eq!(redaction.answer(untouched.clone()).as_ptr(), untouched.as_ptr(), "no copy");
+    }
+
+    #[test]
+    fn headers_and_frames() {
+        let redaction = of(&["sk-a-real-key-has-more"]);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("for sk-a-real-key-has-more"));
+        redaction.headers(&mut headers);
+        assert_eq!(headers["x-request-id"], "for **********************");
+        let raw = Bytes::from_static(b"event: x\ndata: sk-a-real-key-has-more\n\n");
+        let data = Some(raw.slice(15..37));
+        let mut frame = Frame { raw, name: Some("x".to_owned()), data, data_at: Some(15) };
+        redaction.frame(&mut frame);
+        assert_eq!(frame.raw, "event: x\ndata: **********************\n\n".as_bytes());
+        assert_eq!((frame.data, frame.data_at), (Some("**********************".into()), Some(15)));
+    }
+}

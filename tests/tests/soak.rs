@@ -1,0 +1,282 @@
+//! A gateway under steady traffic for a while: sockets, all protocols, providers that fail by chance, one that comes and goes,
+//! a policy swapped or a configuration changed every second, callers that leave. Nothing is lost, and at the end it holds no
+//! more than it did at the beginning: memory, file descriptors, tasks.
+//!
+//!     cargo test -p pointsman-tests --test soak                            # 15 seconds
+//!     POINTSMAN_SOAK=3600 cargo test -p pointsman-tests --test soak        # an hour, before a release
+//!
+//! What it holds is looked at while it rests, so that a slow machine is no leak.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use pointsman::clock::Clock;
+use pointsman::config::{self, Config};
+use pointsman::fake::{Behaviour, Fake, Protocol};
+use pointsman::gateway::Gateway;
+use pointsman::server::Port;
+use pointsman_tests::guests::bundled;
+use pointsman_tests::reply::{Reply, Speaks};
+use pointsman_tests::{behave, wait_until};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+const SECONDS: u64 = 15;
+/// The first part of the time fills caches, pools and the allocator's arenas; what is held after it must not grow.
+const WARM_UP: f64 = 0.4;
+const CALLERS: u64 = 16;
+/// Each caller waits so long between two requests.
+const BETWEEN: Duration = Duration::from_millis(20);
+/// Far above what anything takes here: who waits longer waits for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What may be there at the end beyond what was after the warm-up. The allocator keeps a few megabytes more or less; a leak of
+/// a kilobyte a request would be some 4 MB in a CI run's nine seconds and 1.4 GB in an hour's run.
+const MORE_RESIDENT_BYTES: u64 = 24 << 20;
+/// Connections to providers are kept for a minute: at most one to each for each caller. This process holds both ends of them,
+/// with a descriptor and a task for each end.
+const MORE_DESCRIPTORS: usize = 2 * CALLERS as usize * PROVIDERS.len();
+const MORE_TASKS: usize = MORE_DESCRIPTORS;
+
+/// The first three fail by chance, the fourth comes and goes, the last is always well.
+const PROVIDERS: [(&str, Protocol); 5] = [
+    ("chat", Protocol::OpenAiChat),
+    ("messages", Protocol::AnthropicMessages),
+    ("gemini", Protocol::Gemini),
+    ("flapping", Protocol::OpenAiResponses),
+    ("well", Protocol::OpenAiChat),
+];
+const FAULTY: usize = 3;
+const FLAPPING: usize = 3;
+/// Each route has two that may fail and the one that is well, and three attempts.
+const ROUTES: [(&str, [usize; 3]); 4] =
+    [("one", [0, 3, 4]), ("two", [1, 2, 4]), ("three", [2, 0, 4]), ("four", [3, 1, 4])];
+
+/// All that can happen but what takes a target out for longer than this runs, and often nothing does.
+const BEHAVIOURS: [&str; 20] = [
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "529",
+    "503",
+    "500",
+    "429",
+    "429:1",
+    "reset",
+    "error-before-content",
+    "error-after:2",
+    "cut-after:3",
+    "end-after:2",
+    "garbage",
+    "html",
+    "slow:40ms",
+    "hang-after:2",
+];
+
+/// With a pause before each piece of content: what comes all at once, and a fault with it, fails over unseen.
+fn word_by_word(word: &str) -> Behaviour {
+    Behaviour { between_tokens: Duration::from_millis(2), ..behave(word) }
+}
+
+fn configuration(fakes: &[Fake], policy: &str) -> Config {
+    // Generous, for all that hangs in between: the target that is well must not be too late on a machine that is busy.
+    let mut text = String::from(
+        "[timeouts]\nidle = \"1s\"\nfirst_token = \"6s\"\nreply = \"6s\"\ntotal = \"50s\"\n\
+         [breaker]\nout = \"300ms\"\nout_max = \"1s\"\n",
+    );
+    for ((name, protocol), fake) in PROVIDERS.iter().zip(fakes) {
+        let url = fake.base_url();
+        text +=
+            &format!("[providers.{name}]\nadapter = \"{protocol}\"\nbase_url = \"{url}\"\nkey = \"key-of-{name}\"\n");
+    }
+    for (name, targets) in ROUTES {
+        let targets: Vec<String> = targets.iter().map(|at| format!("\"{0}/{0}-model\"", PROVIDERS[*at].0)).collect();
+        text += &format!("[models.{name}]\npolicy = \"{policy}\"\ntargets = [{}]\n", targets.join(", "));
+    }
+    config::parse(&text, Path::new("soak.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the process holds.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    resident_bytes: u64,
+    descriptors: usize,
+    tasks: usize,
+}
+
+impl Held {
+    fn now() -> Held {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        Held {
+            resident_bytes: kilobytes << 10,
+            descriptors: std::fs::read_dir("/proc/self/fd").expect("Linux").count(),
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        }
+    }
+}
+
+/// How requests ended.
+type Ends = BTreeMap<&'static str, usize>;
+
+struct Soak {
+    address: SocketAddr,
+    gateway: Arc<Gateway>,
+    fakes: Vec<Fake>,
+}
+
+impl Soak {
+    async fn start() -> Arc<Soak> {
+        let mut fakes = Vec::new();
+        for (_, protocol) in PROVIDERS {
+            fakes.push(Fake::start(protocol).await.expect("a port"));
+        }
+        let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
+        let gateway = Gateway::new(configuration(&fakes, "failover"), clock).await.expect("a gateway");
+        let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
+        let address = port.address().expect("an address");
+        tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
+        Arc::new(Soak { address, gateway, fakes })
+    }
+
+    /// Traffic, trouble and changes for so long; then all is well, and nothing runs any more.
+    async fn run(self: &Arc<Soak>, seconds: f64, seed: u64) -> Ends {
+        let until = Instant::now() + Duration::from_secs_f64(seconds);
+        let mut callers = JoinSet::new();
+        for number in 0..CALLERS {
+            callers.spawn(Arc::clone(self).call(Rng::with_seed(seed + number), until));
+        }
+        let (trouble, changes) =
+            (Arc::clone(self).trouble(Rng::with_seed(seed), until), Arc::clone(self).change(until));
+        let (trouble, changes) = (tokio::spawn(trouble), tokio::spawn(changes));
+        let mut ends = Ends::new();
+        while let Some(caller) = callers.join_next().await {
+            for (end, count) in caller.expect("no caller lost anything") {
+                *ends.entry(end).or_default() += count;
+            }
+        }
+        trouble.await.expect("no panic");
+        changes.await.expect("no panic");
+        wait_until("no reply is open", || self.fakes.iter().all(|fake| fake.open() == 0)).await;
+        self.fakes.iter().for_each(Fake::forget);
+        ends
+    }
+
+    async fn call(self: Arc<Soak>, mut dice: Rng, until: Instant) -> Ends {
+        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let mut ends = Ends::new();
+        while Instant::now() < until {
+            let end = timeout(PATIENCE, self.ask(&client, &mut dice)).await.expect("every request ends");
+            *ends.entry(end).or_default() += 1;
+            sleep(BETWEEN).await;
+        }
+        ends
+    }
+
+    async fn ask(&self, client: &Client<HttpConnector, Full<Bytes>>, dice: &mut Rng) -> &'static str {
+        let (speaks, stream) = (Speaks::ALL[dice.usize(..Speaks::ALL.len())], dice.bool());
+        let (model, _) = ROUTES[dice.usize(..ROUTES.len())];
+        let prompt = format!("ask {}:{}", dice.u32(..), " la".repeat(dice.usize(1..60)));
+        let (path, body) = speaks.ask(model, &prompt, stream);
+        let request =
+            Request::post(format!("http://{}{path}", self.address)).header("content-type", "application/json");
+        let request = request.body(Full::new(Bytes::from(body.to_string()))).expect("a request");
+        // One in twenty hangs up: before the head, or after some frames.
+        let leaves_after = (dice.u32(..20) == 0).then(|| dice.usize(..4));
+        if leaves_after == Some(0) {
+            let _ = timeout(Duration::from_millis(dice.u64(1..20)), client.request(request)).await;
+            return "left";
+        }
+        let response = client.request(request).await.expect("an answer");
+        let (head, mut reply) = response.into_parts();
+        let (mut bytes, mut frames) = (Vec::new(), 0);
+        while let Some(frame) = reply.frame().await {
+            bytes.extend_from_slice(frame.expect("a whole reply").data_ref().map(|data| &data[..]).unwrap_or_default());
+            frames += 1;
+            if leaves_after == Some(frames) {
+                return "left";
+            }
+        }
+        let target = head.headers.get("x-pointsman-target").map(|value| value.to_str().expect("text"));
+        let told = || {
+            format!("{speaks:?} {model} {stream} by {target:?}: {} {}", head.status, String::from_utf8_lossy(&bytes))
+        };
+        assert_eq!(head.status, 200, "one target is always well: {}", told());
+        let reply = Reply::read(speaks, stream, &bytes);
+        assert!(reply.nonsense.is_none() && reply.ends.len() == 1 && reply.beginnings <= 1, "{reply:?} {}", told());
+        let said = format!("you said: {}", prompt.chars().take(200).collect::<String>());
+        match reply.ends[0] {
+            true => assert!(reply.text.ends_with(&said), "{said} {}", told()),
+            false => assert!(stream && target != Some("well/well-model"), "{}", told()),
+        }
+        if reply.ends[0] { "answered" } else { "broke off" }
+    }
+
+    /// Chance decides who fails, and how; one comes and goes.
+    async fn trouble(self: Arc<Soak>, mut dice: Rng, until: Instant) {
+        for round in 0_u64.. {
+            if Instant::now() >= until {
+                break;
+            }
+            self.fakes[dice.usize(..FAULTY)].behave(word_by_word(BEHAVIOURS[dice.usize(..BEHAVIOURS.len())]));
+            self.fakes[FLAPPING].behave(word_by_word(if round % 6 < 3 { "503" } else { "ok" }));
+            sleep(Duration::from_millis(100)).await;
+        }
+        self.fakes.iter().for_each(|fake| fake.behave(word_by_word("ok")));
+    }
+
+    /// Every second: another configuration, or another version of its policy under its name.
+    async fn change(self: Arc<Soak>, until: Instant) {
+        for round in 0_u64.. {
+            sleep(Duration::from_secs(1)).await;
+            if Instant::now() >= until {
+                break;
+            }
+            let name = if round % 4 < 2 { "fastest" } else { "failover" };
+            if round % 2 == 0 {
+                self.gateway.apply(configuration(&self.fakes, name)).await.expect("a configuration");
+            } else {
+                self.gateway.load(name, bundled(name)).await.expect("a policy");
+                self.gateway.swap(name).await.expect("a swap");
+            }
+        }
+    }
+
+    /// What is held when whatever was about to end has ended.
+    async fn rest(&self) -> Held {
+        sleep(Duration::from_secs(1)).await;
+        Held::now()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_and_nothing_grows() {
+    let seconds = std::env::var("POINTSMAN_SOAK").map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    let soak = Soak::start().await;
+    let idle = soak.rest().await;
+    let warmed = soak.run(seconds as f64 * WARM_UP, 1).await;
+    let before = soak.rest().await;
+    let ends = soak.run(seconds as f64 * (1.0 - WARM_UP), 1_000).await;
+    let after = soak.rest().await;
+    println!("{warmed:?}, then {ends:?}\n{idle:?}\n{before:?}\n{after:?}");
+    // A calm hour would prove nothing.
+    let seen = |end| [&warmed, &ends].iter().filter_map(|ends| ends.get(end)).sum::<usize>();
+    assert!(seen("answered") > 100 && seen("left") > 0 && seen("broke off") > 0, "{ends:?}");
+    assert!(after.resident_bytes <= before.resident_bytes + MORE_RESIDENT_BYTES, "memory: {before:?}, then {after:?}");
+    assert!(after.descriptors <= idle.descriptors + MORE_DESCRIPTORS, "descriptors: {idle:?}, then {after:?}");
+    assert!(after.tasks <= idle.tasks + MORE_TASKS, "tasks: {idle:?}, then {after:?}");
+}
