@@ -4,6 +4,8 @@ pub mod broken;
 pub mod clients;
 pub mod every;
 pub mod guests;
+pub mod languages;
+pub mod situations;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -28,7 +28,7 @@ class Router {
   decide(now: Situation): Decision {
     const night = this.isNight(Math.floor(now.nowUnixMs / HOUR_MS) % 24);
     const tried = new Set(now.history.map((attempt) => attempt.target));
-    const waits = (target: number) => Number(now.targets[target]!.readyInMs > 0);
+    const waits = (target: number) => Number(now.targets[target]!.readyInMs !== 0);
 
     const order = [...now.targets.keys()].filter((target) => now.targets[target]!.able);
     if (night) order.reverse();
