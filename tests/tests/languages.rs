@@ -41,7 +41,7 @@ async fn is_as_good_as_rust(language: Language) {
     it_serves(&line).await;
     it_decides_alike(&plugin).await;
     it_can_go_on_for_long(&plugin).await;
-    assert_eq!(plugin.tally.faults(), 0);
+    assert_eq!(plugin.tally.counts().faults, 0);
 }
 
 /// A gateway in which the component decides, by a night that is now, and by one that is not.

@@ -1,5 +1,6 @@
 // ../../../wit/policy.wit as TypeScript, the way `componentize-qjs` hands it over; what each field means stands there.
-// 64-bit integers are numbers, exact up to 2⁵³.
+// 64-bit integers are numbers: exact up to 2⁵³, as every time and size is, but rounded beyond, and near 2⁶⁴ even negative.
+// Of `random` and `conversation` make a share from 0 to 1: `Math.abs(now.random) / 2 ** 63`.
 
 export interface Attribute { name: string; value: string }
 
