@@ -7,7 +7,7 @@ const GUESTS: [&str; 6] = ["night-shift", "hostile", "hostile-codec", "rogue", "
 
 fn main() {
     let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return };
-    for watched in ["wit", "plugins/sdk", "examples/policies", "tests/guests", "Cargo.lock"] {
+    for watched in ["wit", "plugins/sdk", "examples/policies/night-shift", "tests/guests", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     match pointsman_build::build(workspace, &GUESTS.map(str::to_owned)) {

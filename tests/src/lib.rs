@@ -4,7 +4,9 @@ pub mod broken;
 pub mod clients;
 pub mod every;
 pub mod guests;
+pub mod languages;
 pub mod reply;
+pub mod situations;
 
 use std::net::SocketAddr;
 use std::path::Path;

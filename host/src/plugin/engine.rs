@@ -24,16 +24,20 @@ const STACK_BYTES: usize = 1024 * 1024;
 pub struct Limits {
     /// Ticks of about a millisecond that a call may run.
     pub ticks: u32,
-    /// Linear memory.
+    /// Ticks that making an instance and opening it may take.
+    pub opening_ticks: u32,
+    /// Linear memory, all memories of a component together.
     pub memory_bytes: usize,
     /// What a call may hand back, as the host counts it while copying.
     pub output_bytes: usize,
 }
 
-/// A decision is numbers and a short sentence.
-pub const POLICY: Limits = Limits { ticks: 10, memory_bytes: 16 << 20, output_bytes: 256 << 10 };
+/// A decision is numbers and a short sentence. Interpreted languages need more than that to begin: CPython 13 MB of memory
+/// before the first line of a policy, and 2 to 6 ticks of opening in an unoptimised host (11 and more on a machine with a
+/// load of 20); QuickJS 1.5 MB, and a tick at most (measured by `tests/tests/languages.rs`, 2026-11-25).
+pub const POLICY: Limits = Limits { ticks: 10, opening_ticks: 100, memory_bytes: 128 << 20, output_bytes: 256 << 10 };
 /// A codec sees whole bodies: `config::defaults::BODY_BYTES_MAX` of them, and what it makes of them.
-pub const CODEC: Limits = Limits { ticks: 20, memory_bytes: 64 << 20, output_bytes: 128 << 20 };
+pub const CODEC: Limits = Limits { ticks: 20, opening_ticks: 20, memory_bytes: 64 << 20, output_bytes: 128 << 20 };
 /// A body of this size earns a call one more tick. A long session of Claude Code (475 kB, 400 tool calls) takes 11 ms to
 /// encode where this was measured, 0.2 ms for this size; the rest is for slower machines.
 const BYTES_PER_TICK: usize = 8 << 10;
@@ -93,6 +97,8 @@ pub struct Guest {
     limits: Limits,
     ticks_left: u32,
     memory_bytes: usize,
+    /// Of that, what was in use when it was opened, and its first call began.
+    opened_bytes: Option<usize>,
     /// Which limit ended the call, when one did: wasmtime's error text would have to be searched otherwise.
     pub exceeded: Option<Exceeded>,
 }
@@ -109,7 +115,7 @@ pub enum Exceeded {
 /// # Errors
 /// See [`engine`].
 pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
-    let guest = Guest { limits, ticks_left: limits.ticks, memory_bytes: 0, exceeded: None };
+    let guest = Guest { limits, ticks_left: limits.ticks, memory_bytes: 0, opened_bytes: None, exceeded: None };
     let mut store = Store::new(engine()?, guest);
     store.limiter(|guest| guest);
     if counts_fuel() {
@@ -129,9 +135,20 @@ pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
 
 /// Give a store its full limits again, before a call that works on `body_bytes`.
 pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
-    let limits = store.data().limits;
     let more = u32::try_from(body_bytes / BYTES_PER_TICK).unwrap_or(u32::MAX);
-    let ticks = limits.ticks.saturating_add(more);
+    let guest = store.data_mut();
+    let _ = guest.opened_bytes.get_or_insert(guest.memory_bytes);
+    let ticks = guest.limits.ticks.saturating_add(more);
+    set_ticks(store, ticks);
+}
+
+/// Give a new store what making an instance in it, and opening that, may take.
+pub fn arm_to_open(store: &mut Store<Guest>) {
+    let ticks = store.data().limits.opening_ticks;
+    set_ticks(store, ticks);
+}
+
+fn set_ticks(store: &mut Store<Guest>, ticks: u32) {
     if counts_fuel() {
         // Only an engine that counts none refuses it.
         let _ = store.set_fuel(u64::from(ticks) * FUEL_PER_TICK);
@@ -139,24 +156,27 @@ pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
         store.data_mut().ticks_left = ticks;
         store.set_epoch_deadline(1);
     }
-    store.set_hostcall_fuel(limits.output_bytes);
+    let output_bytes = store.data().limits.output_bytes;
+    store.set_hostcall_fuel(output_bytes);
 }
 
 impl Guest {
-    /// Linear memory in use, in bytes. It never shrinks while the instance lives.
-    pub fn memory_bytes(&self) -> usize {
-        self.memory_bytes
+    /// What linear memory has grown by, in bytes, since the first call began. It never shrinks while the instance lives.
+    pub fn grown_bytes(&self) -> usize {
+        self.opened_bytes.map_or(0, |opened| self.memory_bytes.saturating_sub(opened))
     }
 }
 
 impl ResourceLimiter for Guest {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.limits.memory_bytes {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // A component may have several memories.
+        let all = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if all > self.limits.memory_bytes {
             self.exceeded = Some(Exceeded::Memory);
             // An error rather than a refusal: a guest that is told "no" would go on without its memory.
             return Err(wasmtime::Error::msg(format!("more than {} bytes of memory", self.limits.memory_bytes)));
         }
-        self.memory_bytes = desired;
+        self.memory_bytes = all;
         Ok(true)
     }
 

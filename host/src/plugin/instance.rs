@@ -10,9 +10,10 @@ use super::fault::PluginFault;
 
 /// Idle instances kept for each plugin (and route, for policies). More are made when more calls run at once.
 const IDLE_MAX: usize = 32;
-/// An instance whose memory has grown past this is dropped after its call: memory of a guest never shrinks, and one large
-/// body should not be held for ever.
-const IDLE_MEMORY_BYTES_MAX: usize = 8 << 20;
+/// An instance whose memory has grown by more than this is dropped after its call: memory of a guest never shrinks, and one
+/// large body should not be held for ever. What an interpreter begins with (13 MB for CPython) does not count: the pages that
+/// it has not written are shared by all instances, and a new one for each call would cost milliseconds.
+const IDLE_GROWN_BYTES_MAX: usize = 8 << 20;
 
 /// A store, and what was found in it.
 pub struct Instance<E> {
@@ -50,7 +51,7 @@ impl<E> Pool<E> {
     }
 
     pub fn give(&self, instance: Instance<E>) {
-        if instance.store.data().memory_bytes() > IDLE_MEMORY_BYTES_MAX {
+        if instance.store.data().grown_bytes() > IDLE_GROWN_BYTES_MAX {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -39,7 +39,7 @@ impl Policy {
 
     async fn instantiate(&self) -> anyhow::Result<Instance<Opened>> {
         let mut store = engine::store(engine::POLICY)?;
-        engine::arm(&mut store, 0);
+        engine::arm_to_open(&mut store);
         let guest = instantiate(&self.plugin.pre, &mut store).await?;
         let opened = guest.router().call_open(&mut store, &self.settings, &self.targets).await;
         match opened {
@@ -85,7 +85,7 @@ impl Policy {
 /// Instantiate once and throw the instance away: records that do not fit the contract show only then.
 pub(super) async fn probe(pre: &InstancePre<Guest>) -> anyhow::Result<()> {
     let mut store = engine::store(engine::POLICY)?;
-    engine::arm(&mut store, 0);
+    engine::arm_to_open(&mut store);
     instantiate(pre, &mut store).await.map(drop)
 }
 
