@@ -251,7 +251,7 @@ impl Soak {
                 self.gateway.apply(configuration(&self.fakes, name)).await.expect("a configuration");
             } else {
                 self.gateway.load(name, bundled(name)).await.expect("a policy");
-                self.gateway.swap(name).await.expect("a swap");
+                self.gateway.swap(name, false).await.expect("a swap");
             }
         }
     }
