@@ -84,6 +84,7 @@ impl ClientProtocol for Codec {
             operation: "chat".into(),
             model_field: "model".into(),
             stream: Streaming::Field("stream".into()),
+            events_query: String::new(),
             pinning_fields: vec![],
             conversation_fields: vec![],
             turns_field: "messages".into(),
