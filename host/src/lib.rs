@@ -17,5 +17,6 @@ pub mod journal;
 pub mod net;
 pub mod plugin;
 pub mod server;
+mod sync;
 pub mod upstream;
 pub mod watch;

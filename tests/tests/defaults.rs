@@ -24,10 +24,11 @@ const TABLES: [(&str, &str); 5] = [
     ("EDGE", "server"),
 ];
 /// Settings that are called otherwise there.
-const CALLED: [(&str, &str); 15] = [
+const CALLED: [(&str, &str); 16] = [
     ("LISTEN", "server.listen"),
     ("ADMIN", "server.admin"),
     ("DRAIN", "server.drain"),
+    ("JOURNAL", "journal.requests"),
     ("POLICY", "models.NAME.policy"),
     ("PROBE_EVERY", "providers.NAME.probe.every"),
     ("attempts.retries.share", "attempts.retry_share"),

@@ -32,7 +32,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 const SECONDS: u64 = 15;
-/// The first part of the time fills caches, pools and the allocator's arenas; what is held after it must not grow.
+/// The first part of the time fills caches, pools, the journal and the allocator's arenas; what is held after it must not
+/// grow.
 const WARM_UP: f64 = 0.4;
 const CALLERS: u64 = 16;
 /// Each caller waits so long between two requests.
@@ -94,8 +95,8 @@ fn word_by_word(word: &str) -> Behaviour {
 fn configuration(fakes: &[Fake], policy: &str) -> Config {
     // Generous, for all that hangs in between: the target that is well must not be too late on a machine that is busy.
     let mut text = String::from(
-        "[timeouts]\nidle = \"1s\"\nfirst_token = \"6s\"\nreply = \"6s\"\ntotal = \"50s\"\n\
-         [breaker]\nout = \"300ms\"\nout_max = \"1s\"\n",
+        "[timeouts]\nidle = \"6s\"\nfirst_token = \"6s\"\nreply = \"6s\"\ntotal = \"50s\"\n\
+         [journal]\nrequests = 200\n[breaker]\nout = \"300ms\"\nout_max = \"1s\"\n",
     );
     for ((name, protocol), fake) in PROVIDERS.iter().zip(fakes) {
         let url = fake.base_url();
@@ -251,7 +252,7 @@ impl Soak {
                 self.gateway.apply(configuration(&self.fakes, name)).await.expect("a configuration");
             } else {
                 self.gateway.load(name, bundled(name)).await.expect("a policy");
-                self.gateway.swap(name, false).await.expect("a swap");
+                self.gateway.swap(name, true).await.expect("a swap");
             }
         }
     }

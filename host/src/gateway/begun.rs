@@ -82,9 +82,6 @@ impl<'a> Begun<'a> {
             let text = "it is in trouble, and was retried so often of late that more would only add to it";
             return Err(not_asked(FaultKind::Busy, text.to_owned()));
         }
-        if step.is_probe && health.is_probed(started) {
-            return Err(not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned()));
-        }
         let until = (started + step.first_token).min(exchange.deadline);
         let permit = health.admission.admit(target.limits, until).await;
         let permit =
@@ -94,7 +91,11 @@ impl<'a> Begun<'a> {
         if health.view(keys, target.limits, exchange.asked.stream, now).retry_after_ms > 0 {
             return Err(not_asked(FaultKind::Busy, "its provider asked for patience meanwhile".to_owned()));
         }
-        let running = Running::begin(&health, permit, keys, config.breaker, exchange.gateway.clock.random(), now);
+        let chance = exchange.gateway.clock.random();
+        let running = Running::begin(&health, permit, keys, config.breaker, step.is_probe, chance, now);
+        let running = running.map_err(|health::Probed| {
+            not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())
+        })?;
         Ok(Begun { exchange, step, target, started, running })
     }
 

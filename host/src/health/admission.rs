@@ -2,11 +2,13 @@
 //! carried before. Who comes too many waits in a queue; who finds that full is sent away.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The load of so many seconds is remembered.
 const SECONDS: usize = 30;
@@ -50,24 +52,19 @@ pub struct Permit {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy;
 
+/// One's turn: it has come, or will come through the channel. Dropping that leaves the queue.
+pub(super) enum Turn {
+    Now(Permit),
+    Later(oneshot::Receiver<Permit>),
+}
+
 impl Admission {
     /// Wait for one's turn, `until` at the latest. Dropping the future leaves the queue.
     pub async fn admit(self: &Arc<Self>, settings: AdmissionSettings, until: Instant) -> Result<Permit, Busy> {
         let until = until.min(Instant::now() + settings.queue_wait);
-        let mut turn = {
-            let mut state = self.lock();
-            let now = Instant::now();
-            if state.waiting.is_empty() && state.in_flight < state.allowed(settings, now) {
-                return Ok(self.permit(&mut state, settings, now));
-            }
-            // Who has left may still stand in it.
-            state.waiting.retain(|waiting| !waiting.is_closed());
-            if state.waiting.len() >= settings.queue as usize {
-                return Err(Busy);
-            }
-            let (sender, receiver) = oneshot::channel();
-            state.waiting.push_back(sender);
-            receiver
+        let mut turn = match self.ask(settings)? {
+            Turn::Now(permit) => return Ok(permit),
+            Turn::Later(turn) => turn,
         };
         loop {
             // The slow start allows more each second, though nobody leaves.
@@ -81,6 +78,23 @@ impl Admission {
                 Err(_) => self.let_in(settings),
             }
         }
+    }
+
+    /// Go in, or into the queue.
+    pub(super) fn ask(self: &Arc<Self>, settings: AdmissionSettings) -> Result<Turn, Busy> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        if state.waiting.is_empty() && state.in_flight < state.allowed(settings, now) {
+            return Ok(Turn::Now(self.permit(&mut state, settings, now)));
+        }
+        // Who has left may still stand in it.
+        state.waiting.retain(|waiting| !waiting.is_closed());
+        if state.waiting.len() >= settings.queue as usize {
+            return Err(Busy);
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push_back(sender);
+        Ok(Turn::Later(receiver))
     }
 
     /// How many run now.

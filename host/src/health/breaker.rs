@@ -83,9 +83,13 @@ impl Breaker {
         }
     }
 
-    /// It is half-open, and its probe runs.
+    /// Somebody finds out whether it is well again, or has found that it is not.
     pub fn is_probed(&self, now: Instant) -> bool {
-        self.probing && self.circuit(now) == Circuit::HalfOpen
+        match self.circuit(now) {
+            Circuit::Closed => false,
+            Circuit::HalfOpen => self.probing,
+            Circuit::Open => true,
+        }
     }
 
     /// An attempt begins: the probe, if it is half-open and none runs.

@@ -7,13 +7,15 @@ mod blame;
 mod breaker;
 mod budget;
 mod headroom;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod latency;
 mod rests;
 mod running;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -25,6 +27,7 @@ use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
 use crate::plugin::bindings::policy::{Circuit, TargetState};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::admission::{Admission, AdmissionSettings, Busy, Permit};
 pub use self::blame::{Blame, blame};
@@ -32,7 +35,7 @@ pub use self::breaker::BreakerSettings;
 pub use self::budget::{Budget, BudgetSettings};
 pub use self::headroom::wait as read_wait;
 pub use self::rests::KeyId;
-pub use self::running::Running;
+pub use self::running::{Probed, Running};
 
 /// For how long policies are told how often a target was asked.
 const LATELY: Duration = Duration::from_secs(300);
@@ -186,11 +189,6 @@ impl Health {
             price: None,
             warm_ms: None,
         }
-    }
-
-    /// It was out for a while, and one attempt that runs finds out whether it is well again.
-    pub fn is_probed(&self, now: Instant) -> bool {
-        self.lock().breaker.is_probed(now)
     }
 
     /// There is a sign that it is well again: the next attempt may find out.

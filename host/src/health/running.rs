@@ -35,18 +35,29 @@ pub struct Running {
     ended: bool,
 }
 
+/// Its circuit was half-open, and another attempt finds out whether it is well again, or has found that it is not.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Probed;
+
 impl Running {
     /// An attempt begins, with one of these keys: they take turns, and those that rest come last. What is returned must
     /// hear how it ended; dropped unheard, the caller has left, which says nothing about the target. `chance` is random.
+    ///
+    /// # Errors
+    /// It begins as a probe, and there is one. Only here can that be known: many can decide to probe at the same time.
     pub fn begin(
         health: &Arc<Health>,
         permit: Permit,
         keys: &[KeyId],
         settings: BreakerSettings,
+        is_probe: bool,
         chance: u64,
         now: Instant,
-    ) -> Running {
+    ) -> Result<Running, Probed> {
         let mut state = health.lock();
+        if is_probe && state.breaker.is_probed(now) {
+            return Err(Probed);
+        }
         let provider = locked(&health.keys);
         state.turn = state.turn.wrapping_add(1);
         let turn = state.turn;
@@ -57,7 +68,7 @@ impl Running {
         let begun = state.breaker.begin(now);
         drop(state);
         let key = keys.get(key_at).copied().unwrap_or(0);
-        Running {
+        Ok(Running {
             health: Arc::clone(health),
             _permit: permit,
             settings,
@@ -67,7 +78,7 @@ impl Running {
             key,
             key_at,
             ended: false,
-        }
+        })
     }
 
     /// When the attempt began.

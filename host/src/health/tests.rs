@@ -9,7 +9,7 @@ async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
     let settings = BreakerSettings { faults: 3, ..BREAKER };
     let now = Instant::now();
     let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-    Running::begin(health, permit, keys, settings, MIDDLE, now)
+    Running::begin(health, permit, keys, settings, false, MIDDLE, now).expect("no probe")
 }
 
 async fn fail(health: &Arc<Health>, kind: FaultKind, retry_after: Option<Duration>) {

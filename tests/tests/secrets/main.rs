@@ -52,6 +52,9 @@ const ADMIN: &str = "operators-canary-token-2Rf6yG";
 const ADMIN_WRONG: &str = "operators-canary-wrong-token-4Mx9oP";
 const PROMPT: &str = "canary-prompt-about-a-patient-0Sd3iU";
 
+/// How the places begin in which prompts may stand no more than in logs.
+const OPERATORS: &str = "the operators' reply";
+
 /// What nobody but its own provider may see.
 fn keys() -> Vec<Canary> {
     let account = std::fs::read_to_string(fixture("service-account.json")).expect("the account");
@@ -270,7 +273,7 @@ impl Stage {
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a request");
         let response = client.request(request).await.expect("an answer");
         let status = response.status().as_u16();
-        self.keep_reply(format!("the operators' reply to {path}"), response).await;
+        self.keep_reply(format!("{OPERATORS} to {path}"), response).await;
         status
     }
 
@@ -282,6 +285,9 @@ impl Stage {
         found.extend(find(&[prompt()], "the logs", logs.as_bytes()));
         for (place, bytes) in self.came_out.lock().expect("no panic").iter() {
             found.extend(find(&keys, place, bytes));
+            if place.starts_with(OPERATORS) {
+                found.extend(find(&[prompt()], place, bytes));
+            }
         }
         found.extend(self.sent_to_strangers(&keys));
         found
@@ -479,6 +485,8 @@ async fn operate(stage: &Stage) {
         (Method::GET, "/plugins", ADMIN_WRONG, &b""[..], 401),
         (Method::GET, "/plugins", ADMIN, b"", 200),
         (Method::GET, "/metrics", ADMIN, b"", 404),
+        (Method::GET, "/journal", ADMIN, b"", 200),
+        (Method::GET, "/journal/none", ADMIN, b"", 404),
         (Method::POST, "/plugins/failover", ADMIN, b"nonsense", 422),
         (Method::POST, "/plugins/failover", ADMIN, plugin, 200),
         (Method::POST, "/plugins/failover/swap", ADMIN, b"", 200),
