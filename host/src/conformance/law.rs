@@ -7,23 +7,32 @@ use crate::plugin::bindings::policy::{Action, Decision, Situation};
 use crate::plugin::{Policy, nonsense};
 
 /// The decision, if it is lawful: made within the limits of a call, one that the host takes, for a target that can serve
-/// the request, and the same again, in this instance and in a fresh one.
+/// the request, and the same when asked again.
 ///
 /// # Errors
 /// What it said, and what was expected; the place is the caller's.
 pub async fn keeps(policy: &Policy, situation: &Situation) -> Result<Decision, Failure> {
-    let decide = async |policy: &Policy, what: &str| {
-        policy.decide(situation).await.map_err(|fault| broken(fault.to_string(), what.to_owned()))
-    };
-    let decision = decide(policy, "a decision within the limits of a call").await?;
+    let decision = decide(policy, situation).await?;
     lawful(situation, &decision)?;
-    let again = decide(policy, "the same decision when asked again").await?;
-    same(&decision, &again, "asked again")?;
+    same(&decision, &decide(policy, situation).await?, "asked again")?;
+    Ok(decision)
+}
+
+/// As [`keeps`], and the same in an instance that has decided nothing before.
+///
+/// # Errors
+/// As there.
+pub async fn keeps_in_fresh(policy: &Policy, situation: &Situation) -> Result<Decision, Failure> {
+    let decision = keeps(policy, situation).await?;
     let fresh = Policy::open(Arc::clone(&policy.plugin), policy.settings().to_owned(), policy.targets().to_vec()).await;
     let fresh = fresh.map_err(|error| broken(format!("{error:#}"), "it opens a second time".to_owned()))?;
-    let in_fresh = decide(&fresh, "the same decision in a fresh instance").await?;
-    same(&decision, &in_fresh, "asked in a fresh instance")?;
+    same(&decision, &decide(&fresh, situation).await?, "asked in a fresh instance")?;
     Ok(decision)
+}
+
+async fn decide(policy: &Policy, situation: &Situation) -> Result<Decision, Failure> {
+    let decided = policy.decide(situation).await;
+    decided.map_err(|fault| broken(fault.to_string(), "a decision within the limits of a call".to_owned()))
 }
 
 fn lawful(situation: &Situation, decision: &Decision) -> Result<(), Failure> {
