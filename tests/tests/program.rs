@@ -52,7 +52,7 @@ impl Drop for Folder {
 
 /// `pointsman serve`, running.
 pub struct Serving {
-    child: Child,
+    pub child: Child,
     pub callers: String,
     pub operators: String,
     said: tokio::task::JoinHandle<String>,
