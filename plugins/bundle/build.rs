@@ -2,6 +2,8 @@
 //!
 //! Packagers who must not run cargo inside cargo, or have no WebAssembly target, set `POINTSMAN_PLUGINS_DIR` to a folder
 //! with one `NAME.wasm` for each plugin and a `SHA256SUMS` file as `sha256sum *.wasm` writes it; the digests are checked.
+//!
+//! Embeds the SDK's sources as well, for `pointsman plugin new`: see `sdk.rs`.
 
 use std::env;
 use std::fmt::Write as _;
@@ -9,6 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+mod sdk;
 
 const PREBUILT: &str = "POINTSMAN_PLUGINS_DIR";
 
@@ -22,9 +26,10 @@ fn main() {
 fn run() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed={PREBUILT}");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=sdk.rs");
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this crate stands at the root")?.to_path_buf();
     let workspace = plugins.parent().ok_or("plugins/ stands at the root")?.to_path_buf();
-    for watched in ["wit", "plugins/sdk", "plugins/policies", "plugins/adapters", "Cargo.lock"] {
+    for watched in ["wit", "plugins/sdk", "plugins/policies", "plugins/adapters", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     let names = names(&plugins)?;
@@ -35,7 +40,7 @@ fn run() -> Result<(), String> {
             names.iter().zip(paths).map(|(name, path)| component(name, path)).collect::<Result<_, _>>()?
         }
     };
-    embed(&components)
+    embed(&components, &sdk::texts(&workspace)?)
 }
 
 struct Component {
@@ -94,12 +99,17 @@ fn component(name: &str, path: PathBuf) -> Result<Component, String> {
     Ok(Component { name: name.to_owned(), path, sha256 })
 }
 
-fn embed(components: &[Component]) -> Result<(), String> {
+fn embed(components: &[Component], sdk: &[sdk::Text]) -> Result<(), String> {
     let mut source = String::from("/// Every built-in plugin, by name.\npub const BUNDLED: &[Bundled] = &[\n");
     for Component { name, path, sha256 } in components {
         let path = path.display().to_string();
         writeln!(source, "    Bundled {{ name: {name:?}, sha256: {sha256:?}, bytes: include_bytes!({path:?}) }},")
             .map_err(|error| error.to_string())?;
+    }
+    source.push_str("];\n\n/// What a policy's project needs of the SDK: where a file goes, and its text.\n");
+    source.push_str("pub const SDK: &[(&str, &str)] = &[\n");
+    for (path, text) in sdk {
+        writeln!(source, "    ({path:?}, {text:?}),").map_err(|error| error.to_string())?;
     }
     source.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("bundled.rs");

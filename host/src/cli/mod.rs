@@ -48,7 +48,7 @@ enum Verb {
     ///     pointsman check --config pointsman.toml
     #[command(verbatim_doc_comment)]
     Check(ConfigArgument),
-    /// Inspect plugins, and load, swap and roll back those of the running gateway.
+    /// Make, build, test and inspect plugins, and load, swap and roll back those of the running gateway.
     #[command(subcommand)]
     Plugin(plugin::Verb),
     /// Make keys for callers.

@@ -1,5 +1,9 @@
 //! `pointsman plugin …`
 
+mod build;
+mod new;
+mod test;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +20,26 @@ use crate::server::LoadReply;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// A project for a plugin of your own, in Rust: it builds and passes its tests as it is.
+    ///
+    ///     pointsman plugin new day-and-night --policy
+    #[command(verbatim_doc_comment)]
+    New(new::Arguments),
+    /// Build such a project to a component, and say what it is. Exit code 1 when it does not compile, or is no plugin.
+    ///
+    ///     pointsman plugin build day-and-night
+    #[command(verbatim_doc_comment)]
+    Build {
+        /// The project's folder.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Try a policy's component as the gateway would call it, in hundreds of situations and in your own cases. Exit code 1
+    /// when it is not fit to decide. Needs no gateway.
+    ///
+    ///     pointsman plugin test day_and_night.wasm --cases cases
+    #[command(verbatim_doc_comment)]
+    Test(test::Arguments),
     /// The running gateway's plugins: what is live, staged and previous, calls and faults; versions on trial, in the shadow,
     /// and those that were taken back by themselves.
     List {
@@ -78,6 +102,9 @@ pub enum Verb {
 
 pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
+        Verb::New(arguments) => return new::run(&arguments),
+        Verb::Build { dir } => return build::run(&dir).await,
+        Verb::Test(arguments) => return test::run(arguments).await,
         Verb::List { admin, json } => list(&admin, json).await?,
         Verb::Inspect { file } => inspect(&file).await?,
         Verb::Load { file, name, admin } => {

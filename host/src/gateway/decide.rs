@@ -10,11 +10,11 @@ use super::exchange::Exchange;
 use super::race::Runner;
 use crate::health::{Blame, blame};
 use crate::journal::Deliberation;
-use crate::plugin::PluginFault;
 use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
     Action, Attempt, AttemptReport, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
 };
+use crate::plugin::{PluginFault, nonsense};
 
 /// Decisions for one request that lead to an attempt, those included that the host does not make because a target is busy.
 const DECISIONS_MAX: usize = 16;
@@ -204,33 +204,19 @@ fn report(failed: &Failed) -> AttemptReport {
 }
 
 fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Result<Next, PluginFault> {
+    if let Some(text) = nonsense(situation, &decision) {
+        return Err(PluginFault::Nonsense(text));
+    }
     let mut reason = decision.reason;
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     // It stands in the log, where a line is one request.
     reason.retain(|letter| !letter.is_control());
     let attempt = match decision.action {
-        Action::GiveUp
-            if situation.history.is_empty()
-                && situation.targets.iter().all(|target| target.able && target.ready_in_ms == 0) =>
-        {
-            return Err(PluginFault::Nonsense(
-                "it gave up before any attempt, though every target is ready".to_owned(),
-            ));
-        }
         Action::GiveUp => return Ok(Next::GiveUp(reason)),
-        Action::Wait if situation.running.is_empty() => {
-            return Err(PluginFault::Nonsense("it waits, though nothing runs".to_owned()));
-        }
         Action::Wait => return Ok(Next::Wait),
         Action::Attempt(attempt) => attempt,
     };
-    let Some(state) = situation.targets.get(attempt.target as usize) else {
-        let text = format!("it chose target {} of {}", attempt.target, situation.targets.len());
-        return Err(PluginFault::Nonsense(text));
-    };
-    if situation.running.iter().any(|running| running.target == attempt.target) {
-        return Err(PluginFault::Nonsense(format!("it hedges at target {}, where an attempt runs", attempt.target)));
-    }
+    let state = &situation.targets[attempt.target as usize];
     Ok(step(&attempt, state, exchange, situation, reason))
 }
 

@@ -52,3 +52,5 @@ impl fmt::Display for PluginFault {
         }
     }
 }
+
+impl std::error::Error for PluginFault {}

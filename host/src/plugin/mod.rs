@@ -7,11 +7,13 @@ pub mod engine;
 mod fault;
 mod instance;
 mod load;
+mod nonsense;
 mod policy;
 mod tally;
 
 pub use codec::Codec;
 pub use fault::PluginFault;
 pub use load::{Kind, Plugin, bundled, hex};
+pub use nonsense::nonsense;
 pub use policy::{Policy, RouteTarget};
 pub use tally::{Counts, Tally};

@@ -45,7 +45,7 @@ impl Policy {
         match opened {
             Ok(Ok(router)) => Ok(Instance { store, exports: Opened { guest, router } }),
             Ok(Err(text)) => Err(anyhow!("{text}")),
-            Err(error) => Err(anyhow!("opening it failed: {}", PluginFault::of(&error, &store))),
+            Err(error) => Err(anyhow::Error::new(PluginFault::of(&error, &store)).context("opening it failed")),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The built-in plugins as bytes: components built from `plugins/policies` and `plugins/adapters` by this crate's build
-//! script, or handed in prebuilt by a packager (see `build.rs`).
+//! script, or handed in prebuilt by a packager (see `build.rs`). And the SDK that policies are written with, as text.
 
 /// A built-in plugin.
 #[derive(Debug)]

@@ -1,0 +1,111 @@
+//! `pointsman plugin test`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+
+use crate::cli::explain::Told;
+use crate::conformance::case::{self, Case};
+use crate::conformance::{Check, Trial, run as try_out, target};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The component of a policy.
+    file: PathBuf,
+    /// The settings to open it with: JSON.
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    /// Your own cases: a folder with `*.toml`, as `plugin new` makes one, or a file.
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+    /// Recorded situations as well: what the admin port of a gateway gives at /journal.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// The route of the generated situations, for settings that name targets: `openai/gpt-5,anthropic/claude-sonnet-4-5`.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    targets: Vec<String>,
+    /// How many situations are generated.
+    #[arg(long, default_value_t = 300)]
+    situations: usize,
+    /// Another number, other situations.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// All of it in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { file, settings, cases, journal, targets, situations, seed, json } = arguments;
+    let bytes = tokio::fs::read(&file).await.with_context(|| format!("reading {}", file.display()))?;
+    if let Some(settings) = &settings {
+        let read = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(settings);
+        read.context("--settings must be a JSON object, such as '{\"attempts\": 2}'")?;
+    }
+    let trial = Trial {
+        overrides: settings.is_some(),
+        settings: settings.unwrap_or_else(|| "{}".to_owned()),
+        targets: targets.iter().map(|id| target(id)).collect(),
+        seed,
+        situations,
+        cases: cases.as_deref().map(read_cases).transpose()?.unwrap_or_default(),
+        journal: journal.as_deref().map(read_journal).transpose()?.map(|Told { routes, entries }| (routes, entries)),
+    };
+    let checks = try_out(&bytes, &trial).await;
+    let passed = checks.iter().all(|check| check.failures.is_empty());
+    if json {
+        let told = serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks });
+        println!("{told}");
+    } else {
+        print(&checks);
+        let word = if passed { "passed" } else { "FAILED" };
+        println!("{word}    {}", file.display());
+    }
+    if passed {
+        eprintln!("put it into a running gateway: pointsman plugin load {} --as failover", file.display());
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn print(checks: &[Check]) {
+    for Check { name, told, failures } in checks {
+        let word = if failures.is_empty() { "ok" } else { "FAILED" };
+        println!("{word:<9} {name}: {told}");
+        for failure in failures {
+            println!("  {}", failure.place);
+            println!("    said      {}", failure.said);
+            println!("    expected  {}", failure.expected);
+            if let Some(situation) = failure.situation.as_ref().and_then(|told| serde_json::to_string(told).ok()) {
+                println!("    situation {situation}");
+            }
+        }
+    }
+}
+
+/// Those of all files of the folder, in the order of their names.
+fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        files.clear();
+        for entry in std::fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
+            files.push(entry?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+        files.sort();
+    }
+    let mut cases = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        cases.extend(case::read(&text, &file.display().to_string())?);
+    }
+    ensure!(!cases.is_empty(), "{} has no case: write one as `[[case]]` in a file `*.toml`", path.display());
+    Ok(cases)
+}
+
+fn read_journal(path: &Path) -> anyhow::Result<Told> {
+    let text = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!("{} is not what `curl -H \"authorization: Bearer …\" ADMIN/journal` gives", path.display())
+    })
+}
