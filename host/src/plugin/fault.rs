@@ -40,8 +40,6 @@ impl PluginFault {
     }
 }
 
-impl std::error::Error for PluginFault {}
-
 impl fmt::Display for PluginFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
