@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use pointsman::plugin::bindings::policy::Situation;
 use pointsman::plugin::{Plugin, Policy};
 use pointsman_tests::guests::NIGHT_SHIFT;
 use pointsman_tests::languages::LANGUAGES;
@@ -44,19 +45,19 @@ async fn measure(name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     }
     for _ in 0..FRESH {
         let start = Instant::now();
-        opened(&plugin).await?.decide(&situation).await?;
+        decided(&opened(&plugin).await?, &situation).await?;
         fresh.push(start.elapsed());
     }
     let policy = opened(&plugin).await?;
     for _ in 0..WARM {
         let start = Instant::now();
-        policy.decide(&situation).await?;
+        decided(&policy, &situation).await?;
         warm.push(start.elapsed());
     }
     let (before, mut kept) = (resident_bytes()?, Vec::new());
     for _ in 0..KEPT {
         let policy = opened(&plugin).await?;
-        policy.decide(&situation).await?;
+        decided(&policy, &situation).await?;
         kept.push(policy);
     }
     let kilobytes = resident_bytes()?.saturating_sub(before) / KEPT / 1_000;
@@ -72,6 +73,10 @@ async fn measure(name: &str, bytes: &[u8]) -> anyhow::Result<()> {
 
 async fn opened(plugin: &Arc<Plugin>) -> anyhow::Result<Policy> {
     Policy::open(Arc::clone(plugin), "{}".to_owned(), targets(TARGETS)).await
+}
+
+async fn decided(policy: &Policy, situation: &Situation) -> anyhow::Result<()> {
+    policy.decide(situation).await.map(drop).map_err(|fault| anyhow!("{fault}"))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
