@@ -13,8 +13,8 @@ pub const ADMIN: &str = "127.0.0.1:4401";
 pub const POLICY: &str = "failover";
 
 pub const TIMEOUTS: Timeouts = Timeouts {
-    // A TCP handshake that takes longer will not get better.
-    connect: Duration::from_secs(3),
+    // Name lookup, TCP and TLS: a few round trips, and one packet that is lost. What takes longer will not get better.
+    connect: Duration::from_secs(5),
     // Providers send the head of a stream at once, but a local server may first load its model: no sooner than the next.
     headers: Duration::from_secs(60),
     // Long prompts on busy days take tens of seconds to their first token.

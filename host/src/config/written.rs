@@ -105,6 +105,7 @@ pub struct Key {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
+    /// To a connection that can be used: name lookup, TCP and TLS.
     pub connect: Option<Span>,
     /// From the start of an attempt to the first content of a streamed reply.
     pub first_token: Option<Span>,

@@ -74,7 +74,7 @@ fn system(connect_timeout: Duration) -> anyhow::Result<Dialer> {
         .enable_http1()
         .enable_http2()
         .wrap_connector(tcp);
-    Ok(Dialer::System(connector))
+    Ok(Dialer::System(connector, connect_timeout))
 }
 
 #[cfg(test)]

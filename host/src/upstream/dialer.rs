@@ -21,8 +21,8 @@ use crate::net::{Dial, Wire};
 /// See the module.
 #[derive(Clone)]
 pub enum Dialer {
-    System(HttpsConnector<HttpConnector>),
-    /// With the time that connecting may take.
+    /// With the time that name lookup, TCP and TLS may take together.
+    System(HttpsConnector<HttpConnector>, Duration),
     Simulated(Arc<dyn Dial>, Duration),
 }
 
@@ -31,6 +31,8 @@ pub enum Link {
     System(Box<MaybeHttpsStream<TokioIo<TcpStream>>>),
     Simulated(TokioIo<Box<dyn Wire>>),
 }
+
+const LATE: &str = "no connection within the time that connecting may take";
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -41,21 +43,21 @@ impl Service<Uri> for Dialer {
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match self {
-            Dialer::System(connector) => connector.poll_ready(context),
+            Dialer::System(connector, _) => connector.poll_ready(context),
             Dialer::Simulated(..) => Poll::Ready(Ok(())),
         }
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         match self {
-            Dialer::System(connector) => {
-                let connecting = connector.call(uri);
-                Box::pin(async move { Ok(Link::System(Box::new(connecting.await?))) })
+            Dialer::System(connector, within) => {
+                let connecting = timeout(*within, connector.call(uri));
+                Box::pin(async move { Ok(Link::System(Box::new(connecting.await.map_err(|_| LATE)??))) })
             }
             Dialer::Simulated(network, within) => {
                 let port = uri.port_u16().unwrap_or(80);
                 let dialling = timeout(*within, network.dial(uri.host().unwrap_or_default(), port));
-                Box::pin(async move { Ok(Link::Simulated(TokioIo::new(dialling.await??))) })
+                Box::pin(async move { Ok(Link::Simulated(TokioIo::new(dialling.await.map_err(|_| LATE)??))) })
             }
         }
     }

@@ -53,8 +53,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Provider {
-    async fn start() -> Arc<Provider> {
-        let chain = CertificateDer::pem_file_iter(fixture("provider.pem")).expect("a file");
+    async fn start(certificate: &str) -> Arc<Provider> {
+        let chain = CertificateDer::pem_file_iter(fixture(certificate)).expect("a file");
         let chain = chain.collect::<Result<_, _>>().expect("a certificate");
         let key = PrivateKeyDer::from_pem_file(fixture("provider-key.pem")).expect("a key");
         let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -136,7 +136,7 @@ impl Provider {
 
 /// Only a process that was started so trusts our certificates: the test starts itself again.
 ///
-/// Faults: F17, F52
+/// Faults: F12, F13, F17, F52
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told() {
     let authority = fixture("authority.pem");
@@ -149,7 +149,7 @@ async fn every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told() {
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
         return;
     }
-    let provider = Provider::start().await;
+    let provider = Provider::start("provider.pem").await;
     let line = Line::start("openai-chat", &provider.url, "").await;
     for breaks in [Breaks::AtOnce, Breaks::AfterRequest, Breaks::BeforeHead, Breaks::AfterContent] {
         *provider.breaks.lock().expect("no panic") = breaks;
@@ -170,4 +170,16 @@ async fn every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told() {
         let broke = provider.broke.load(Ordering::Relaxed) - before;
         assert!(broke >= REASONS.count() * CALLERS.len(), "{breaks:?}: it was asked {broke} times");
     }
+    // A certificate for another name, and one that is too old: no request, and no key, goes there.
+    let expired = Provider::start("provider-expired.pem").await;
+    let before = provider.broke.load(Ordering::Relaxed);
+    for url in [provider.url.replace("localhost", "127.0.0.1"), expired.url.clone()] {
+        let line = Line::start("openai-chat", &url, "").await;
+        for caller in CALLERS {
+            let answer = line.ask(caller, true).await;
+            assert_eq!(answer.header("x-pointsman-target"), "good/second", "{url}: {}", answer.body);
+            assert!(answer.complete(), "{url}: {}", answer.body);
+        }
+    }
+    assert_eq!((provider.broke.load(Ordering::Relaxed), expired.broke.load(Ordering::Relaxed)), (before, 0));
 }

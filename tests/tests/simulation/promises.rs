@@ -120,6 +120,26 @@ fn a_probe_notices_recovery_before_a_request_does() {
     });
 }
 
+/// A name that cannot be looked up, or not in time, and packets that vanish: the way to the provider ends where it is dialled.
+/// Faults: F02, F05, F06
+#[test]
+fn what_cannot_be_dialled_is_not_waited_for() {
+    ready();
+    in_virtual_time(async {
+        let text = "[timeouts]\nconnect = \"700ms\"\n[breaker]\nfaults = 1000\n[providers.c]\nadapter = \"ollama\"\n\
+                    base_url = \"http://nobody.sim\"\n[models.all]\ntargets = [\"c/m\", \"a/m\", \"b/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        stage.links[0].set(Some(Break::Vanished));
+        let outcomes = in_turn(&stage, 3, SECOND).await;
+        all_answered(&outcomes);
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("b/m".into(), 3)]));
+        for outcome in outcomes {
+            let took = outcome.ended_at - outcome.asked_at;
+            assert!((SECOND * 7 / 10..SECOND * 8 / 10).contains(&took), "{took:?}");
+        }
+    });
+}
+
 #[test]
 fn the_last_target_is_asked_even_when_it_is_out() {
     ready();
