@@ -44,6 +44,7 @@ async fn build(project: &Path, offline: bool) -> (i32, String, String) {
     run(&["plugin", "build", &project.to_string_lossy()], &environment).await
 }
 
+/// Faults: F99
 #[tokio::test]
 async fn from_nothing_to_a_gateway_that_is_decided_for_by_it() {
     let project = made().join("day-and-night");
