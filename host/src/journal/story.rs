@@ -16,7 +16,7 @@ pub fn story(entry: &Entry) -> String {
     let caller = if entry.caller.is_empty() { String::new() } else { format!(", by {}", entry.caller) };
     tell(format!("{}: {} for `{}` in {}{streamed}{caller}", entry.id, entry.operation, entry.model, entry.protocol));
     if entry.route.is_empty() {
-        tell("no route fits".to_owned());
+        tell("it came to no route".to_owned());
     } else {
         tell(format!("route {}, policy {}", entry.route, entry.policy));
     }
