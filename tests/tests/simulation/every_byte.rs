@@ -1,4 +1,4 @@
-//! A streamed reply whose connection is reset, or falls silent, at every single byte of it, head included, for each kind of
+//! A streamed reply whose connection is reset, ends, or falls silent, at every single byte of it, head included, for each kind of
 //! provider: the caller gets the backup's answer, or a true beginning and an error in its own protocol, and never half an
 //! answer that looks whole.
 
@@ -90,7 +90,7 @@ fn every_byte_of(protocol: Protocol, callers: &[Speaks], cut: fn(usize) -> Break
 
 fn every_byte(protocol: Protocol, callers: &[Speaks]) {
     ready();
-    for cut in [Break::ResetAfter, Break::StallAfter] {
+    for cut in [Break::ResetAfter, Break::EndAfter, Break::StallAfter] {
         let (by_second, broken_off, whole) = every_byte_of(protocol, callers, cut);
         assert!(by_second > 100 && broken_off > 20 && whole == 3, "{protocol}: {by_second} {broken_off} {whole}");
     }

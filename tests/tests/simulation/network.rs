@@ -60,7 +60,7 @@ impl Dial for Network {
             match fault {
                 Some(Break::Refused) => Err(io::ErrorKind::ConnectionRefused.into()),
                 Some(Break::Vanished) => std::future::pending().await,
-                Some(Break::ResetAfter(_) | Break::StallAfter(_)) | None => {
+                Some(Break::ResetAfter(_) | Break::EndAfter(_) | Break::StallAfter(_)) | None => {
                     let stream = link.door.knock()?;
                     Ok(Box::new(Cable { stream, link, fault, epoch, read: 0 }) as Box<dyn Wire>)
                 }
@@ -83,6 +83,7 @@ struct Cable {
 enum Fate {
     Lives,
     Reset,
+    Ended,
     Silent,
 }
 
@@ -92,10 +93,11 @@ impl Cable {
         let is_new = state.epoch == self.epoch;
         match (self.fault, state.fault) {
             (Some(Break::ResetAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Reset,
+            (Some(Break::EndAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Ended,
             (Some(Break::StallAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Silent,
             _ if is_new => Fate::Lives,
             (_, Some(Break::Vanished)) => Fate::Silent,
-            (_, Some(Break::Refused | Break::ResetAfter(_))) => Fate::Reset,
+            (_, Some(Break::Refused | Break::ResetAfter(_) | Break::EndAfter(_))) => Fate::Reset,
             (_, Some(Break::StallAfter(_)) | None) => Fate::Lives,
         }
     }
@@ -108,7 +110,9 @@ impl Cable {
     fn left(&self) -> usize {
         let is_new = self.link.state.lock().expect("no panic").epoch == self.epoch;
         match self.fault {
-            Some(Break::ResetAfter(bytes) | Break::StallAfter(bytes)) if is_new => bytes - self.read,
+            Some(Break::ResetAfter(bytes) | Break::EndAfter(bytes) | Break::StallAfter(bytes)) if is_new => {
+                bytes - self.read
+            }
             _ => usize::MAX,
         }
     }
@@ -121,6 +125,7 @@ impl AsyncRead for Cable {
         self.wait(context);
         match self.fate() {
             Fate::Reset => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Fate::Ended => Poll::Ready(Ok(())),
             Fate::Silent => Poll::Pending,
             Fate::Lives => {
                 let mut some = vec![0; self.left().min(to.remaining())];
@@ -139,7 +144,7 @@ impl AsyncWrite for Cable {
         match self.fate() {
             Fate::Reset => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             // It goes nowhere, but nobody can tell.
-            Fate::Silent => Poll::Ready(Ok(bytes.len())),
+            Fate::Silent | Fate::Ended => Poll::Ready(Ok(bytes.len())),
             Fate::Lives => Pin::new(&mut self.stream).poll_write(context, bytes),
         }
     }

@@ -61,6 +61,8 @@ pub enum Break {
     Vanished,
     /// A reset after so many bytes of the provider's.
     ResetAfter(usize),
+    /// An end as if that were all, after so many bytes of the provider's.
+    EndAfter(usize),
     /// Silence after so many bytes of the provider's.
     StallAfter(usize),
 }
