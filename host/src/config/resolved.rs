@@ -35,6 +35,8 @@ pub struct Server {
     /// Empty: anyone may call.
     pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
+    /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
+    pub state: Option<PathBuf>,
     pub drain: Duration,
     pub edge: Edge,
 }

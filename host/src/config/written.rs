@@ -55,6 +55,8 @@ pub struct Server {
     #[serde(default)]
     pub open: bool,
     pub tls: Option<Tls>,
+    /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
+    pub state: Option<Spanned<String>>,
     /// How long streams may run on after a signal to stop.
     pub drain: Option<Span>,
     /// Connections at once; who comes later waits to be accepted.

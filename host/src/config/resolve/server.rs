@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 
@@ -54,9 +55,13 @@ impl Resolver<'_> {
             certificate: self.relative(tls.certificate.get_ref()),
             key: self.relative(tls.key.get_ref()),
         });
+        let state = match &written.state {
+            Some(state) => Some(self.relative(&self.expand(state)?)),
+            None => (self.environment)("POINTSMAN_STATE").filter(|state| !state.is_empty()).map(PathBuf::from),
+        };
         let edge = self.edge(&written)?;
         let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, callers, tls, drain, edge })
+        Ok(Server { listen, admin, admin_token, callers, tls, state, drain, edge })
     }
 
     fn edge(&self, written: &written::Server) -> Result<Edge, ConfigError> {
