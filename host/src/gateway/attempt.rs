@@ -23,8 +23,8 @@ use super::redact::Redaction;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
+use super::spent::Told;
 use super::splice::Said;
-use super::table::Target;
 use crate::health::{self, Running};
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -110,7 +110,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
     let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
     let model = target.model(&exchange.asked.model);
-    let facts = Facts { target: name(exchange, target), dropped: outgoing.dropped, ..Facts::default() };
+    let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
         (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model), None),
         (Some(memory), None) => (Writer::translating(exchange, memory), None),
@@ -129,7 +129,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
-            begin(Rest { reply, writer, pace: pace(exchange, step), said }, &mut good).await?;
+            begin(Rest { reply, writer, pace: pace(exchange, step), said }, &step.told, &mut good).await?;
         }
         None => whole(exchange, &adapter, response, &redaction, writer, &mut good).await?,
     }
@@ -137,7 +137,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
 }
 
 async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch), Bad> {
-    let Begun { exchange, target, running, .. } = begun;
+    let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
     let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
@@ -145,13 +145,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();
     let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
-    let held = hold_back(&mut reply).await?;
-    Ok((name(exchange, target), reply, held))
-}
-
-/// `provider/model`
-fn name(exchange: &Exchange, target: &Target) -> String {
-    format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
+    let held = hold_back(&mut reply, &step.told).await?;
+    Ok((exchange.name(step.target), reply, held))
 }
 
 fn pace(exchange: &Exchange, step: &Step) -> Pace {
@@ -191,11 +186,12 @@ async fn send(
 }
 
 /// Hold a stream back until its first content.
-async fn hold_back(reply: &mut Reply) -> Result<Batch, Fault> {
+async fn hold_back(reply: &mut Reply, told: &Told) -> Result<Batch, Fault> {
     let mut held = Batch::default();
     let mut held_bytes = 0;
     loop {
         let mut batch = reply.next().await;
+        told.note(usage(&batch.events));
         if let Some(fault) = batch.fault() {
             return Err(fault.clone());
         }
@@ -209,10 +205,10 @@ async fn hold_back(reply: &mut Reply) -> Result<Batch, Fault> {
     }
 }
 
-async fn begin(mut rest: Rest, good: &mut Good) -> Result<(), Fault> {
-    let held = hold_back(&mut rest.reply).await?;
+async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault> {
+    let held = hold_back(&mut rest.reply, told).await?;
     let finished = held.finished();
-    good.facts.usage = usage(&held.events);
+    good.facts.usage = told.usage();
     if let Some((_, said)) = &mut rest.said {
         said.note(&held.events);
     }

@@ -8,6 +8,7 @@ use super::about;
 use super::begun::Failed;
 use super::exchange::Exchange;
 use super::race::Runner;
+use super::spent::Told;
 use crate::health::{Blame, blame};
 use crate::journal::Deliberation;
 use crate::plugin::bindings::faults::FaultKind;
@@ -46,6 +47,8 @@ pub struct Step {
     /// The target was out for a while: this attempt finds out whether it is well again, and only one may.
     pub is_probe: bool,
     pub reason: String,
+    /// Of what it uses.
+    pub told: Told,
 }
 
 /// Ask the policy; when it misbehaves, go by the configured order.
@@ -264,6 +267,7 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
             && situation.history.iter().all(|report| report.fault == FaultKind::Busy),
         is_probe: state.circuit == Circuit::HalfOpen && state.ready_in_ms == 0,
         reason,
+        told: Told::default(),
     })
 }
 

@@ -166,7 +166,10 @@ where
         }
         match race.news().await {
             Some(News::Content(held_back)) => break held_back,
-            Some(News::Failed(failed)) => history.push(failed),
+            Some(News::Failed(failed)) => {
+                record.failed_attempt(&exchange, &failed);
+                history.push(failed);
+            }
             Some(News::Late) | None => {}
         }
     };
@@ -207,9 +210,15 @@ impl Exchange {
         }
     }
 
+    /// `provider/model` of the route's target at this position.
+    pub fn name(&self, target: usize) -> String {
+        let target = &self.route.targets[target];
+        format!("{}/{}", target.provider.name, target.model(&self.asked.model))
+    }
+
     /// What is remembered of a target, for the model that it would be asked for.
     pub fn health(&self, target: &Target) -> Arc<Health> {
-        self.gateway.healths.of(&target.provider.name, target.model(&self.asked.model))
+        target.health(&self.asked.model, &self.gateway.healths)
     }
 
     /// The keys that a target can be asked with.

@@ -29,6 +29,7 @@ mod rename;
 mod reply;
 mod rollout;
 mod scan;
+mod spent;
 mod splice;
 mod table;
 
@@ -50,6 +51,7 @@ pub use control::{SlotView, TargetView, VersionView};
 pub use exchange::answer;
 pub use probes::probe;
 pub use rollout::look_after;
+pub use spent::Spent;
 pub use table::{Route, Table, Target};
 
 /// The body of a reply to a caller.

@@ -2,8 +2,8 @@
 //! new table.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use hyper::Method;
@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::provider::Provider;
 use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
-use crate::health::AdmissionSettings;
+use crate::health::{AdmissionSettings, Health, Healths};
 use crate::plugin::bindings::policy::Attribute;
 use crate::plugin::{self, Counts, Kind, Plugin, Policy, RouteTarget};
 use crate::upstream::fetch::Fetcher;
@@ -103,6 +103,8 @@ pub struct Target {
     pub limits: AdmissionSettings,
     /// Of that model.
     facts: Option<Facts>,
+    /// Of that model, once it was looked up.
+    health: OnceLock<Arc<Health>>,
 }
 
 impl Table {
@@ -151,6 +153,15 @@ impl Target {
         self.model.as_deref().unwrap_or(asked)
     }
 
+    /// What is remembered of it, for the model that it asks.
+    pub fn health(&self, asked: &str, healths: &Healths) -> Arc<Health> {
+        let look_up = || healths.of(&self.provider.name, self.model(asked));
+        match self.model {
+            Some(_) => Arc::clone(self.health.get_or_init(look_up)),
+            None => look_up(),
+        }
+    }
+
     /// What is known of the model that it asks.
     pub fn facts(&self, asked: &str, book: &Book) -> Facts {
         self.facts.clone().unwrap_or_else(|| book.of(asked))
@@ -187,7 +198,13 @@ impl Route {
             });
             let max_in_flight = target.max_in_flight.or(config.limits.max_in_flight);
             let limits = AdmissionSettings { max_in_flight, ..config.limits };
-            targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), limits, facts });
+            targets.push(Target {
+                provider: Arc::clone(provider),
+                model: target.model.clone(),
+                limits,
+                facts,
+                health: OnceLock::new(),
+            });
         }
         let open = async |version: &Arc<Plugin>| {
             let policy = Policy::open(Arc::clone(version), model.settings.clone(), told.clone()).await;

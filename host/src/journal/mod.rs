@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::Spent;
 use crate::plugin::bindings::policy::{Decision, Situation, Target};
 
 pub use self::story::{did, story};
@@ -32,6 +33,9 @@ pub struct Entry {
     pub targets: Vec<String>,
     pub deliberations: Vec<Deliberation>,
     pub answered_by: String,
+    /// By attempts that did not answer.
+    #[serde(default)]
+    pub spent: Vec<Spent>,
     /// `done`, `failed`, `refused` or `caller-left`.
     pub outcome: String,
     /// Kind and status of the fault.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Deliberation, Entry};
+use crate::gateway::Spent;
 use crate::plugin::bindings::policy::{Action, AttemptReport, Circuit, Decision, TargetState};
 
 /// What happened, a line for each thing.
@@ -34,6 +35,13 @@ pub fn story(entry: &Entry) -> String {
     }
     if let Some(first_token_ms) = entry.first_token_ms {
         tell(format!("{}first content, from {}", at(first_token_ms), entry.answered_by));
+    }
+    for Spent { target, input_tokens, output_tokens, told } in &entry.spent {
+        let by = if *told { "as its provider told" } else { "a guess: its provider told nothing" };
+        tell(format!(
+            "{:12}{target} did not answer, and used {input_tokens} tokens in, {output_tokens} out ({by})",
+            ""
+        ));
     }
     let why = if entry.why.is_empty() { String::new() } else { format!(": {}", entry.why) };
     let tokens = match (entry.input_tokens, entry.output_tokens) {
