@@ -76,8 +76,12 @@ async fn an_old_policy_decides_as_a_new_one() {
                 Policy::open(Arc::clone(plugin), "{}".to_owned(), targets(count)).await.expect("it opens")
             };
             let (old, new) = (open(&old).await, open(&new).await);
-            for _ in 0..60 {
-                let situation = situations.next(count);
+            for number in 0..60 {
+                let mut situation = situations.next(count);
+                if number % 4 > 0 {
+                    // While something runs, there is little to decide.
+                    situation.running.clear();
+                }
                 let expected = new.decide(&situation).await.expect("a decision");
                 assert_eq!(old.decide(&situation).await.expect("a decision"), expected, "{name}: {situation:?}");
                 *reasons.entry(expected.reason).or_default() += 1;
@@ -154,7 +158,8 @@ async fn an_old_codec_translates() {
     line.gateway.swap("openai-chat", false).await.expect("it goes live");
     for stream in [false, true] {
         let answer = line.claude(GPT, "from claude to gpt", stream).await;
-        assert_eq!((answer.header("x-pointsman-target"), &*answer.text()), ("openai/gpt-5", "from claude to gpt"));
+        assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5");
+        assert!(answer.text().ends_with("from claude to gpt"), "{}", answer.body);
         let answer = line.gpt(CLAUDE, "from gpt to claude", stream).await;
         assert!(answer.text().ends_with("from gpt to claude"), "{}", answer.body);
         line.openai.behave(behave("429"));
@@ -174,7 +179,8 @@ fn as_version(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     let (from, to) = (format!("@{from}").into_bytes(), format!("@{to}").into_bytes());
     assert_eq!(from.len(), to.len());
     let mut bytes = bytes.to_vec();
-    let places: Vec<usize> = bytes.windows(from.len()).enumerate().filter(|(_, at)| *at == from).map(|at| at.0).collect();
+    let places: Vec<usize> =
+        bytes.windows(from.len()).enumerate().filter(|(_, at)| *at == from).map(|at| at.0).collect();
     assert!(!places.is_empty());
     places.iter().for_each(|&place| bytes[place..place + to.len()].copy_from_slice(&to));
     bytes
@@ -219,7 +225,8 @@ async fn an_unknown_version_is_refused_with_what_to_do() {
         assert!(told.ends_with(remedy), "{told}");
     }
     // The name is the current one's, the shapes are not.
-    let error = line.gateway.load("failover", &as_version(old("failover"), "0.1.0", "0.2.0")).await.expect_err("no fit");
+    let error =
+        line.gateway.load("failover", &as_version(old("failover"), "0.1.0", "0.2.0")).await.expect_err("no fit");
     let told = format!("{error:#}");
     assert!(told.contains("does not fit the contract (0.2.0)") && told.contains("expected"), "{told}");
     assert_eq!(line.gateway.table().slots["failover"].live.sha256, before, "nothing changed");

@@ -119,7 +119,9 @@ async fn what_lies_beyond_is_refused_by_name() {
     for (name, plugin) in policies().await {
         for setting in &about(&plugin).settings {
             let beyond = match &setting.kind {
-                Kind::Whole(range) => [range.min - 1.0, range.max + 1.0].map(|value| number(&setting.kind, value)).to_vec(),
+                Kind::Whole(range) => {
+                    [range.min - 1.0, range.max + 1.0].map(|value| number(&setting.kind, value)).to_vec()
+                }
                 Kind::Number(range) => vec![json!(range.min - 0.001), json!(range.max + 0.001)],
                 Kind::Choice(_) | Kind::Flag => vec![json!("sideways"), json!(7)],
                 Kind::Text | Kind::Other => vec![json!(7)],
@@ -185,7 +187,8 @@ fn rows(policy: &str) -> Vec<(String, [String; 2])> {
     let page = page(policy);
     let table = page.lines().skip_while(|line| !line.starts_with("| setting | unit |")).skip(2);
     let row = |line: &str| {
-        let cells: Vec<String> = line.split('|').map(|cell| cell.replace([' ', '`', '\u{a0}', '\u{202f}'], "")).collect();
+        let cells: Vec<String> =
+            line.split('|').map(|cell| cell.replace([' ', '`', '\u{a0}', '\u{202f}'], "")).collect();
         // What stands inside of an entry of a list has a page of its own.
         let is_own = !cells[1].contains("[]");
         is_own.then(|| (cells[1].clone(), [cells[3].clone(), cells[4].clone()]))

@@ -32,12 +32,7 @@ struct Exports {
 }
 
 impl Codec {
-    pub(super) async fn open(
-        code: &Code,
-        provider: bool,
-        client: bool,
-        tally: Arc<Tally>,
-    ) -> anyhow::Result<Codec> {
+    pub(super) async fn open(code: &Code, provider: bool, client: bool, tally: Arc<Tally>) -> anyhow::Result<Codec> {
         let misfit = |error: wasmtime::Error| code.misfit(&error);
         let Code { contract, pre } = code;
         let mut codec = Codec {
@@ -118,7 +113,8 @@ impl Codec {
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
         let mut instance = self.take(body_bytes).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = either!(guest, guest => guest.call_encode(&mut instance.store, settings, operation, request, facts).await);
+        let result =
+            either!(guest, guest => guest.call_encode(&mut instance.store, settings, operation, request, facts).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -131,7 +127,8 @@ impl Codec {
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
         let mut instance = self.take(0).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = either!(guest, guest => guest.call_forward(&mut instance.store, settings, operation, model, stream).await);
+        let result =
+            either!(guest, guest => guest.call_forward(&mut instance.store, settings, operation, model, stream).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 

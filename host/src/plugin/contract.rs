@@ -68,7 +68,11 @@ fn served(version: &str) -> anyhow::Result<Contract> {
         Contract::Current,
         Contract::Previous,
         env!("CARGO_PKG_VERSION"),
-        if newer { ", or load it into a newer Pointsman" } else { ", or keep it in the Pointsman that it was built for" }
+        if newer {
+            ", or load it into a newer Pointsman"
+        } else {
+            ", or keep it in the Pointsman that it was built for"
+        }
     )
 }
 

@@ -39,11 +39,7 @@ macro_rules! export {
                 })
             }
 
-            pub fn load(
-                &self,
-                store: &mut wasmtime::Store<Guest>,
-                instance: &Instance,
-            ) -> wasmtime::Result<$guest> {
+            pub fn load(&self, store: &mut wasmtime::Store<Guest>, instance: &Instance) -> wasmtime::Result<$guest> {
                 Ok(match self {
                     Export::Current(indices) => Export::Current(indices.load(store, instance)?),
                     Export::Previous(indices) => Export::Previous(indices.load(store, instance)?),

@@ -48,12 +48,12 @@ pub mod bindings {
     });
 }
 
+pub use about::{About, Setting};
 pub use bindings::exports::pointsman::plugin::policy::{
     Action, Attempt, AttemptReport, Attribute, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation,
     Target, TargetState,
 };
 pub use bindings::pointsman::plugin::faults::FaultKind;
-pub use about::{About, Setting};
 pub use faults::callers_own;
 pub use retry::{Retry, RetrySettings};
 

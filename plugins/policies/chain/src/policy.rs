@@ -45,7 +45,8 @@ impl Policy for Chain {
     }
 
     fn about() -> About {
-        let meaning = "A list, 1 to 5: the policies that are asked in turn, each with its `settings`. It must be there.";
+        let meaning =
+            "A list, 1 to 5: the policies that are asked in turn, each with its `settings`. It must be there.";
         let links = Setting::other("links", None, meaning);
         About::new("Several policies in turn: one that gives up hands over to the next.", [links])
     }

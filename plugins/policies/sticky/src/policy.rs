@@ -70,7 +70,8 @@ impl Policy for Sticky {
                 "A target that succeeds less often keeps no conversation.",
             )
             .vary(0.0..=0.95),
-            Setting::choice("begin", ["configured", "spread"], "Where a conversation goes that is warm nowhere.").vary_all(),
+            Setting::choice("begin", ["configured", "spread"], "Where a conversation goes that is warm nowhere.")
+                .vary_all(),
         ];
         About::new("Where the conversation's prompt cache is warm, until that target is unwell.", own)
             .and(RetrySettings::about())

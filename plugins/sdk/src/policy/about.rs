@@ -41,23 +41,13 @@ impl About {
 impl Setting {
     /// A whole number. `open` must refuse what is not in the range. Without a default (`None`) nothing stands in its place
     /// where it is absent.
-    pub fn whole(
-        name: &str,
-        default: impl Into<Option<u64>>,
-        range: RangeInclusive<u64>,
-        meaning: &str,
-    ) -> Setting {
+    pub fn whole(name: &str, default: impl Into<Option<u64>>, range: RangeInclusive<u64>, meaning: &str) -> Setting {
         let range = Range { min: *range.start() as f64, max: *range.end() as f64 };
         setting(name, default.into().map(Value::from), Kind::Whole(range), meaning)
     }
 
     /// Any number; else as [`Setting::whole`].
-    pub fn number(
-        name: &str,
-        default: impl Into<Option<f64>>,
-        range: RangeInclusive<f64>,
-        meaning: &str,
-    ) -> Setting {
+    pub fn number(name: &str, default: impl Into<Option<f64>>, range: RangeInclusive<f64>, meaning: &str) -> Setting {
         let range = Range { min: *range.start(), max: *range.end() };
         setting(name, default.into().map(Value::from), Kind::Number(range), meaning)
     }
