@@ -19,7 +19,8 @@ pub fn texts(workspace: &Path) -> Result<Vec<Text>, String> {
     for path in files(&sdk.join("src/policy"))? {
         texts.push((below(&path, &sdk)?, read(&path)?));
     }
-    for path in files(&workspace.join("wit"))? {
+    // Not what lies in folders: versions that are frozen.
+    for path in entries(&workspace.join("wit"))? {
         if path.extension().is_some_and(|extension| extension == "wit") {
             texts.push((below(&path, workspace)?, read(&path)?));
         }
@@ -87,13 +88,19 @@ fn read(path: &Path) -> Result<String, String> {
 /// All files below, in the order of their names.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| format!("reading {}: {error}", folder.display()))? {
-        let path = entry.map_err(|error| error.to_string())?.path();
+    for path in entries(folder)? {
         match path.is_dir() {
             true => found.extend(files(&path)?),
             false => found.push(path),
         }
     }
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("reading {}: {error}", folder.display()))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(|error| error.to_string()));
+    let mut found = paths.collect::<Result<Vec<_>, String>>()?;
     found.sort();
     Ok(found)
 }

@@ -14,6 +14,9 @@ pub const SPY: &[u8] = include_bytes!(env!("GUEST_SPY"));
 /// A codec that tells all that it is given, to its provider and to its caller: `guests/spy-codec`.
 pub const SPY_CODEC: &[u8] = include_bytes!(env!("GUEST_SPY_CODEC"));
 
+/// The example policy as it was built against the contract's version 0.1.0: see `fixtures/contract/0.1.0`.
+pub const NIGHT_SHIFT_0_1_0: &[u8] = include_bytes!("../fixtures/contract/0.1.0/night-shift.wasm");
+
 /// A built-in plugin's bytes.
 pub fn bundled(name: &str) -> &'static [u8] {
     let bundled = pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name);

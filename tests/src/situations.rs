@@ -46,6 +46,7 @@ impl Situations {
             now_unix_ms: self.random.u64(1_700_000_000_000..1_900_000_000_000),
             random: self.number(),
             sequence: self.number(),
+            attributes: vec![attribute("a-later-fact", "1")],
         }
     }
 
@@ -81,6 +82,7 @@ impl Situations {
             headroom: self.perhaps(|this| this.random.f64()),
             price: self.perhaps(|this| Price { input: this.random.f64(), output: this.random.f64() }),
             warm_ms: self.perhaps(Self::number),
+            attributes: vec![attribute("out-since-ms", "900")],
         }
     }
 
@@ -92,6 +94,7 @@ impl Situations {
             fault: *self.one_of(&[FaultKind::Overloaded, FaultKind::TimedOut, FaultKind::AdapterFailed]),
             status: self.random.u16(..),
             retry_after_ms: self.perhaps(Self::number),
+            attributes: Vec::new(),
         }
     }
 

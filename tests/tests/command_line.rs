@@ -151,6 +151,16 @@ async fn inspect_says_what_a_file_is() {
     {
         assert!(out.contains(line), "{line}: {out}");
     }
+    let policy = pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == "sticky").expect("it is built in");
+    let (code, out, _) = run(&["plugin", "inspect", &folder.write("sticky.wasm", policy.bytes)], &[]).await;
+    assert_eq!(code, 0);
+    for line in ["contract 0.2.0", "does     Where the conversation's prompt cache is warm"] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    let row = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {out}"));
+    let cells = |name: &str| row(name).split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
+    assert_eq!(cells("max_warm_ms")[1..4], ["300000", "1 to 86400000", "60000 to 3600000"]);
+    assert_eq!(cells("begin")[1..4], ["\"configured\"", "configured, spread", "\"configured\", \"spread\""]);
     let (code, out, err) = run(&["plugin", "inspect", &folder.write("half.wasm", &good.bytes[..5000])], &[]).await;
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("half.wasm is no plugin"), "{err}");

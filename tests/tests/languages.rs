@@ -36,7 +36,7 @@ async fn is_as_good_as_rust(language: Language) {
     // The gateway's own: compiling one takes seconds.
     let plugin = Arc::clone(&line.gateway.table().slots["night-shift"].live);
     assert_eq!(plugin.kind, Kind::Policy);
-    assert!(plugin.imports.iter().all(|import| import == "pointsman:plugin/faults@0.1.0"), "{:?}", plugin.imports);
+    assert!(plugin.imports.iter().all(|import| import == "pointsman:plugin/faults@0.2.0"), "{:?}", plugin.imports);
 
     it_serves(&line).await;
     it_decides_alike(&plugin).await;

@@ -6,7 +6,7 @@ import { policy } from "./night-shift.js";
 const HOUR_MS = 3_600_000;
 const READY: TargetState = {
   able: true, circuit: "closed", readyInMs: 0, retryAfterMs: 0, samples: 0, successRate: 1, firstTokenMs: null,
-  inFlight: 0, room: null, headroom: null, price: null, warmMs: null,
+  inFlight: 0, room: null, headroom: null, price: null, warmMs: null, attributes: [],
 };
 const REQUEST: RequestFacts = {
   operation: "chat", protocol: "openai-chat", stream: true, bodyBytes: 100, inputTokensEstimate: 25, tools: false,
@@ -15,11 +15,11 @@ const REQUEST: RequestFacts = {
 
 function chosen(targets: TargetState[], { hour = 12, tried = [] as number[], settings = {} } = {}) {
   const history = tried.map((target): AttemptReport => (
-    { target, startedAtMs: 0, elapsedMs: 10, fault: "overloaded", status: 529, retryAfterMs: null }
+    { target, startedAtMs: 0, elapsedMs: 10, fault: "overloaded", status: 529, retryAfterMs: null, attributes: [] }
   ));
   const { action } = policy.Router.open(JSON.stringify(settings), []).decide({
     request: REQUEST, targets, history, running: [], elapsedMs: 0, remainingMs: 60_000, attemptsLeft: 5,
-    nowUnixMs: hour * HOUR_MS, random: 1, sequence: 1,
+    nowUnixMs: hour * HOUR_MS, random: 1, sequence: 1, attributes: [],
   });
   return action.tag === "attempt" ? action.val.target : action.tag;
 }

@@ -15,7 +15,8 @@ use serde::Deserialize;
 use super::admin::{Admin, ask};
 use super::check::columns;
 use crate::gateway::{SlotView, VersionView};
-use crate::plugin::{Kind, Plugin};
+use crate::plugin::bindings::about::{self as setting, Range, Setting, Variation};
+use crate::plugin::{About, Kind, Plugin};
 use crate::server::LoadReply;
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +50,8 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// What a file is: its world, digest, imports and exports. Needs no gateway.
+    /// What a file is: its world, the contract it was built against, digest, imports and exports; of a policy that says so, what
+    /// it does and what its settings are. Needs no gateway.
     Inspect { file: PathBuf },
     /// Compile and check a file in the running gateway, and stage it under a name. Nothing uses it yet.
     Load {
@@ -165,6 +167,7 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
     let bytes = tokio::fs::read(file).await.with_context(|| format!("reading {}", file.display()))?;
     let plugin = Plugin::load("inspected", &bytes).await.with_context(|| format!("{} is no plugin", file.display()))?;
     println!("world    {}", plugin.kind);
+    println!("contract {}", plugin.contract());
     println!("sha256   {}", plugin.sha256);
     println!("bytes    {}", plugin.bytes);
     println!(
@@ -175,6 +178,9 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
         }
     );
     println!("exports  {}", plugin.exports.join(", "));
+    if let Some(about) = plugin.about() {
+        describe(about);
+    }
     let Some(codec) = &plugin.codec else { return Ok(()) };
     if let Some(description) = &codec.client_description {
         for endpoint in &description.endpoints {
@@ -191,6 +197,36 @@ async fn inspect(file: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a policy says of itself.
+fn describe(about: &About) {
+    println!("does     {}", about.summary);
+    let rows: Vec<[String; 5]> = about
+        .settings
+        .iter()
+        .map(|setting| {
+            let Setting { name, meaning, kind, default, variation } = setting;
+            let range = |range: &Range| format!("{} to {}", range.min, range.max);
+            let may_be = match kind {
+                setting::Kind::Flag => "true, false".to_owned(),
+                setting::Kind::Whole(whole) => range(whole),
+                setting::Kind::Number(number) => range(number),
+                setting::Kind::Choice(words) => words.join(", "),
+                setting::Kind::Text => "text".to_owned(),
+                setting::Kind::Other => "-".to_owned(),
+            };
+            let tried = match variation {
+                Variation::Fixed => "-".to_owned(),
+                Variation::Between(between) => range(between),
+                Variation::Among(values) => values.join(", "),
+            };
+            [name.clone(), default.clone().unwrap_or("-".to_owned()), may_be, tried, meaning.clone()]
+        })
+        .collect();
+    if !rows.is_empty() {
+        print!("\n{}", columns(["SETTING", "DEFAULT", "MAY BE", "A SEARCH TRIES", "MEANING"], &rows));
+    }
 }
 
 async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {

@@ -192,6 +192,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
         now_unix_ms: millis(exchange.gateway.clock.unix()),
         random: exchange.random,
         sequence: exchange.sequence,
+        attributes: Vec::new(),
     }
 }
 
@@ -203,6 +204,7 @@ fn report(failed: &Failed) -> AttemptReport {
         fault: failed.fault.kind,
         status: failed.fault.status,
         retry_after_ms: failed.fault.retry_after_ms,
+        attributes: Vec::new(),
     }
 }
 

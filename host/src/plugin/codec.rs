@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
-use wasmtime::component::InstancePre;
 
 use super::bindings::chat::{Event, Json, Request};
 use super::bindings::client_protocol as client;
 use super::bindings::faults::Fault;
 use super::bindings::provider;
-use super::engine::{self, Guest};
+use super::engine;
 use super::fault::PluginFault;
 use super::instance::{Instance, Pool};
+use super::load::Code;
+use super::previous::{ClientGuest, ClientIndices, ProviderGuest, ProviderIndices, either};
 use super::tally::Tally;
 
 /// One version of an adapter.
 pub struct Codec {
-    pre: InstancePre<Guest>,
-    provider: Option<provider::GuestIndices>,
-    client: Option<client::GuestIndices>,
+    code: Code,
+    provider: Option<ProviderIndices>,
+    client: Option<ClientIndices>,
     pool: Pool<Exports>,
     tally: Arc<Tally>,
     /// What the client side says of itself.
@@ -26,22 +27,18 @@ pub struct Codec {
 }
 
 struct Exports {
-    provider: Option<provider::Guest>,
-    client: Option<client::Guest>,
+    provider: Option<ProviderGuest>,
+    client: Option<ClientGuest>,
 }
 
 impl Codec {
-    pub(super) async fn open(
-        pre: &InstancePre<Guest>,
-        provider: bool,
-        client: bool,
-        tally: Arc<Tally>,
-    ) -> anyhow::Result<Codec> {
-        let misfit = |error: wasmtime::Error| anyhow!("it does not fit this contract (0.1.0): {error:#}");
+    pub(super) async fn open(code: &Code, provider: bool, client: bool, tally: Arc<Tally>) -> anyhow::Result<Codec> {
+        let misfit = |error: wasmtime::Error| code.misfit(&error);
+        let Code { contract, pre } = code;
         let mut codec = Codec {
-            pre: pre.clone(),
-            provider: provider.then(|| provider::GuestIndices::new(pre)).transpose().map_err(misfit)?,
-            client: client.then(|| client::GuestIndices::new(pre)).transpose().map_err(misfit)?,
+            code: code.clone(),
+            provider: provider.then(|| ProviderIndices::find(*contract, pre)).transpose().map_err(misfit)?,
+            client: client.then(|| ClientIndices::find(*contract, pre)).transpose().map_err(misfit)?,
             pool: Pool::new(),
             tally,
             client_description: None,
@@ -50,11 +47,12 @@ impl Codec {
         let described = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
         if let Some(guest) = &instance.exports.provider {
             // It may want settings, and say so; but it must answer.
-            let description = guest.call_describe(&mut instance.store, &"{}".to_owned()).await;
+            let none = "{}".to_owned();
+            let description = either!(guest, guest => guest.call_describe(&mut instance.store, &none).await);
             description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?.ok();
         }
         if let Some(guest) = &instance.exports.client {
-            let description = guest.call_describe(&mut instance.store).await;
+            let description = either!(guest, guest => guest.call_describe(&mut instance.store).await);
             let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
             ensure!(!description.endpoints.is_empty(), "its client protocol has no endpoint");
             description.endpoints.iter().try_for_each(check_endpoint)?;
@@ -67,7 +65,7 @@ impl Codec {
     async fn instantiate(&self) -> Result<Instance<Exports>, PluginFault> {
         let mut store = engine::store(engine::CODEC).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
         engine::arm(&mut store, 0);
-        let exports = match self.pre.instantiate_async(&mut store).await {
+        let exports = match self.code.pre.instantiate_async(&mut store).await {
             Ok(instance) => {
                 let provider = self.provider.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();
                 let client = self.client.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();
@@ -98,7 +96,7 @@ impl Codec {
         let failed = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
         let mut instance = self.take(0).await.map_err(failed)?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider).map_err(failed)?;
-        let result = guest.call_describe(&mut instance.store, settings).await;
+        let result = either!(guest, guest => guest.call_describe(&mut instance.store, settings).await);
         let described = self.tally.note(self.pool.finish(instance, result)).map_err(failed)?;
         let description = described.map_err(|text| anyhow!("its adapter refuses the settings: {text}"))?;
         check_paths(&description.reply_model)?;
@@ -115,7 +113,8 @@ impl Codec {
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
         let mut instance = self.take(body_bytes).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_encode(&mut instance.store, settings, operation, request, facts).await;
+        let result =
+            either!(guest, guest => guest.call_encode(&mut instance.store, settings, operation, request, facts).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -128,7 +127,8 @@ impl Codec {
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
         let mut instance = self.take(0).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_forward(&mut instance.store, settings, operation, model, stream).await;
+        let result =
+            either!(guest, guest => guest.call_forward(&mut instance.store, settings, operation, model, stream).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -140,7 +140,7 @@ impl Codec {
     ) -> Result<Fault, PluginFault> {
         let mut instance = self.take(body.len()).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_classify(&mut instance.store, operation, head, body).await;
+        let result = either!(guest, guest => guest.call_classify(&mut instance.store, operation, head, body).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -155,7 +155,7 @@ impl Codec {
         let body_bytes = frames.iter().map(|frame| frame.data.len()).sum();
         let mut instance = self.take(body_bytes).await?;
         let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_decode(&mut instance.store, operation, stream, memory, frames, ended).await;
+        let result = either!(guest, guest => guest.call_decode(&mut instance.store, operation, stream, memory, frames, ended).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -167,7 +167,7 @@ impl Codec {
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
         let mut instance = self.take(body.len()).await?;
         let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_read(&mut instance.store, operation, headers, body).await;
+        let result = either!(guest, guest => guest.call_read(&mut instance.store, operation, headers, body).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
@@ -181,14 +181,14 @@ impl Codec {
     ) -> Result<client::Written, PluginFault> {
         let mut instance = self.take(memory.len()).await?;
         let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_write(&mut instance.store, operation, stream, memory, events, ended).await;
+        let result = either!(guest, guest => guest.call_write(&mut instance.store, operation, stream, memory, events, ended).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
         let mut instance = self.take(0).await?;
         let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_refuse(&mut instance.store, operation, fault).await;
+        let result = either!(guest, guest => guest.call_refuse(&mut instance.store, operation, fault).await);
         self.tally.note(self.pool.finish(instance, result))
     }
 }

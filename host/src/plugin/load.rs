@@ -10,14 +10,13 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::codec::Codec;
+use super::contract::{self, Contract};
+use super::describe::{self, About};
 use super::engine::{Guest, engine, explained};
 use super::tally::Tally;
 
 /// A component larger than this is refused. Interpreted languages bring up to 20 MB.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
-const POLICY_EXPORT: &str = "pointsman:plugin/policy@0.1.0";
-const PROVIDER_EXPORT: &str = "pointsman:plugin/provider@0.1.0";
-const CLIENT_EXPORT: &str = "pointsman:plugin/client-protocol@0.1.0";
 
 /// What a plugin is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +52,23 @@ pub struct Plugin {
     pub exports: Vec<String>,
     /// What it says of itself and how to call it; absent for a policy, which is opened for each route.
     pub codec: Option<Codec>,
-    pub(super) pre: InstancePre<Guest>,
+    about: Option<About>,
+    pub(super) code: Code,
     pub tally: Arc<Tally>,
+}
+
+/// Compiled and linked, and the version of the contract by which to call it.
+#[derive(Clone)]
+pub(super) struct Code {
+    pub contract: Contract,
+    pub pre: InstancePre<Guest>,
+}
+
+impl Code {
+    /// Its shapes are not those of the version that it names.
+    pub fn misfit(&self, error: &wasmtime::Error) -> anyhow::Error {
+        anyhow!("it does not fit the contract ({}): {error:#}", self.contract)
+    }
 }
 
 impl Plugin {
@@ -84,17 +98,31 @@ impl Plugin {
             imports.push(import.to_owned());
         }
         let exports: Vec<String> = component_type.exports(engine).map(|(export, _)| export.to_owned()).collect();
-        let kind = kind(&exports)?;
+        let (contract, kind, is_described) = kind(&exports)?;
         let pre = Linker::new(engine).instantiate_pre(component).map_err(explained)?;
+        let code = Code { contract, pre };
         let tally = Arc::new(Tally::new(name, &sha256));
-        let mut plugin =
-            Plugin { name: name.to_owned(), sha256, kind, bytes, imports, exports, codec: None, pre, tally };
+        let (mut codec, mut about) = (None, None);
         if let Kind::Adapter { provider, client } = kind {
-            plugin.codec = Some(Codec::open(&plugin.pre, provider, client, plugin.tally.clone()).await?);
+            codec = Some(Codec::open(&code, provider, client, Arc::clone(&tally)).await?);
         } else {
-            super::policy::probe(&plugin.pre).await?;
+            super::policy::probe(&code).await?;
+            if is_described {
+                about = describe::about(&code).await?;
+            }
         }
-        Ok(Arc::new(plugin))
+        let name = name.to_owned();
+        Ok(Arc::new(Plugin { name, sha256, kind, bytes, imports, exports, codec, about, code, tally }))
+    }
+
+    /// What a policy says of itself and its settings, if it says anything.
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_ref()
+    }
+
+    /// The version of the contract that it was built against, or one that is served alike.
+    pub fn contract(&self) -> Contract {
+        self.code.contract
     }
 
     /// The first twelve digits of the digest: enough to tell versions apart.
@@ -159,17 +187,19 @@ fn require_only_types(import: &str, item: &ComponentItem) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn kind(exports: &[String]) -> anyhow::Result<Kind> {
-    let has = |name: &str| exports.iter().any(|export| export == name);
-    let (provider, client) = (has(PROVIDER_EXPORT), has(CLIENT_EXPORT));
-    if has(POLICY_EXPORT) {
+/// What it is, by which version of the contract, and whether it says something of itself.
+fn kind(exports: &[String]) -> anyhow::Result<(Contract, Kind, bool)> {
+    let (contract, interfaces) = contract::find(exports)?.unwrap_or((Contract::Current, Vec::new()));
+    let has = |name: &str| interfaces.contains(&name);
+    let (provider, client) = (has("provider"), has("client-protocol"));
+    if has("policy") {
         ensure!(!provider && !client, "it exports a policy and an adapter: make two plugins of it");
-        return Ok(Kind::Policy);
+        return Ok((contract, Kind::Policy, has("about")));
     }
     if provider || client {
-        return Ok(Kind::Adapter { provider, client });
+        return Ok((contract, Kind::Adapter { provider, client }, false));
     }
-    let expected = [POLICY_EXPORT, PROVIDER_EXPORT, CLIENT_EXPORT].join("`, `");
+    let expected = ["policy", "provider", "client-protocol"].map(contract::export).join("`, `");
     if exports.is_empty() {
         bail!("it exports nothing: a plugin exports one of `{expected}`");
     }

@@ -3,15 +3,20 @@
 
 pub mod bindings;
 mod codec;
+mod contract;
+mod describe;
 pub mod engine;
 mod fault;
 mod instance;
 mod load;
 mod nonsense;
 mod policy;
+mod previous;
 mod tally;
 
 pub use codec::Codec;
+pub use contract::Contract;
+pub use describe::About;
 pub use fault::PluginFault;
 pub use load::{Kind, Plugin, bundled, hex};
 pub use nonsense::nonsense;

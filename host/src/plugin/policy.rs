@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use wasmtime::component::{InstancePre, ResourceAny};
+use wasmtime::component::ResourceAny;
 
 use super::bindings::policy as wit;
 use super::engine::{self, Guest};
 use super::fault::PluginFault;
 use super::instance::{Instance, Pool};
-use super::load::Plugin;
+use super::load::{Code, Plugin};
+use super::previous::{self, Export, PolicyGuest, PolicyIndices, either};
 
 /// What a policy is told of a target when it is opened.
 pub use super::bindings::policy::Target as RouteTarget;
@@ -23,7 +24,7 @@ pub struct Policy {
 }
 
 struct Opened {
-    guest: wit::Guest,
+    guest: PolicyGuest,
     router: ResourceAny,
 }
 
@@ -40,8 +41,10 @@ impl Policy {
     async fn instantiate(&self) -> anyhow::Result<Instance<Opened>> {
         let mut store = engine::store(engine::POLICY)?;
         engine::arm_to_open(&mut store);
-        let guest = instantiate(&self.plugin.pre, &mut store).await?;
-        let opened = guest.router().call_open(&mut store, &self.settings, &self.targets).await;
+        let guest = instantiate(&self.plugin.code, &mut store).await?;
+        let opened = either!(&guest, guest => {
+            guest.router().call_open(&mut store, &self.settings, &self.targets).await
+        });
         match opened {
             Ok(Ok(router)) => Ok(Instance { store, exports: Opened { guest, router } }),
             Ok(Err(text)) => Err(anyhow!("{text}")),
@@ -76,23 +79,28 @@ impl Policy {
                 instance
             }
         };
-        let Opened { guest, router } = &instance.exports;
-        let result = guest.router().call_decide(&mut instance.store, *router, situation).await;
+        let Instance { store, exports: Opened { guest, router } } = &mut instance;
+        let result = match guest {
+            Export::Current(guest) => guest.router().call_decide(store, *router, situation).await,
+            Export::Previous(guest) => {
+                guest.router().call_decide(store, *router, &previous::situation(situation)).await
+            }
+        };
         self.pool.finish(instance, result)
     }
 }
 
 /// Instantiate once and throw the instance away: records that do not fit the contract show only then.
-pub(super) async fn probe(pre: &InstancePre<Guest>) -> anyhow::Result<()> {
+pub(super) async fn probe(code: &Code) -> anyhow::Result<()> {
     let mut store = engine::store(engine::POLICY)?;
     engine::arm_to_open(&mut store);
-    instantiate(pre, &mut store).await.map(drop)
+    instantiate(code, &mut store).await.map(drop)
 }
 
-async fn instantiate(pre: &InstancePre<Guest>, store: &mut wasmtime::Store<Guest>) -> anyhow::Result<wit::Guest> {
-    let misfit = |error: wasmtime::Error| anyhow!("it does not fit this contract (0.1.0): {error:#}");
-    let indices = wit::GuestIndices::new(pre).map_err(misfit)?;
-    let instance = match pre.instantiate_async(&mut *store).await {
+async fn instantiate(code: &Code, store: &mut wasmtime::Store<Guest>) -> anyhow::Result<PolicyGuest> {
+    let misfit = |error: wasmtime::Error| code.misfit(&error);
+    let indices = PolicyIndices::find(code.contract, &code.pre).map_err(misfit)?;
+    let instance = match code.pre.instantiate_async(&mut *store).await {
         Ok(instance) => instance,
         Err(error) if store.data().exceeded.is_some() => {
             return Err(anyhow!("starting it failed: {}", PluginFault::of(&error, store)));

@@ -105,6 +105,8 @@ mod tests {
     fn the_sdk_goes_along_without_codecs_and_stands_alone() {
         let text = |name: &str| SDK.iter().find(|(path, _)| *path == name).map_or("", |(_, text)| *text);
         assert!(text("wit/policy.wit").contains("interface policy") && text("src/policy/retry.rs").contains("Retry"));
+        // Authors get the current contract, and only that.
+        assert!(!SDK.iter().any(|(path, _)| path.starts_with("wit/0.")));
         assert!(!text("src/lib.rs").contains("codec") && text("src/codec.rs").is_empty());
         assert!(!text("Cargo.toml").contains("workspace") && text("Cargo.toml").contains("wit-bindgen = "));
     }

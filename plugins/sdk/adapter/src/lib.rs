@@ -12,8 +12,8 @@ pub mod bindings {
         default_bindings_module: "pointsman_adapter_sdk::bindings",
         additional_derives: [PartialEq],
         with: {
-            "pointsman:plugin/chat@0.1.0": pointsman_sdk::codec::bindings::pointsman::plugin::chat,
-            "pointsman:plugin/faults@0.1.0": pointsman_sdk::codec::bindings::pointsman::plugin::faults,
+            "pointsman:plugin/chat@0.2.0": pointsman_sdk::codec::bindings::pointsman::plugin::chat,
+            "pointsman:plugin/faults@0.2.0": pointsman_sdk::codec::bindings::pointsman::plugin::faults,
         },
     });
 }
