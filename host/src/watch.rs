@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config, Source};
 use crate::gateway::Gateway;
+use crate::plugin::signature;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -41,19 +42,28 @@ async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()>
     let before = gateway.table();
     let fixed = |config: &Config| {
         let server = &config.server;
-        (server.listen, server.admin, server.admin_token.clone(), server.tls.clone(), config.timeouts.connect)
+        (
+            server.listen,
+            server.admin,
+            server.admin_token.clone(),
+            server.tls.clone(),
+            server.state.clone(),
+            config.timeouts.connect,
+        )
     };
     if fixed(&before.config) != fixed(&config) {
-        tracing::warn!("`listen`, `admin`, `admin_token`, `tls` and the connect timeout take effect at the next start");
+        tracing::warn!(
+            "`listen`, `admin`, `admin_token`, `tls`, `state` and the connect timeout take effect at the next start"
+        );
     }
     gateway.apply(config).await
 }
 
-/// The file's text, and size and time of each plugin file.
+/// The file's text, and size and time of each plugin file and its signature.
 async fn fingerprint(path: &PathBuf, config: &Config) -> (Option<String>, Vec<Option<(u64, std::time::SystemTime)>>) {
     let mut plugins = Vec::new();
-    for plugin in config.plugins.values() {
-        let metadata = tokio::fs::metadata(&plugin.file).await.ok();
+    for file in config.plugins.values().flat_map(|plugin| [plugin.file.clone(), signature::path(&plugin.file)]) {
+        let metadata = tokio::fs::metadata(&file).await.ok();
         plugins.push(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))));
     }
     (tokio::fs::read_to_string(path).await.ok(), plugins)

@@ -16,19 +16,23 @@ struct Named {
 }
 
 /// Constants of `defaults.rs` and the tables of the configuration whose settings they are.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("TIMEOUTS", "timeouts"),
     ("BREAKER", "breaker"),
     ("ATTEMPTS", "attempts"),
     ("LIMITS", "limits"),
     ("EDGE", "server"),
+    ("COMPILE", "gate"),
 ];
 /// Settings that are called otherwise there.
-const CALLED: [(&str, &str); 16] = [
+const CALLED: [(&str, &str); 19] = [
     ("LISTEN", "server.listen"),
     ("ADMIN", "server.admin"),
     ("DRAIN", "server.drain"),
     ("JOURNAL", "journal.requests"),
+    ("CASES_TIME", "gate.cases_time"),
+    ("gate.time", "gate.compile_time"),
+    ("gate.memory_bytes", "gate.max_compile_bytes"),
     ("POLICY", "models.NAME.policy"),
     ("PROBE_EVERY", "providers.NAME.probe.every"),
     ("attempts.retries.share", "attempts.retry_share"),

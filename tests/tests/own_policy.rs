@@ -62,7 +62,11 @@ async fn from_nothing_to_a_gateway_that_is_decided_for_by_it() {
     let told = |what: &str| out.lines().find_map(|line| line.strip_prefix(what)).expect("it is told").trim().to_owned();
     let (file, digest) = (told("file"), told("sha256"));
     let cases = project.join("cases").display().to_string();
-    let (code, out, _) = run(&["plugin", "test", &file, "--cases", &cases], &[]).await;
+    let (code, out, err) = run(&["plugin", "inspect", &file], &[]).await;
+    let package = "package  day-and-night 0.1.0\ncases    4 in outage.toml\n";
+    assert!(code == 0 && out.contains(package) && out.contains(&digest), "{out}{err}");
+    // Its cases are in it.
+    let (code, out, _) = run(&["plugin", "test", &file], &[]).await;
     assert!(code == 0 && out.contains("4 of 4 are decided as expected") && out.contains("300 generated"), "{out}");
 
     serves(&file, &digest).await;

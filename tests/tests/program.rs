@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
 pub const TOKEN: &str = "operators-secret";
 
+#[allow(dead_code, reason = "not every test asks for it")]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
@@ -35,6 +36,11 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder");
         Folder(path)
+    }
+
+    #[allow(dead_code, reason = "not every test asks for it")]
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("text")
     }
 
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
@@ -65,7 +71,7 @@ impl Serving {
         let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines();
         let (mut said, mut callers) = (String::new(), String::new());
         let operators = loop {
-            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+            let line = tokio::time::timeout(Duration::from_secs(300), lines.next_line()).await.expect("in time");
             let line = line.expect("text").unwrap_or_else(|| panic!("it ended: {said}"));
             said.push_str(&line);
             said.push('\n');

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use crate::clock::Clock;
 use crate::config::{self, Source};
 use crate::gateway::{Gateway, Target};
+use crate::net::Network;
+use crate::plugin::Compiler;
 
 pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let source = Source::find(asked);
     let config = source.load(&config::process_environment)?;
-    let gateway = Gateway::new(config, Clock::system()).await?;
+    let compiler = Compiler::apart(config.gate.compile);
+    let gateway = Gateway::compiling(compiler, &Network::System, config, Clock::system()).await?;
     let table = gateway.table();
     let rows: Vec<[String; 3]> = table
         .routes

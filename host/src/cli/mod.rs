@@ -3,6 +3,7 @@
 
 mod admin;
 mod check;
+mod compile;
 mod demo;
 mod explain;
 mod fake;
@@ -78,6 +79,9 @@ enum Verb {
     ///     curl 127.0.0.1:5001/fake/behave -d 529
     #[command(verbatim_doc_comment)]
     Fake(fake::Arguments),
+    /// What a gateway starts to compile a plugin apart from itself.
+    #[command(hide = true)]
+    Compile(compile::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +99,12 @@ struct Usage(anyhow::Error);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log(&arguments.verb);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = match arguments.verb {
+        // It limits its own memory, and needs no threads.
+        Verb::Compile(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime
         .enable_all()
         // A plugin that yields every tick would otherwise keep timers and sockets waiting for 61 of its turns.
         .event_interval(8)
@@ -124,6 +133,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
+        Verb::Compile(arguments) => compile::run(&arguments).map_err(Usage),
     }
 }
 
@@ -139,7 +149,7 @@ fn log(verb: &Verb) {
         Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Targets(_) | Verb::Explain(_) | Verb::Replay(_) => {
             LevelFilter::WARN
         }
-        Verb::Demo(_) => LevelFilter::OFF,
+        Verb::Compile(_) | Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

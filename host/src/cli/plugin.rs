@@ -1,10 +1,12 @@
 //! `pointsman plugin …`
 
 mod build;
+mod inspect;
 mod new;
+mod pack;
 mod test;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -12,11 +14,12 @@ use clap::Subcommand;
 use hyper::Method;
 use serde::Deserialize;
 
-use super::admin::{Admin, ask};
+use super::admin::{Admin, ask, send};
 use super::check::columns;
+use crate::config::Gate;
 use crate::gateway::{SlotView, VersionView};
-use crate::plugin::bindings::about::{self as setting, Range, Setting, Variation};
-use crate::plugin::{About, Kind, Plugin};
+use crate::plugin::Compiler;
+use crate::plugin::signature::{self, SIGNATURE_HEADER};
 use crate::server::LoadReply;
 
 #[derive(Debug, Subcommand)]
@@ -50,10 +53,13 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// What a file is: its world, the contract it was built against, digest, imports and exports; of a policy that says so, what
-    /// it does and what its settings are. Needs no gateway.
-    Inspect { file: PathBuf },
-    /// Compile and check a file in the running gateway, and stage it under a name. Nothing uses it yet.
+    /// What a file is: its world, contract, digest, imports and exports, its author's words and cases, its
+    /// signature; of a policy that says so, what it does and what its settings are. Needs no gateway.
+    Inspect(inspect::Arguments),
+    /// Check a file in the running gateway, and stage it under a name. Nothing uses it yet.
+    ///
+    /// It has to be a plugin, to compile within limits, to decide the cases in its package as expected, and, where the
+    /// gateway trusts only some keys, to be signed by one: FILE.minisig goes along.
     Load {
         file: PathBuf,
         /// A plugin's name, such as `failover`. Under a new name it is live at once; a route or
@@ -108,10 +114,13 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Build { dir } => return build::run(&dir).await,
         Verb::Test(arguments) => return test::run(arguments).await,
         Verb::List { admin, json } => list(&admin, json).await?,
-        Verb::Inspect { file } => inspect(&file).await?,
+        Verb::Inspect(arguments) => return inspect::run(arguments).await,
         Verb::Load { file, name, admin } => {
             let bytes = tokio::fs::read(&file).await.with_context(|| format!("reading {}", file.display()))?;
-            let slot = changed(&admin, &format!("/plugins/{name}"), bytes).await?;
+            let signature = signature::beside(&file).await?;
+            let signature = signature.map(|signature| (SIGNATURE_HEADER, signature::encode(&signature)));
+            let told = send(&admin, Method::POST, &format!("/plugins/{name}"), bytes, signature).await?;
+            let slot = serde_json::from_slice::<LoadReply>(&told)?.slot;
             match &slot.staged {
                 Some(staged) => {
                     println!("{name}: staged {} beside {}", short(&staged.sha256), short(&slot.live.sha256));
@@ -163,70 +172,9 @@ fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
-async fn inspect(file: &Path) -> anyhow::Result<()> {
-    let bytes = tokio::fs::read(file).await.with_context(|| format!("reading {}", file.display()))?;
-    let plugin = Plugin::load("inspected", &bytes).await.with_context(|| format!("{} is no plugin", file.display()))?;
-    println!("world    {}", plugin.kind);
-    println!("contract {}", plugin.contract());
-    println!("sha256   {}", plugin.sha256);
-    println!("bytes    {}", plugin.bytes);
-    println!(
-        "imports  no function{}",
-        match plugin.imports.as_slice() {
-            [] => String::new(),
-            types => format!(" (types of {})", types.join(", ")),
-        }
-    );
-    println!("exports  {}", plugin.exports.join(", "));
-    if let Some(about) = plugin.about() {
-        describe(about);
-    }
-    let Some(codec) = &plugin.codec else { return Ok(()) };
-    if let Some(description) = &codec.client_description {
-        for endpoint in &description.endpoints {
-            println!("answers  {} {} ({})", endpoint.method, endpoint.path, description.protocol);
-        }
-    }
-    if matches!(plugin.kind, Kind::Adapter { provider: true, .. }) {
-        match codec.describe(&"{}".to_owned()).await {
-            Ok(description) => {
-                let base_url = description.default_base_url.as_deref().unwrap_or("no default base URL");
-                println!("asks     {base_url} ({})", description.protocol);
-            }
-            Err(error) => println!("asks     what its settings say; without any: {error}"),
-        }
-    }
-    Ok(())
-}
-
-/// What a policy says of itself.
-fn describe(about: &About) {
-    println!("does     {}", about.summary);
-    let rows: Vec<[String; 5]> = about
-        .settings
-        .iter()
-        .map(|setting| {
-            let Setting { name, meaning, kind, default, variation } = setting;
-            let range = |range: &Range| format!("{} to {}", range.min, range.max);
-            let may_be = match kind {
-                setting::Kind::Flag => "true, false".to_owned(),
-                setting::Kind::Whole(whole) => range(whole),
-                setting::Kind::Number(number) => range(number),
-                setting::Kind::Choice(words) => words.join(", "),
-                setting::Kind::Text => "text".to_owned(),
-                setting::Kind::Other => "-".to_owned(),
-            };
-            let tried = match variation {
-                Variation::Fixed => "-".to_owned(),
-                Variation::Between(between) => range(between),
-                Variation::Among(values) => values.join(", "),
-            };
-            [name.clone(), default.clone().unwrap_or("-".to_owned()), may_be, tried, meaning.clone()]
-        })
-        .collect();
-    if !rows.is_empty() {
-        print!("\n{}", columns(["SETTING", "DEFAULT", "MAY BE", "A SEARCH TRIES", "MEANING"], &rows));
-    }
+/// For files that may be anybody's.
+pub fn compiler() -> Compiler {
+    Compiler::apart(Gate::default().compile)
 }
 
 async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {

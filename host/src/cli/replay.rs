@@ -8,6 +8,7 @@ use hyper::Method;
 
 use super::admin::{Admin, ask};
 use super::explain::Told;
+use super::plugin::compiler;
 use crate::clock::Clock;
 use crate::journal::{Entry, RouteView, did};
 use crate::plugin::{Kind, Plugin, Policy};
@@ -43,8 +44,8 @@ struct Tally {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { policy, since, route, settings, admin } = arguments;
     let bytes = tokio::fs::read(&policy).await.with_context(|| format!("reading {}", policy.display()))?;
-    let plugin =
-        Plugin::load("replayed", &bytes).await.with_context(|| format!("{} is no plugin", policy.display()))?;
+    let loaded = Plugin::load_by(&compiler(), "replayed", &bytes).await;
+    let plugin = loaded.with_context(|| format!("{} is no plugin", policy.display()))?;
     ensure!(plugin.kind == Kind::Policy, "{} is a {}, not a policy", policy.display(), plugin.kind);
     let now_ms = u64::try_from(Clock::system().unix().as_millis()).unwrap_or(u64::MAX);
     let since_ms = since.map_or(0, |minutes| now_ms.saturating_sub(minutes.saturating_mul(60_000)));

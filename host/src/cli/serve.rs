@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::config::{self, Source};
+use crate::config::{self, Config, Source};
 use crate::gateway::{self, Gateway};
+use crate::net::Network;
+use crate::plugin::{Cache, Compiler};
 use crate::server::{Port, TOKEN_HELP};
 use crate::watch as files;
 
@@ -21,7 +23,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         Some(token) => Some((Port::bind(server.admin, None).await?, token.clone())),
         None => None,
     };
-    let gateway = Gateway::new(config, Clock::system()).await?;
+    let gateway = Gateway::compiling(compiler(&config), &Network::System, config, Clock::system()).await?;
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(files::watch(gateway.clone(), source));
@@ -44,6 +46,15 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         admin.abort();
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was compiled before is found again in the state folder.
+fn compiler(config: &Config) -> Compiler {
+    let cache = config.server.state.as_ref().and_then(|state| {
+        let cache = Cache::open(state.join("compiled"));
+        cache.inspect_err(|error| tracing::warn!("plugins are compiled anew at each start: {error:#}")).ok()
+    });
+    Compiler::apart(config.gate.compile).keeping(cache)
 }
 
 fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port>) -> anyhow::Result<()> {

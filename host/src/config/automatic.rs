@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::defaults;
 use super::error::ConfigError;
-use super::resolved::{Config, Model, Pattern, Provider, Secret, Target};
+use super::resolved::{Config, Gate, Model, Pattern, Provider, Secret, Target};
 use super::{Environment, resolve};
 use crate::facts::Book;
 
@@ -63,6 +63,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         breaker,
         attempts,
         limits,
+        gate: Gate::default(),
         plugins: BTreeMap::new(),
         providers,
         models,

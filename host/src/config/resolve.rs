@@ -1,5 +1,6 @@
 //! From what is written to what is used: cross checks, defaults, `${…}`.
 
+mod gate;
 mod keys;
 mod server;
 
@@ -26,6 +27,7 @@ pub use keys::{CALLER_NAME, is_caller_name};
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
     let server = resolver.server(written.server, written.keys)?;
+    let gate = resolver.gate(&written.gate)?;
     let plugins = resolver.plugins(written.plugins)?;
     let names: Vec<&str> =
         BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
@@ -60,7 +62,7 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
     let journal = written.journal.requests.unwrap_or(defaults::JOURNAL);
-    Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch, journal })
+    Ok(Config { server, timeouts, breaker, attempts, limits, gate, plugins, providers, models, facts, fetch, journal })
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {

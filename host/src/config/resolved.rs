@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use minisign_verify::PublicKey;
+
+use super::defaults;
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
+use crate::plugin::CompileLimits;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -17,6 +21,7 @@ pub struct Config {
     pub breaker: BreakerSettings,
     pub attempts: Attempts,
     pub limits: AdmissionSettings,
+    pub gate: Gate,
     pub plugins: BTreeMap<String, PluginFile>,
     pub providers: BTreeMap<String, Provider>,
     pub models: Vec<Model>,
@@ -114,6 +119,22 @@ pub struct Attempts {
     pub max: usize,
     pub retries: BudgetSettings,
     pub hedges: BudgetSettings,
+}
+
+/// What a plugin's file must pass before it may serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    pub compile: CompileLimits,
+    /// For all cases in a package.
+    pub cases_time: Duration,
+    /// It is signed by one of them. Empty: it need not be.
+    pub public_keys: Vec<PublicKey>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate { compile: defaults::COMPILE, cases_time: defaults::CASES_TIME, public_keys: Vec::new() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,8 @@ pub struct Written {
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
+    pub gate: Gate,
+    #[serde(default)]
     pub plugins: BTreeMap<String, PluginFile>,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
@@ -165,6 +167,19 @@ pub struct Limits {
     pub queue_wait: Option<Span>,
     /// So many at once are never a sudden rise; above it the load may double each second. 0 turns it off.
     pub slow_start: Option<u32>,
+}
+
+/// `[gate]`: what a plugin's file must pass before it may serve, from the configuration or from an operator.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// Of a core, and bytes of address space, for compiling one file.
+    pub compile_time: Option<Span>,
+    pub max_compile_bytes: Option<Spanned<u64>>,
+    /// For all cases in a package.
+    pub cases_time: Option<Span>,
+    /// Keys of minisign: a file needs a signature by one of them, in `FILE.minisig`. Absent: it needs none.
+    pub public_keys: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// `[plugins.NAME]`

@@ -8,9 +8,9 @@ use anyhow::{anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Gateway;
 use super::rollout::{Verdict, judge};
-use super::table::{Slot, Table, load_slots};
+use super::table::{Slot, Table, admit_files, load_slots};
+use super::{Gateway, gate};
 use crate::config::Config;
 use crate::health::Health;
 use crate::plugin::bindings::policy::Circuit;
@@ -102,9 +102,11 @@ impl Gateway {
     /// # Errors
     /// What is wrong; the old one stays.
     pub async fn apply(&self, config: Config) -> anyhow::Result<()> {
+        // Before anything waits for it: what a file costs to compile must not keep a bad version from being taken back.
+        let files = admit_files(&self.compiler, &config, &self.table().slots).await?;
         let _changing = self.changing.lock().await;
         let before = self.table();
-        let slots = load_slots(&config, &before.slots).await?;
+        let slots = load_slots(&self.compiler, &config, &before.slots, files).await?;
         self.table.store(Arc::new(Table::build(Arc::new(config), slots, Some(&before)).await?));
         Ok(())
     }
@@ -114,16 +116,24 @@ impl Gateway {
         self.table().slots.iter().map(|(name, slot)| view(name, slot)).collect()
     }
 
-    /// Compile and check a plugin, and stage it. A name that is new becomes a slot at once, which nothing uses yet.
+    /// Let a file without a signature through the gate, and stage it: see [`Gateway::load_signed`].
     ///
     /// # Errors
-    /// What is wrong with the plugin; nothing changes.
+    /// As there.
     pub async fn load(&self, name: &str, bytes: &[u8]) -> anyhow::Result<SlotView> {
+        self.load_signed(name, bytes, None).await
+    }
+
+    /// Let a file through the gate, and stage it. A name that is new becomes a slot at once, which nothing uses yet.
+    ///
+    /// # Errors
+    /// Why it may not serve; nothing changes.
+    pub async fn load_signed(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> anyhow::Result<SlotView> {
         let well = !name.is_empty()
             && name.len() <= 64
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         ensure!(well, "`{name}` cannot be a plugin's name: up to 64 letters, digits, `-`, `_` and `.`");
-        let plugin = Plugin::load(name, bytes).await?;
+        let plugin = gate::admit(&self.compiler, &self.table().config.gate, name, bytes, signature).await?;
         self.change(name, |slots| {
             match slots.get_mut(name) {
                 Some(slot) => {

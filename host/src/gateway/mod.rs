@@ -12,6 +12,7 @@ mod decide;
 mod endpoint;
 mod estimate;
 mod exchange;
+pub mod gate;
 mod hops;
 mod intake;
 mod load;
@@ -45,6 +46,7 @@ use crate::config::Config;
 use crate::health::Healths;
 use crate::journal::{Journal, RouteView};
 use crate::net::Network;
+use crate::plugin::Compiler;
 use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
@@ -61,6 +63,7 @@ pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 /// keeps it to its end, so that it never sees two configurations or two versions of a plugin.
 pub struct Gateway {
     table: ArcSwap<Table>,
+    compiler: Compiler,
     /// Held while a new table is made, so that two changes do not undo each other.
     changing: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -85,11 +88,26 @@ impl Gateway {
     /// # Errors
     /// As above.
     pub async fn on(network: &Network, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        Self::compiling(Compiler::here(), network, config, clock).await
+    }
+
+    /// The same; plugins are compiled as `compiler` says.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn compiling(
+        compiler: Compiler,
+        network: &Network,
+        config: Config,
+        clock: Clock,
+    ) -> anyhow::Result<Arc<Gateway>> {
         let upstream = upstream::Client::new(network, config.timeouts.connect)?;
-        let slots = table::load_slots(&config, &Default::default()).await?;
+        let files = table::admit_files(&compiler, &config, &Default::default()).await?;
+        let slots = table::load_slots(&compiler, &config, &Default::default(), files).await?;
         let table = Table::build(Arc::new(config), slots, None).await?;
         Ok(Arc::new(Gateway {
             table: ArcSwap::from_pointee(table),
+            compiler,
             changing: tokio::sync::Mutex::new(()),
             clock,
             callers: Arc::default(),

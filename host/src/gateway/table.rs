@@ -10,12 +10,13 @@ use hyper::Method;
 use pointsman_bundle::BUNDLED;
 
 use super::endpoint::Endpoint;
+use super::gate;
 use super::provider::Provider;
 use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
 use crate::health::{AdmissionSettings, Health, Healths};
 use crate::plugin::bindings::policy::Attribute;
-use crate::plugin::{self, Counts, Kind, Plugin, Policy, RouteTarget};
+use crate::plugin::{self, Compiler, Counts, Kind, Plugin, Policy, RouteTarget, signature};
 use crate::upstream::fetch::Fetcher;
 
 /// See the module.
@@ -255,8 +256,13 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
     Ok(endpoints)
 }
 
-/// The plugins for a configuration: built in, from its files, and what operators loaded before.
-pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> anyhow::Result<BTreeMap<String, Slot>> {
+/// The plugins for a configuration: built in, from its files (see [`admit_files`]), and what operators loaded before.
+pub async fn load_slots(
+    compiler: &Compiler,
+    config: &Config,
+    before: &BTreeMap<String, Slot>,
+    files: Vec<Admitted>,
+) -> anyhow::Result<BTreeMap<String, Slot>> {
     let mut slots = BTreeMap::new();
     for (name, slot) in before {
         let left_the_configuration = slot.configured.is_some() && !config.plugins.contains_key(name);
@@ -266,46 +272,68 @@ pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> any
     }
     let missing = BUNDLED.iter().map(|bundled| bundled.name).filter(|name| !slots.contains_key(*name));
     // Compiling takes a core each, so they do not wait for one another.
-    let loading: Vec<_> = missing.map(|name| (name, tokio::spawn(plugin::bundled(name)))).collect();
+    let bundled = |name| {
+        let compiler = compiler.clone();
+        tokio::spawn(async move { plugin::bundled_by(&compiler, name).await })
+    };
+    let loading: Vec<_> = missing.map(|name| (name, bundled(name))).collect();
     for (name, loading) in loading {
         let plugin = loading.await.context("loading was cut short")?;
         slots.insert(name.to_owned(), Slot::new(plugin.with_context(|| format!("the built-in plugin `{name}`"))?));
     }
-    for (name, given) in &config.plugins {
-        let (plugin, sha256) = match read(name, given, slots.get(name)).await? {
-            Some(read) => read,
-            None => continue,
-        };
-        match slots.get_mut(name) {
+    for plugin in files {
+        let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
+        match slots.get_mut(&name) {
+            // The configuration was read twice at once.
+            Some(slot) if slot.configured.as_ref() == Some(&sha256) => continue,
             Some(slot) => slot.publish(plugin),
             None => drop(slots.insert(name.clone(), Slot::new(plugin))),
         }
-        if let Some(slot) = slots.get_mut(name) {
+        if let Some(slot) = slots.get_mut(&name) {
             slot.configured = Some(sha256);
         }
     }
     Ok(slots)
 }
 
-/// A plugin file, unless it is the one that the configuration gave last.
-async fn read(
+/// A plugin of a file that passed the gate.
+pub type Admitted = Arc<Plugin>;
+
+/// The files that a configuration names, but for those that it gave last.
+///
+/// # Errors
+/// Why one may not serve.
+pub async fn admit_files(
+    compiler: &Compiler,
+    config: &Config,
+    before: &BTreeMap<String, Slot>,
+) -> anyhow::Result<Vec<Admitted>> {
+    let mut admitted = Vec::new();
+    for (name, given) in &config.plugins {
+        let plugin = admit(compiler, &config.gate, name, given, before.get(name)).await;
+        admitted.extend(plugin.with_context(|| format!("plugins.{name}: {}", given.file.display()))?);
+    }
+    Ok(admitted)
+}
+
+async fn admit(
+    compiler: &Compiler,
+    rules: &config::Gate,
     name: &str,
     given: &config::PluginFile,
     slot: Option<&Slot>,
-) -> anyhow::Result<Option<(Arc<Plugin>, String)>> {
+) -> anyhow::Result<Option<Admitted>> {
     use sha2::{Digest as _, Sha256};
-    let path = given.file.display();
-    let bytes = tokio::fs::read(&given.file).await.with_context(|| format!("plugins.{name}: reading {path}"))?;
+    let bytes = tokio::fs::read(&given.file).await.context("reading it")?;
     let sha256 = plugin::hex(&Sha256::digest(&bytes));
     if let Some(expected) = &given.sha256 {
-        ensure!(
-            *expected == sha256,
-            "plugins.{name}: {path} has digest {sha256}, but the configuration says {expected}"
-        );
+        ensure!(*expected == sha256, "it has digest {sha256}, but the configuration says {expected}");
     }
+    let signature = if rules.public_keys.is_empty() { None } else { signature::beside(&given.file).await? };
     if slot.is_some_and(|slot| slot.configured.as_ref() == Some(&sha256)) {
+        // The keys may be others than before.
+        gate::check_signature(rules, &bytes, signature.as_deref()).await?;
         return Ok(None);
     }
-    let plugin = Plugin::load(name, &bytes).await.with_context(|| format!("plugins.{name}: {path}"))?;
-    Ok(Some((plugin, sha256)))
+    gate::admit(compiler, rules, name, &bytes, signature.as_deref()).await.map(Some)
 }

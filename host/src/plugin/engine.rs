@@ -6,6 +6,7 @@
 //!
 //! A simulation has no real time to count. There, time is fuel: instructions, the same number in every run, and no yield.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -68,11 +69,30 @@ fn counts_fuel() -> bool {
     *FUEL.get_or_init(|| false)
 }
 
-fn start() -> anyhow::Result<Engine> {
+/// One that only compiles, and counts nothing: what it makes, [`engine`] can run.
+///
+/// # Errors
+/// See [`engine`].
+pub fn compiling() -> anyhow::Result<Engine> {
     let mut config = Config::new();
     config.wasm_component_model(true).epoch_interruption(!counts_fuel()).consume_fuel(counts_fuel());
     config.async_stack_size(STACK_BYTES).max_wasm_stack(STACK_BYTES / 2);
-    let engine = Engine::new(&config).map_err(explained)?;
+    Engine::new(&config).map_err(explained)
+}
+
+/// Engines with the same number make the same of a component: the same version, settings and processor.
+///
+/// # Errors
+/// See [`engine`].
+pub fn fingerprint() -> anyhow::Result<u64> {
+    // Its numbers stay the same; if a later Rust changed them, everything would be compiled once more.
+    let mut hasher = DefaultHasher::new();
+    engine()?.precompile_compatibility_hash().hash(&mut hasher);
+    Ok(hasher.finish())
+}
+
+fn start() -> anyhow::Result<Engine> {
+    let engine = compiling()?;
     if counts_fuel() {
         return Ok(engine);
     }

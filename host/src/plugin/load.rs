@@ -3,16 +3,18 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use pointsman_bundle::{BUNDLED, Bundled};
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::codec::Codec;
+use super::compile::Compiler;
 use super::contract::{self, Contract};
 use super::describe::{self, About};
 use super::engine::{Guest, engine, explained};
+use super::package::Package;
 use super::tally::Tally;
 
 /// A component larger than this is refused. Interpreted languages bring up to 20 MB.
@@ -50,6 +52,8 @@ pub struct Plugin {
     /// Names of the type-only interfaces that it imports. Functions are never among them.
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// What its author says of it, when it is a package.
+    pub package: Option<Package>,
     /// What it says of itself and how to call it; absent for a policy, which is opened for each route.
     pub codec: Option<Codec>,
     about: Option<About>,
@@ -72,24 +76,40 @@ impl Code {
 }
 
 impl Plugin {
-    /// Compile and check a component. Takes a tenth of a second to seconds: not for the request path.
+    /// Compile, in this process and without limits, and check a component. Takes a tenth of a second to seconds: not for
+    /// the request path.
     ///
     /// # Errors
     /// Says what is wrong with the bytes, in words for the plugin's author.
     pub async fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
+        Self::load_by(&Compiler::here(), name, bytes).await
+    }
+
+    /// The same, compiled as `compiler` says.
+    ///
+    /// # Errors
+    /// As above, and which limit of compiling it does not keep to.
+    pub async fn load_by(compiler: &Compiler, name: &str, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
         ensure!(!bytes.is_empty(), "the file is empty");
         ensure!(
             bytes.len() <= COMPONENT_BYTES_MAX,
             "the file has {} bytes, but a plugin may have {COMPONENT_BYTES_MAX}",
             bytes.len()
         );
-        let owned = bytes.to_vec();
-        let compiled =
-            tokio::task::spawn_blocking(move || compile(&owned)).await.context("compiling was cut short")??;
-        Self::check(name, hex(&Sha256::digest(bytes)), bytes.len(), &compiled).await
+        require_component(bytes)?;
+        let package = Package::of(bytes)?;
+        let sha256 = hex(&Sha256::digest(bytes));
+        let component = compiler.compile(bytes, &sha256).await?;
+        Self::check(name, sha256, bytes.len(), package, &component).await
     }
 
-    async fn check(name: &str, sha256: String, bytes: usize, component: &Component) -> anyhow::Result<Arc<Plugin>> {
+    async fn check(
+        name: &str,
+        sha256: String,
+        bytes: usize,
+        package: Option<Package>,
+        component: &Component,
+    ) -> anyhow::Result<Arc<Plugin>> {
         let engine = engine()?;
         let component_type = component.component_type();
         let mut imports = Vec::new();
@@ -112,7 +132,7 @@ impl Plugin {
             }
         }
         let name = name.to_owned();
-        Ok(Arc::new(Plugin { name, sha256, kind, bytes, imports, exports, codec, about, code, tally }))
+        Ok(Arc::new(Plugin { name, sha256, kind, bytes, imports, exports, package, codec, about, code, tally }))
     }
 
     /// What a policy says of itself and its settings, if it says anything.
@@ -142,6 +162,14 @@ impl fmt::Debug for Plugin {
 /// # Errors
 /// When there is none of that name, or the engine does not start.
 pub async fn bundled(name: &str) -> anyhow::Result<Arc<Plugin>> {
+    bundled_by(&Compiler::here(), name).await
+}
+
+/// The same; what was made of it may be kept. It is compiled in this process, because it came with the program.
+///
+/// # Errors
+/// As above.
+pub async fn bundled_by(compiler: &Compiler, name: &str) -> anyhow::Result<Arc<Plugin>> {
     static COMPILED: [OnceLock<Component>; BUNDLED.len()] = [const { OnceLock::new() }; BUNDLED.len()];
     let position = BUNDLED.iter().position(|bundled| bundled.name == name);
     let position = position.ok_or_else(|| anyhow!("there is no built-in plugin `{name}`"))?;
@@ -149,14 +177,14 @@ pub async fn bundled(name: &str) -> anyhow::Result<Arc<Plugin>> {
     let component = match slot.get() {
         Some(component) => component.clone(),
         None => {
-            let made = tokio::task::spawn_blocking(|| compile(bytes)).await.context("compiling was cut short")??;
+            let made = compiler.compile_here(*bytes, sha256).await?;
             slot.get_or_init(|| made).clone()
         }
     };
-    Plugin::check(name, (*sha256).to_owned(), bytes.len(), &component).await
+    Plugin::check(name, (*sha256).to_owned(), bytes.len(), None, &component).await
 }
 
-fn compile(bytes: &[u8]) -> anyhow::Result<Component> {
+fn require_component(bytes: &[u8]) -> anyhow::Result<()> {
     const CORE_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
     ensure!(bytes.starts_with(b"\0asm"), "this is not WebAssembly: it does not begin with `\\0asm`");
     ensure!(
@@ -164,7 +192,7 @@ fn compile(bytes: &[u8]) -> anyhow::Result<Component> {
         "this is a core WebAssembly module, not a component: build it with the linker `wasm-component-ld` (examples/ \
          shows how)"
     );
-    Component::new(engine()?, bytes).map_err(explained).context("the component is damaged or not valid")
+    Ok(())
 }
 
 /// A plugin is a pure function. An import of a function would be a clock, a network or a file.

@@ -15,6 +15,7 @@ use super::unread::Unread;
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway, SlotView};
 use crate::journal::Entry;
+use crate::plugin::signature::{self, SIGNATURE_HEADER};
 
 /// How an operator gets in.
 pub const TOKEN_HELP: &str = "set POINTSMAN_ADMIN_TOKEN to the same value for `pointsman serve` and for this command";
@@ -51,7 +52,7 @@ pub async fn answer(
             return json(StatusCode::OK, &serde_json::json!({ "plugins": gateway.slots() }));
         }
         (&Method::POST, ["plugins", name]) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
-            Ok(body) => gateway.load(name, &body.to_bytes()).await,
+            Ok(body) => load(&gateway, name, &head, &body.to_bytes()).await,
             Err(error) => Err(anyhow::anyhow!("reading the plugin: {error}")),
         },
         (&Method::GET, ["targets"]) => {
@@ -87,6 +88,13 @@ pub async fn answer(
         Ok(slot) => json(StatusCode::OK, &serde_json::json!({ "slot": slot })),
         Err(fault) => error(StatusCode::UNPROCESSABLE_ENTITY, "refused", &format!("{fault:#}")),
     }
+}
+
+/// With the signature that was sent along, if one was.
+async fn load(gateway: &Gateway, name: &str, head: &Parts, bytes: &[u8]) -> anyhow::Result<SlotView> {
+    let signature =
+        head.headers.get(SIGNATURE_HEADER).map(|header| signature::decode(header.as_bytes())).transpose()?;
+    gateway.load_signed(name, bytes, signature.as_deref()).await
 }
 
 fn query<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {

@@ -7,8 +7,10 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
-use crate::plugin::{Kind, Plugin};
+use super::{compiler, pack};
+use crate::plugin::{Kind, Plugin, hex};
 
 /// What cargo tells of a finished file.
 #[derive(Deserialize)]
@@ -32,27 +34,37 @@ pub async fn run(folder: &Path) -> anyhow::Result<ExitCode> {
         "plugins need Rust's WebAssembly target, which is not installed: rustup target add {}",
         pointsman_build::TARGET
     );
+    let project = folder.clone();
     let Some(path) =
-        tokio::task::spawn_blocking(move || compile(&folder)).await.context("building was cut short")??
+        tokio::task::spawn_blocking(move || compile(&project)).await.context("building was cut short")??
     else {
         // What is wrong stands above, in the compiler's words.
         return Ok(ExitCode::from(1));
     };
     let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
-    let plugin = match Plugin::load("built", &bytes).await {
+    let plugin = match Plugin::load_by(&compiler(), "built", &bytes).await {
         Ok(plugin) => plugin,
         Err(error) => {
             eprintln!("it compiles, but is no plugin: {error:#}");
             return Ok(ExitCode::from(1));
         }
     };
+    let package = match pack::of_project(&folder, plugin.kind) {
+        Ok(package) => package,
+        Err(error) => {
+            eprintln!("it compiles, but makes no package: {error:#}");
+            return Ok(ExitCode::from(1));
+        }
+    };
+    let bytes = package.put(&bytes)?;
+    pack::replace(&path, &bytes)?;
     let path = path.display();
     println!("file     {path}");
     println!("world    {}", plugin.kind);
-    println!("bytes    {}", plugin.bytes);
-    println!("sha256   {}", plugin.sha256);
+    println!("bytes    {}", bytes.len());
+    println!("sha256   {}", hex(&Sha256::digest(&bytes)));
     match plugin.kind {
-        Kind::Policy => eprintln!("next: pointsman plugin test {path} --cases cases"),
+        Kind::Policy => eprintln!("next: pointsman plugin test {path}"),
         Kind::Adapter { .. } => eprintln!("next: pointsman plugin load {path} --as NAME"),
     }
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
+use super::compiler;
 use crate::cli::explain::Told;
 use crate::conformance::case::{self, Case};
 use crate::conformance::{Check, Trial, run as try_out, target};
@@ -16,7 +17,7 @@ pub struct Arguments {
     /// The settings to open it with: JSON.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// Your own cases: a folder with `*.toml`, as `plugin new` makes one, or a file.
+    /// Your own cases, in place of those in the package: a folder with `*.toml`, as `plugin new` makes one, or a file.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     /// Recorded situations as well: what the admin port of a gateway gives at /journal.
@@ -52,7 +53,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         cases: cases.as_deref().map(read_cases).transpose()?.unwrap_or_default(),
         journal: journal.as_deref().map(read_journal).transpose()?.map(|Told { routes, entries }| (routes, entries)),
     };
-    let checks = try_out(&bytes, &trial).await;
+    let checks = try_out(&compiler(), &bytes, &trial).await;
     let passed = checks.iter().all(|check| check.failures.is_empty());
     if json {
         let told = serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks });
