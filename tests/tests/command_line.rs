@@ -296,7 +296,13 @@ async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     assert_eq!((code, out), (0, format!("failover: {new} in the shadow of {old}\n")), "{err}");
     serving.target("x").await;
     let (_, out, _) = serving.plugin(&["list"]).await;
-    assert!(out.contains(&format!("failover: {new} in the shadow: 1 decisions alike, 0 not, 0 faults")), "{out}");
+    assert!(out.contains(&format!("failover: {new} in the shadow: 1 answers alike, 0 not, 0 faults")), "{out}");
+    let (code, out, err) = serving.plugin(&["differences", "failover"]).await;
+    assert!(code == 0 && out.is_empty() && err.contains("has answered otherwise"), "{out}{err}");
+    let (code, out, _) = serving.plugin(&["differences", "failover", "--json"]).await;
+    assert_eq!((code, out.as_str()), (0, "{\"differences\":[]}\n"));
+    let (code, _, err) = serving.plugin(&["differences", "nothing"]).await;
+    assert!(code == 2 && err.contains("no plugin `nothing`"), "{err}");
     let (code, out, err) = serving.plugin(&["canary", "failover", "20"]).await;
     assert_eq!(
         (code, out),

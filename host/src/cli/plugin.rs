@@ -1,6 +1,7 @@
 //! `pointsman plugin …`
 
 mod build;
+mod differences;
 mod inspect;
 mod new;
 mod pack;
@@ -80,7 +81,7 @@ pub enum Verb {
         #[command(flatten)]
         admin: Admin,
     },
-    /// Let the staged version of a policy decide for a share of the requests.
+    /// Let the staged version serve a share of the requests: a policy decides for them, an adapter speaks for them.
     ///
     /// It is taken back by itself if it misbehaves, or if its requests end worse than those beside it.
     Canary {
@@ -93,13 +94,18 @@ pub enum Verb {
         #[command(flatten)]
         admin: Admin,
     },
-    /// Let the staged version of a policy decide beside the live one, without being obeyed. `plugin list` counts how often they
-    /// differ, and `explain` shows where.
+    /// Ask the staged version the same as the live one, without obeying it: a policy's decisions, an adapter's requests to
+    /// providers and how it reads their replies. `plugin list` counts how often they differ, `plugin differences` shows where.
     Shadow {
         name: String,
         #[command(flatten)]
         admin: Admin,
     },
+    /// Where a version in the shadow would have answered otherwise, and in which situations.
+    ///
+    ///     pointsman plugin differences failover --last 3
+    #[command(verbatim_doc_comment)]
+    Differences(differences::Arguments),
     /// End a trial or a shadow; without one, make the previous version live again.
     Rollback {
         name: String,
@@ -113,6 +119,7 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::New(arguments) => return new::run(&arguments),
         Verb::Build { dir } => return build::run(&dir).await,
         Verb::Test(arguments) => return test::run(arguments).await,
+        Verb::Differences(arguments) => differences::run(arguments).await?,
         Verb::List { admin, json } => list(&admin, json).await?,
         Verb::Inspect(arguments) => return inspect::run(arguments).await,
         Verb::Load { file, name, admin } => {
@@ -148,7 +155,9 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Shadow { name, admin } => {
             let slot = changed(&admin, &format!("/plugins/{name}/shadow"), Vec::new()).await?;
             println!("{name}: {} in the shadow of {}", of(&slot.shadow), short(&slot.live.sha256));
-            eprintln!("what it would have done: pointsman plugin list; undo: pointsman plugin rollback {name}");
+            eprintln!(
+                "what it would have done: pointsman plugin differences {name}; undo: pointsman plugin rollback {name}"
+            );
         }
         Verb::Rollback { name, admin } => {
             let before = slots(&ask(&admin, Method::GET, "/plugins", Vec::new()).await?)?;
@@ -203,7 +212,7 @@ async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {
         if let Some(shadow) = &slot.shadow {
             let VersionView { alike, differing, faults, .. } = shadow;
             let id = short(&shadow.sha256);
-            println!("{name}: {id} in the shadow: {alike} decisions alike, {differing} not, {faults} faults");
+            println!("{name}: {id} in the shadow: {alike} answers alike, {differing} not, {faults} faults");
         }
         for (sha256, why) in &slot.barred {
             println!("{name}: {} was taken back by itself: {why}", short(sha256));

@@ -79,13 +79,15 @@ async fn again(entry: &Entry, policy: &Policy, tally: &mut Tally) {
             continue;
         }
         tally.decisions += 1;
-        let before =
-            deliberation.said.as_ref().map_or_else(|fault| format!("it failed ({fault})"), |said| did(entry, said));
+        let before = deliberation
+            .said
+            .as_ref()
+            .map_or_else(|fault| format!("it failed ({fault})"), |said| did(&entry.targets, said));
         let after = match policy.decide(situation).await {
             Ok(decision) if deliberation.said.as_ref().is_ok_and(|said| said.action == decision.action) => continue,
             Ok(decision) => {
                 tally.differing += 1;
-                did(entry, &decision)
+                did(&entry.targets, &decision)
             }
             Err(fault) => {
                 tally.failed += 1;

@@ -204,7 +204,8 @@ impl Resolver<'_> {
                 }
                 _ => Err(self.error(digest.span(), "a sha256 digest has 64 hexadecimal digits", None)),
             });
-            plugins.insert(name, PluginFile { file, sha256: sha256.transpose()? });
+            let fresh = matches!(plugin.isolation, written::Isolation::Fresh);
+            plugins.insert(name, PluginFile { file, sha256: sha256.transpose()?, fresh });
         }
         Ok(plugins)
     }

@@ -141,6 +141,8 @@ impl Default for Gate {
 pub struct PluginFile {
     pub file: PathBuf,
     pub sha256: Option<String>,
+    /// Each call has an instance of its own, in every version that its slot holds.
+    pub fresh: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

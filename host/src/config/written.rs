@@ -189,6 +189,18 @@ pub struct PluginFile {
     /// Relative to the configuration file.
     pub file: Spanned<String>,
     pub sha256: Option<Spanned<String>>,
+    #[serde(default)]
+    pub isolation: Isolation,
+}
+
+/// Who shares an instance of a plugin: all its calls, one after the other, or none. `fresh` costs each call what making an
+/// instance takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    #[default]
+    Reused,
+    Fresh,
 }
 
 /// `[providers.NAME]`

@@ -23,6 +23,7 @@ use super::redact::Redaction;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
+use super::shadow::Shadow;
 use super::spent::Told;
 use super::splice::Said;
 use crate::health::{self, Running};
@@ -79,6 +80,7 @@ struct Good {
     first: Bytes,
     rest: Option<Rest>,
     facts: Facts,
+    adapter: Arc<Adapter>,
 }
 
 /// Of a streamed reply.
@@ -92,11 +94,12 @@ struct Rest {
 
 impl Good {
     fn held_back(self, running: Running) -> HeldBack {
-        let Good { status, headers, content_type, first, rest, facts } = self;
+        let Good { status, headers, content_type, first, rest, facts, adapter } = self;
         let rest = match rest {
             Some(Rest { reply, writer, pace, said }) => Some(Box::new(Relay::new(reply, writer, pace, running, said))),
             None => {
                 running.succeed(Instant::now());
+                adapter.plugin.tally.note_outcome(true);
                 None
             }
         };
@@ -124,11 +127,13 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         first: Bytes::new(),
         rest: None,
         facts,
+        adapter: Arc::clone(&adapter),
     };
     match Framer::new(outgoing.framing) {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();
-            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
+            let shadow = Shadow::of(exchange, &adapter);
+            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
             begin(Rest { reply, writer, pace: pace(exchange, step), said }, &step.told, &mut good).await?;
         }
         None => whole(exchange, &adapter, response, &redaction, writer, &mut good).await?,
@@ -144,7 +149,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();
-    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
+    let shadow = Shadow::of(exchange, &adapter);
+    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
     let held = hold_back(&mut reply, &step.told).await?;
     Ok((exchange.name(step.target), reply, held))
 }
@@ -235,8 +241,12 @@ async fn whole(
     let body = redaction.answer(body?.to_bytes());
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
     let frame = Frame { event: None, data: body.to_vec() };
-    let decoded = codec.decode(&exchange.endpoint.operation, false, &[], &[frame], true).await;
+    let (operation, frames) = (&exchange.endpoint.operation, [frame]);
+    let decoded = codec.decode(operation, false, &[], &frames, true).await;
     let events = decoded.map_err(|fault| adapter_failed(adapter, &fault))?.events;
+    if let Some(mut shadow) = Shadow::of(exchange, adapter) {
+        shadow.decode(operation, false, &frames, true, &events).await;
+    }
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
         return Err(fault.clone());
@@ -277,6 +287,9 @@ async fn refused(
         Some(codec) => codec.classify(&exchange.endpoint.operation, &reply_head, &body).await,
         None => return Bad::from(fault(FaultKind::AdapterFailed, "the plugin is not an adapter")),
     };
+    if let (Ok(fault), Some(shadow)) = (&classified, Shadow::of(exchange, adapter)) {
+        shadow.classify(&exchange.endpoint.operation, &reply_head, &body, fault).await;
+    }
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));

@@ -124,6 +124,10 @@ impl<'a> Begun<'a> {
                 Ok((good, running))
             }
             Err(bad) => {
+                // Whosesoever fault it is said to be: that is the adapter's own word.
+                if let Some(adapter) = exchange.adapter(target) {
+                    adapter.plugin.tally.note_outcome(false);
+                }
                 if matches!(bad.fault.kind, FaultKind::Authentication | FaultKind::QuotaExhausted) {
                     // Somebody has to do something, whether callers notice or not.
                     let (provider, key, kind) = (&target.provider.name, running.key_at() + 1, bad.fault.kind);

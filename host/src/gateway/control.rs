@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::rollout::{Verdict, judge};
-use super::table::{Slot, Table, admit_files, load_slots};
+use super::table::{Slot, Table, Trial, admit_files, load_slots};
 use super::{Gateway, gate};
 use crate::config::Config;
 use crate::health::Health;
@@ -25,7 +25,7 @@ pub struct SlotView {
     pub staged: Option<VersionView>,
     pub previous: Option<VersionView>,
     pub canary: Option<VersionView>,
-    /// Of a hundred requests that the canary decides for.
+    /// Of a hundred requests that the canary serves.
     pub canary_percent: Option<u8>,
     pub shadow: Option<VersionView>,
     /// Versions that were taken back by themselves: digest and reason.
@@ -39,12 +39,19 @@ pub struct VersionView {
     pub bytes: usize,
     pub calls: u64,
     pub faults: u64,
-    /// In the shadow: decisions like those that were obeyed, and others.
+    /// In the shadow: answers like those that were obeyed, and others.
     pub alike: u64,
     pub differing: u64,
-    /// Requests that ended well, and that did not by no fault of their callers.
+    /// Requests that ended well, and that did not by no fault of their callers. Of an adapter: its callers' requests, and
+    /// attempts at its providers.
     pub good: u64,
     pub bad: u64,
+    /// Calls that were made again in a fresh instance, and those of them that it answered otherwise.
+    pub repeated: u64,
+    pub impure: u64,
+    /// Instances in memory: those in which a call runs, and those that wait for one.
+    pub instances_running: u64,
+    pub instances_idle: u64,
 }
 
 /// One target that was asked since the gateway began, for operators.
@@ -74,7 +81,7 @@ impl Gateway {
             let target = targets
                 .filter(|target| target.provider.name == provider)
                 .max_by_key(|target| target.model(&model) == model)?;
-            let keys = target.provider.adapters.first().map_or(&[][..], |adapter| &adapter.keys);
+            let keys = target.provider.first().map_or(&[][..], |adapter| &adapter.keys);
             let state = health.view(keys, target.limits, true, now);
             let circuit = match state.circuit {
                 Circuit::Closed => "closed",
@@ -107,7 +114,7 @@ impl Gateway {
         let _changing = self.changing.lock().await;
         let before = self.table();
         let slots = load_slots(&self.compiler, &config, &before.slots, files).await?;
-        self.table.store(Arc::new(Table::build(Arc::new(config), slots, Some(&before)).await?));
+        self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
         Ok(())
     }
 
@@ -160,7 +167,7 @@ impl Gateway {
     pub async fn swap(&self, name: &str, insist: bool) -> anyhow::Result<SlotView> {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
-            let waiting = slot.staged.take().or_else(|| slot.canary.take().map(|(canary, _)| canary));
+            let waiting = slot.staged.take().or_else(|| slot.canary.take().map(|trial| trial.version));
             let waiting = waiting.or_else(|| slot.shadow.take());
             let version = waiting.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
             may_come(slot, &version, insist)?;
@@ -171,35 +178,39 @@ impl Gateway {
         .await
     }
 
-    /// Put the staged version on trial: it decides for so many of a hundred requests.
+    /// Put the staged version on trial: it serves so many of a hundred requests.
     ///
     /// # Errors
-    /// When there is none, it is no policy, or it refuses a route's settings; nothing changes.
+    /// When there is none, or it refuses the settings of a route or a provider; nothing changes.
     pub async fn canary(&self, name: &str, percent: u8, insist: bool) -> anyhow::Result<SlotView> {
         ensure!((1..=99).contains(&percent), "{percent} % is no share for a trial: 1 to 99, and `swap` for all");
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
-            let running = slot.canary.take().map(|(canary, _)| canary);
+            let running = slot.canary.take().map(|trial| trial.version);
             let version = slot.staged.take().or(running).or_else(|| slot.shadow.take());
             let version = version.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
-            only_policies(name, &version)?;
             may_come(slot, &version, insist)?;
-            slot.canary = Some((version, percent));
+            let (since, beside) = (version.tally.counts(), slot.live.tally.counts());
+            slot.canary = Some(Trial { version, percent, since, beside });
             Ok(())
         })
         .await
     }
 
-    /// Put the staged version into the shadow of the live one: it decides beside it, and is not obeyed.
+    /// Put the staged version into the shadow of the live one: it is asked the same, and not obeyed.
     ///
     /// # Errors
-    /// When there is none, it is no policy, or it refuses a route's settings; nothing changes.
+    /// When there is none, it only speaks to callers, or it refuses the settings of a route or a provider; nothing changes.
     pub async fn shadow(&self, name: &str) -> anyhow::Result<SlotView> {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
             let version = slot.staged.take();
             let version = version.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
-            only_policies(name, &version)?;
+            ensure!(
+                version.kind != Kind::Adapter { provider: false, client: true },
+                "`{name}` is a {}: what callers are told is not said twice; use `canary` or `swap`",
+                version.kind
+            );
             slot.shadow = Some(version);
             Ok(())
         })
@@ -225,7 +236,7 @@ impl Gateway {
                     (gone, why)
                 }
                 Verdict::DropCanary(why) => match slot.canary.take() {
-                    Some((canary, _)) => (canary, why),
+                    Some(trial) => (trial.version, why),
                     None => return Ok(()),
                 },
                 Verdict::DropShadow(why) => match slot.shadow.take() {
@@ -265,11 +276,16 @@ impl Gateway {
         let before = self.table();
         let mut slots = before.slots.clone();
         change(&mut slots)?;
-        let table = Arc::new(Table::build(Arc::clone(&before.config), slots, Some(&before)).await?);
+        let table = Table::build(Arc::clone(&before.config), slots, Some(&before)).await?;
         let slot = table.slots.get(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
         let view = view(name, slot);
-        self.table.store(table);
+        self.put(table);
         Ok(view)
+    }
+
+    fn put(&self, table: Table) {
+        table.isolate();
+        self.table.store(Arc::new(table));
     }
 }
 
@@ -287,19 +303,24 @@ fn may_come(slot: &mut Slot, version: &Plugin, insist: bool) -> anyhow::Result<(
     }
 }
 
-fn only_policies(name: &str, version: &Plugin) -> anyhow::Result<()> {
-    ensure!(
-        version.kind == Kind::Policy,
-        "`{name}` is a {}: only policies can decide beside another version; use `swap`",
-        version.kind
-    );
-    Ok(())
-}
-
 fn view(name: &str, slot: &Slot) -> SlotView {
     let version = |plugin: &Arc<Plugin>| {
-        let Counts { calls, faults, alike, differing, good, bad } = plugin.tally.counts();
-        VersionView { sha256: plugin.sha256.clone(), bytes: plugin.bytes, calls, faults, alike, differing, good, bad }
+        let Counts { calls, faults, alike, differing, good, bad, repeated, impure } = plugin.tally.counts();
+        let running = plugin.tally.running.count();
+        VersionView {
+            sha256: plugin.sha256.clone(),
+            bytes: plugin.bytes,
+            calls,
+            faults,
+            alike,
+            differing,
+            good,
+            bad,
+            repeated,
+            impure,
+            instances_running: running,
+            instances_idle: plugin.tally.instances.count().saturating_sub(running),
+        }
     };
     SlotView {
         name: name.to_owned(),
@@ -307,8 +328,8 @@ fn view(name: &str, slot: &Slot) -> SlotView {
         live: version(&slot.live),
         staged: slot.staged.as_ref().map(version),
         previous: slot.previous.as_ref().map(version),
-        canary: slot.canary.as_ref().map(|(canary, _)| version(canary)),
-        canary_percent: slot.canary.as_ref().map(|(_, percent)| *percent),
+        canary: slot.canary.as_ref().map(|trial| version(&trial.version)),
+        canary_percent: slot.canary.as_ref().map(|trial| trial.percent),
         shadow: slot.shadow.as_ref().map(version),
         barred: slot.barred.clone(),
     }

@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::race::Runner;
 use super::spent::Told;
 use crate::health::{Blame, blame};
-use crate::journal::Deliberation;
+use crate::journal::{Deliberation, Difference, What};
 use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
     Action, Attempt, AttemptReport, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
@@ -74,7 +74,9 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
     }
     let shadow = shadow(exchange, &situation, said.as_ref().ok()).await;
     let said = said.map_err(|fault| fault.to_string());
-    (next, Some(Deliberation { situation, said, overruled, shadow }))
+    let deliberation = Deliberation { situation, said, overruled, shadow };
+    note_difference(exchange, &deliberation);
+    (next, Some(deliberation))
 }
 
 /// What the version in the shadow would have said. It is never obeyed.
@@ -83,12 +85,33 @@ async fn shadow(
     situation: &Situation,
     said: Option<&Decision>,
 ) -> Option<Result<Decision, String>> {
-    let shadow = exchange.route.shadow.as_ref()?;
+    // Beside the live version, not beside one that is itself on trial.
+    let shadow = exchange.route.shadow.as_ref().filter(|_| exchange.is_live())?;
     let decision = shadow.decide(situation).await;
     if let (Ok(decision), Some(said)) = (&decision, said) {
         shadow.plugin.tally.note_comparison(decision.action == said.action);
     }
     Some(decision.map_err(|fault| fault.to_string()))
+}
+
+fn note_difference(exchange: &Exchange, deliberation: &Deliberation) {
+    let (Some(version), Some(shadow)) = (&exchange.route.shadow, &deliberation.shadow) else { return };
+    let (Ok(said), asked) = (&deliberation.said, exchange.asked.model.as_str()) else { return };
+    if shadow.as_ref().is_ok_and(|shadow| shadow.action == said.action) {
+        return;
+    }
+    let targets = exchange.route.targets.iter();
+    let targets = targets.map(|target| format!("{}/{}", target.provider.name, target.model(asked))).collect();
+    let live = &exchange.policy().plugin;
+    let difference = Difference {
+        request: exchange.id.clone(),
+        at_unix_ms: deliberation.situation.now_unix_ms,
+        route: exchange.route.pattern.to_string(),
+        live: format!("{live:?}"),
+        shadow: format!("{:?}", version.plugin),
+        what: What::Decision { targets, deliberation: Box::new(deliberation.clone()) },
+    };
+    exchange.gateway.differences.add(&live.name, difference);
 }
 
 /// Attempts that were made, in this sense: the target was asked.

@@ -30,9 +30,11 @@ mod rename;
 mod reply;
 mod rollout;
 mod scan;
+mod shadow;
 mod spent;
 mod splice;
 mod table;
+mod unlike;
 
 use std::sync::Arc;
 
@@ -44,7 +46,7 @@ use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Healths;
-use crate::journal::{Journal, RouteView};
+use crate::journal::{Differences, Journal, RouteView};
 use crate::net::Network;
 use crate::plugin::Compiler;
 use crate::upstream;
@@ -71,6 +73,7 @@ pub struct Gateway {
     load: Arc<load::Load>,
     healths: Arc<Healths>,
     journal: Journal,
+    differences: Differences,
     upstream: upstream::Client,
 }
 
@@ -105,6 +108,7 @@ impl Gateway {
         let files = table::admit_files(&compiler, &config, &Default::default()).await?;
         let slots = table::load_slots(&compiler, &config, &Default::default(), files).await?;
         let table = Table::build(Arc::new(config), slots, None).await?;
+        table.isolate();
         Ok(Arc::new(Gateway {
             table: ArcSwap::from_pointee(table),
             compiler,
@@ -114,6 +118,7 @@ impl Gateway {
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
             journal: Journal::default(),
+            differences: Differences::default(),
             upstream,
         }))
     }
@@ -121,6 +126,11 @@ impl Gateway {
     /// What happened to the last requests.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Where versions in the shadow would have answered otherwise.
+    pub fn differences(&self) -> &Differences {
+        &self.differences
     }
 
     /// The routes as their policies know them.

@@ -63,7 +63,9 @@ struct Story {
     targets: Vec<String>,
     deliberations: Vec<Deliberation>,
     /// Of the version that decided.
-    tally: Option<Arc<Tally>>,
+    policy: Option<Arc<Tally>>,
+    /// Of the version that spoke to the caller.
+    endpoint: Arc<Tally>,
     /// Nobody but the caller is to blame for how it ended.
     is_callers_own: bool,
 }
@@ -83,7 +85,8 @@ impl Record {
             route: String::new(),
             targets: Vec::new(),
             deliberations: Vec::new(),
-            tally: None,
+            policy: None,
+            endpoint: Arc::clone(&endpoint.plugin.tally),
             is_callers_own: false,
         };
         let line = Line {
@@ -139,6 +142,10 @@ impl Record {
         self.note(|line| line.held = Some(held));
     }
 
+    pub fn id(&self) -> String {
+        self.line.as_ref().map(|line| line.id.clone()).unwrap_or_default()
+    }
+
     pub fn its_admission(&mut self) -> Option<&mut Admitted> {
         self.line.as_mut()?.admitted.as_mut()
     }
@@ -155,7 +162,7 @@ impl Record {
         self.note(|line| {
             line.policy = format!("{}@{}", plugin.name, plugin.digest12());
             line.story.route = exchange.route.pattern.to_string();
-            line.story.tally = Some(Arc::clone(&plugin.tally));
+            line.story.policy = Some(Arc::clone(&plugin.tally));
             line.story.targets = (0..exchange.route.targets.len()).map(|target| exchange.name(target)).collect();
         });
     }
@@ -274,11 +281,15 @@ impl Line {
 }
 
 impl Line {
-    /// The policy's version hears how it ended, and the journal of all.
+    /// The versions that served it hear how it ended, and the journal of all.
     fn remember(self, outcome: &str, why: String, usage: Usage) {
-        let is_telling = !self.story.is_callers_own && self.outcome != Outcome::CallerLeft;
-        if let Some(tally) = self.story.tally.filter(|_| is_telling) {
-            tally.note_outcome(self.outcome == Outcome::Done);
+        let is_good = self.outcome == Outcome::Done;
+        if self.outcome != Outcome::CallerLeft {
+            // That it is the caller's own fault is an adapter's word: a bad version may say it of good requests.
+            self.story.endpoint.note_outcome(is_good);
+            if let Some(policy) = self.story.policy.filter(|_| !self.story.is_callers_own) {
+                policy.note_outcome(is_good);
+            }
         }
         let gateway = self.story.gateway;
         let most = gateway.table().config.journal;

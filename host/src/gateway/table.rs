@@ -12,6 +12,7 @@ use pointsman_bundle::BUNDLED;
 use super::endpoint::Endpoint;
 use super::gate;
 use super::provider::Provider;
+use super::rollout::lot;
 use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
 use crate::health::{AdmissionSettings, Health, Healths};
@@ -24,6 +25,7 @@ pub struct Table {
     pub config: Arc<Config>,
     pub slots: BTreeMap<String, Slot>,
     pub endpoints: Vec<Arc<Endpoint>>,
+    pub providers: BTreeMap<String, Arc<Provider>>,
     pub routes: Vec<Arc<Route>>,
     /// Absent: media is not fetched.
     pub fetcher: Option<Fetcher>,
@@ -37,8 +39,7 @@ pub struct Slot {
     pub staged: Option<Arc<Plugin>>,
     /// Live before; `rollback` brings it back.
     pub previous: Option<Arc<Plugin>>,
-    /// On trial, for so many of a hundred requests.
-    pub canary: Option<(Arc<Plugin>, u8)>,
+    pub canary: Option<Trial>,
     /// Decides beside the live one, and is not obeyed.
     pub shadow: Option<Arc<Plugin>>,
     /// What the live one had counted when it became so.
@@ -49,7 +50,31 @@ pub struct Slot {
     pub configured: Option<String>,
 }
 
+/// A version that serves a share of the requests.
+#[derive(Clone)]
+pub struct Trial {
+    pub version: Arc<Plugin>,
+    /// Of the requests: 1 to 99.
+    pub percent: u8,
+    /// What it and the live version had counted when the trial began.
+    pub since: Counts,
+    pub beside: Counts,
+}
+
+impl Trial {
+    /// Is this request one of its share?
+    pub fn has(&self, random: u64) -> bool {
+        lot(random, &self.version.name) < self.percent
+    }
+}
+
 impl Slot {
+    /// All versions that it holds.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        let canary = self.canary.as_ref().map(|trial| &trial.version);
+        [&self.live].into_iter().chain(&self.staged).chain(&self.previous).chain(canary).chain(&self.shadow)
+    }
+
     pub fn new(live: Arc<Plugin>) -> Self {
         let since = live.tally.counts();
         Slot {
@@ -74,11 +99,11 @@ impl Slot {
 /// What happens to the requests for some models.
 pub struct Route {
     pub pattern: Pattern,
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Decides for a share of the requests in its place.
-    pub canary: Option<Canary>,
+    pub canary: Option<(Arc<Policy>, Trial)>,
     /// Decides beside it, and is not obeyed.
-    pub shadow: Option<Policy>,
+    pub shadow: Option<Arc<Policy>>,
     pub targets: Vec<Target>,
     /// Names of callers' headers that the policy may see, in lower case.
     pub policy_headers: Vec<String>,
@@ -86,13 +111,6 @@ pub struct Route {
     pub splice: bool,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
-}
-
-/// A version on trial.
-pub struct Canary {
-    pub policy: Policy,
-    /// Of the requests: 1 to 99.
-    pub percent: u8,
 }
 
 /// One place where a request can go.
@@ -109,6 +127,8 @@ pub struct Target {
 }
 
 impl Table {
+    /// What is as `before` is kept, opened as it is.
+    ///
     /// # Errors
     /// What does not fit together.
     pub async fn build(
@@ -119,18 +139,27 @@ impl Table {
         let endpoints = endpoints(&slots)?;
         let mut providers = BTreeMap::new();
         for (name, provider) in &config.providers {
-            let opened = Provider::open(name, provider, &slots).await;
-            providers.insert(name.as_str(), Arc::new(opened.with_context(|| format!("providers.{name}"))?));
+            let is_same = |before: &&Table| before.config.providers.get(name) == Some(provider);
+            let before = before.filter(is_same).and_then(|before| before.providers.get(name));
+            let opened = Provider::open(name, provider, &slots, before.map(AsRef::as_ref)).await;
+            providers.insert(name.clone(), Arc::new(opened.with_context(|| format!("providers.{name}"))?));
         }
         let mut routes = Vec::new();
         for model in &config.models {
-            let sequence = before.and_then(|table| table.routes.iter().find(|route| route.pattern == model.pattern));
-            let sequence = sequence.map_or_else(Arc::default, |route| Arc::clone(&route.sequence));
-            let route = Route::open(model, &config, &slots, &providers, sequence).await;
+            let before = before.and_then(|table| table.routes.iter().find(|route| route.pattern == model.pattern));
+            let route = Route::open(model, &config, &slots, &providers, before.map(AsRef::as_ref)).await;
             routes.push(Arc::new(route.with_context(|| format!("models.\"{}\"", model.pattern))?));
         }
         let fetcher = config.fetch.clone().map(Fetcher::new).transpose()?;
-        Ok(Table { config, slots, endpoints, routes, fetcher })
+        Ok(Table { config, slots, endpoints, providers, routes, fetcher })
+    }
+
+    /// Tell all versions whether their calls may share instances.
+    pub fn isolate(&self) {
+        for (name, slot) in &self.slots {
+            let fresh = self.config.plugins.get(name).is_some_and(|given| given.fresh);
+            slot.versions().for_each(|version| version.isolation.set(fresh));
+        }
     }
 
     /// The endpoint at this path.
@@ -174,8 +203,8 @@ impl Route {
         model: &config::Model,
         config: &Config,
         slots: &BTreeMap<String, Slot>,
-        providers: &BTreeMap<&str, Arc<Provider>>,
-        sequence: Arc<AtomicU64>,
+        providers: &BTreeMap<String, Arc<Provider>>,
+        before: Option<&Route>,
     ) -> anyhow::Result<Route> {
         let slot = slots.get(&model.policy).ok_or_else(|| anyhow!("no plugin `{}`", model.policy))?;
         let plugin = &slot.live;
@@ -208,12 +237,15 @@ impl Route {
             });
         }
         let open = async |version: &Arc<Plugin>| {
+            if let Some(opened) = before.and_then(|before| before.opened(version, &model.settings, &told)) {
+                return Ok(opened);
+            }
             let policy = Policy::open(Arc::clone(version), model.settings.clone(), told.clone()).await;
-            policy.with_context(|| format!("the policy {version:?} refuses its settings"))
+            policy.map(Arc::new).with_context(|| format!("the policy {version:?} refuses its settings"))
         };
         let policy = open(plugin).await?;
         let canary = match &slot.canary {
-            Some((version, percent)) => Some(Canary { policy: open(version).await?, percent: *percent }),
+            Some(trial) => Some((open(&trial.version).await?, trial.clone())),
             None => None,
         };
         let shadow = match &slot.shadow {
@@ -228,8 +260,18 @@ impl Route {
             targets,
             policy_headers: model.policy_headers.clone(),
             splice: model.splice,
-            sequence,
+            sequence: before.map_or_else(Arc::default, |before| Arc::clone(&before.sequence)),
         })
+    }
+
+    /// Its policy in this version, if it is open for the same settings and targets.
+    fn opened(&self, version: &Arc<Plugin>, settings: &str, targets: &[RouteTarget]) -> Option<Arc<Policy>> {
+        let canary = self.canary.as_ref().map(|(policy, _)| policy);
+        let mut all = [&self.policy].into_iter().chain(canary).chain(&self.shadow);
+        let is_same = |policy: &&Arc<Policy>| {
+            Arc::ptr_eq(&policy.plugin, version) && policy.settings() == settings && policy.targets() == targets
+        };
+        all.find(is_same).map(Arc::clone)
     }
 }
 
@@ -241,7 +283,10 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
             continue;
         };
         for described in &description.endpoints {
-            let endpoint = Endpoint::new(described, &description.protocol, plugin)?;
+            let mut endpoint = Endpoint::new(described, &description.protocol, plugin)?;
+            if let Some(trial) = &slot.canary {
+                endpoint.on_trial(trial)?;
+            }
             let taken = endpoints.iter().find(|other| other.path == endpoint.path && other.method == endpoint.method);
             if let Some(taken) = taken {
                 let (method, path, by) = (&taken.method, &taken.path, &taken.plugin.name);

@@ -2,6 +2,7 @@
 //! `pointsman replay`. It holds no word of a prompt and no secret: a policy is shown none, and messages of faults, which can quote
 //! either, are left out.
 
+mod difference;
 mod story;
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::gateway::Spent;
 use crate::plugin::bindings::policy::{Decision, Situation, Target};
 
+pub use self::difference::{Difference, Differences, What, told};
 pub use self::story::{did, story};
 
 /// One request.

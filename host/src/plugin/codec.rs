@@ -10,10 +10,32 @@ use super::bindings::faults::Fault;
 use super::bindings::provider;
 use super::engine;
 use super::fault::PluginFault;
-use super::instance::{Instance, Pool};
+use super::instance::{Instance, Isolation, Pool};
 use super::load::Code;
 use super::previous::{ClientGuest, ClientIndices, ProviderGuest, ProviderIndices, either};
 use super::tally::Tally;
+
+/// One call: taken, asked, counted, and now and then made again in a fresh instance, which must not make a difference. A
+/// macro, because closures that are futures cannot be required to be `Send` yet.
+macro_rules! call {
+    ($codec:ident, $side:ident, $body_bytes:expr, $function:ident($($argument:expr),*)) => {{
+        let mut instance = $codec.take($body_bytes).await?;
+        let guest = instance.exports.$side()?;
+        let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
+        let answer = $codec.tally.note($codec.pool.finish(instance, result))?;
+        if $codec.tally.is_repeated() {
+            // Boxed: it is seldom, and should not make every call's future larger.
+            let again = Box::pin(async {
+                let mut instance = $codec.pool.ready($codec.instantiate().await?, $body_bytes);
+                let guest = instance.exports.$side()?;
+        let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
+                $codec.pool.finish(instance, result)
+            });
+            $codec.tally.note_again(again.await.map(|again| again == answer));
+        }
+        Ok(answer)
+    }};
+}
 
 /// One version of an adapter.
 pub struct Codec {
@@ -32,15 +54,21 @@ struct Exports {
 }
 
 impl Codec {
-    pub(super) async fn open(code: &Code, provider: bool, client: bool, tally: Arc<Tally>) -> anyhow::Result<Codec> {
+    pub(super) async fn open(
+        code: &Code,
+        provider: bool,
+        client: bool,
+        tally: &Arc<Tally>,
+        isolation: &Arc<Isolation>,
+    ) -> anyhow::Result<Codec> {
         let misfit = |error: wasmtime::Error| code.misfit(&error);
         let Code { contract, pre } = code;
         let mut codec = Codec {
             code: code.clone(),
             provider: provider.then(|| ProviderIndices::find(*contract, pre)).transpose().map_err(misfit)?,
             client: client.then(|| ClientIndices::find(*contract, pre)).transpose().map_err(misfit)?,
-            pool: Pool::new(),
-            tally,
+            pool: Pool::new(tally, isolation),
+            tally: Arc::clone(tally),
             client_description: None,
         };
         let mut instance = codec.instantiate().await.map_err(|error| anyhow!("starting it failed: {error}"))?;
@@ -63,7 +91,8 @@ impl Codec {
     }
 
     async fn instantiate(&self) -> Result<Instance<Exports>, PluginFault> {
-        let mut store = engine::store(engine::CODEC).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
+        let mut store =
+            engine::store(engine::CODEC, &self.tally).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
         engine::arm(&mut store, 0);
         let exports = match self.code.pre.instantiate_async(&mut store).await {
             Ok(instance) => {
@@ -74,18 +103,16 @@ impl Codec {
             Err(error) => Err(error),
         };
         match exports {
-            Ok(exports) => Ok(Instance { store, exports }),
+            Ok(exports) => Ok(Instance::new(store, exports)),
             Err(error) => Err(PluginFault::of(&error, &store)),
         }
     }
 
     async fn take(&self, body_bytes: usize) -> Result<Instance<Exports>, PluginFault> {
-        if let Some(instance) = self.pool.take(body_bytes) {
-            return Ok(instance);
+        match self.pool.take(body_bytes) {
+            Some(instance) => Ok(instance),
+            None => Ok(self.pool.ready(self.tally.note(self.instantiate().await)?, body_bytes)),
         }
-        let mut instance = self.tally.note(self.instantiate().await)?;
-        engine::arm(&mut instance.store, body_bytes);
-        Ok(instance)
     }
 
     /// What the provider side says of itself with these settings.
@@ -95,7 +122,7 @@ impl Codec {
     pub async fn describe(&self, settings: &Json) -> anyhow::Result<provider::Description> {
         let failed = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
         let mut instance = self.take(0).await.map_err(failed)?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider).map_err(failed)?;
+        let guest = instance.exports.provider().map_err(failed)?;
         let result = either!(guest, guest => guest.call_describe(&mut instance.store, settings).await);
         let described = self.tally.note(self.pool.finish(instance, result)).map_err(failed)?;
         let description = described.map_err(|text| anyhow!("its adapter refuses the settings: {text}"))?;
@@ -111,11 +138,7 @@ impl Codec {
         facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
-        let mut instance = self.take(body_bytes).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result =
-            either!(guest, guest => guest.call_encode(&mut instance.store, settings, operation, request, facts).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, body_bytes, call_encode(settings, operation, request, facts))
     }
 
     pub async fn forward(
@@ -125,11 +148,7 @@ impl Codec {
         model: &str,
         stream: bool,
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
-        let mut instance = self.take(0).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result =
-            either!(guest, guest => guest.call_forward(&mut instance.store, settings, operation, model, stream).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, 0, call_forward(settings, operation, model, stream))
     }
 
     pub async fn classify(
@@ -138,10 +157,7 @@ impl Codec {
         head: &provider::ReplyHead,
         body: &[u8],
     ) -> Result<Fault, PluginFault> {
-        let mut instance = self.take(body.len()).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = either!(guest, guest => guest.call_classify(&mut instance.store, operation, head, body).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, body.len(), call_classify(operation, head, body))
     }
 
     pub async fn decode(
@@ -153,10 +169,7 @@ impl Codec {
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
         let body_bytes = frames.iter().map(|frame| frame.data.len()).sum();
-        let mut instance = self.take(body_bytes).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = either!(guest, guest => guest.call_decode(&mut instance.store, operation, stream, memory, frames, ended).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, body_bytes, call_decode(operation, stream, memory, frames, ended))
     }
 
     pub async fn read(
@@ -165,10 +178,7 @@ impl Codec {
         headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
-        let mut instance = self.take(body.len()).await?;
-        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = either!(guest, guest => guest.call_read(&mut instance.store, operation, headers, body).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, client, body.len(), call_read(operation, headers, body))
     }
 
     pub async fn write(
@@ -179,26 +189,22 @@ impl Codec {
         events: &[Event],
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
-        let mut instance = self.take(memory.len()).await?;
-        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = either!(guest, guest => guest.call_write(&mut instance.store, operation, stream, memory, events, ended).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, client, memory.len(), call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
-        let mut instance = self.take(0).await?;
-        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = either!(guest, guest => guest.call_refuse(&mut instance.store, operation, fault).await);
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, client, 0, call_refuse(operation, fault))
     }
 }
 
-fn no_provider() -> PluginFault {
-    PluginFault::Nonsense("it has no provider side".to_owned())
-}
+impl Exports {
+    fn provider(&self) -> Result<&ProviderGuest, PluginFault> {
+        self.provider.as_ref().ok_or_else(|| PluginFault::Nonsense("it has no provider side".to_owned()))
+    }
 
-fn no_client() -> PluginFault {
-    PluginFault::Nonsense("it has no client side".to_owned())
+    fn client(&self) -> Result<&ClientGuest, PluginFault> {
+        self.client.as_ref().ok_or_else(|| PluginFault::Nonsense("it has no client side".to_owned()))
+    }
 }
 
 fn check_endpoint(endpoint: &client::Endpoint) -> anyhow::Result<()> {

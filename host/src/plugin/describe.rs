@@ -6,6 +6,7 @@ use super::bindings::about::{GuestIndices, Kind, Range, Setting, Variation};
 use super::engine;
 use super::fault::PluginFault;
 use super::load::Code;
+use super::tally::Tally;
 
 /// A policy in a sentence, and its settings.
 pub use super::bindings::about::Description as About;
@@ -17,8 +18,8 @@ const SETTINGS_MAX: usize = 100;
 ///
 /// # Errors
 /// It does not answer, or what it says makes no sense.
-pub(super) async fn about(code: &Code) -> anyhow::Result<Option<About>> {
-    let mut store = engine::store(engine::POLICY)?;
+pub(super) async fn about(code: &Code, tally: &Tally) -> anyhow::Result<Option<About>> {
+    let mut store = engine::store(engine::POLICY, tally)?;
     engine::arm_to_open(&mut store);
     let indices = GuestIndices::new(&code.pre).map_err(|error| code.misfit(&error))?;
     let described = match code.pre.instantiate_async(&mut store).await {

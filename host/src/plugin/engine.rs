@@ -13,6 +13,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, ensure};
 use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
 
+use super::tally::{One, Tally};
+
 /// How long one tick is.
 const TICK: Duration = Duration::from_millis(1);
 /// Instructions that count as a tick where fuel is counted: about as many as run in a millisecond.
@@ -121,6 +123,8 @@ pub struct Guest {
     opened_bytes: Option<usize>,
     /// Which limit ended the call, when one did: wasmtime's error text would have to be searched otherwise.
     pub exceeded: Option<Exceeded>,
+    /// Counted as long as the store is there.
+    _one: One,
 }
 
 /// A limit that a plugin ran into.
@@ -130,12 +134,19 @@ pub enum Exceeded {
     Memory,
 }
 
-/// An empty store with these limits.
+/// An empty store with these limits, counted as an instance.
 ///
 /// # Errors
 /// See [`engine`].
-pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
-    let guest = Guest { limits, ticks_left: limits.ticks, memory_bytes: 0, opened_bytes: None, exceeded: None };
+pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
+    let guest = Guest {
+        limits,
+        ticks_left: limits.ticks,
+        memory_bytes: 0,
+        opened_bytes: None,
+        exceeded: None,
+        _one: tally.instances.one_more(),
+    };
     let mut store = Store::new(engine()?, guest);
     store.limiter(|guest| guest);
     if counts_fuel() {

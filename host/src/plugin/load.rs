@@ -14,6 +14,7 @@ use super::compile::Compiler;
 use super::contract::{self, Contract};
 use super::describe::{self, About};
 use super::engine::{Guest, engine, explained};
+use super::instance::Isolation;
 use super::package::Package;
 use super::tally::Tally;
 
@@ -59,6 +60,7 @@ pub struct Plugin {
     about: Option<About>,
     pub(super) code: Code,
     pub tally: Arc<Tally>,
+    pub isolation: Arc<Isolation>,
 }
 
 /// Compiled and linked, and the version of the contract by which to call it.
@@ -121,18 +123,31 @@ impl Plugin {
         let (contract, kind, is_described) = kind(&exports)?;
         let pre = Linker::new(engine).instantiate_pre(component).map_err(explained)?;
         let code = Code { contract, pre };
-        let tally = Arc::new(Tally::new(name, &sha256));
+        let (tally, isolation) = (Arc::new(Tally::new(name, &sha256)), Arc::default());
         let (mut codec, mut about) = (None, None);
         if let Kind::Adapter { provider, client } = kind {
-            codec = Some(Codec::open(&code, provider, client, Arc::clone(&tally)).await?);
+            codec = Some(Codec::open(&code, provider, client, &tally, &isolation).await?);
         } else {
-            super::policy::probe(&code).await?;
+            super::policy::probe(&code, &tally).await?;
             if is_described {
-                about = describe::about(&code).await?;
+                about = describe::about(&code, &tally).await?;
             }
         }
         let name = name.to_owned();
-        Ok(Arc::new(Plugin { name, sha256, kind, bytes, imports, exports, package, codec, about, code, tally }))
+        Ok(Arc::new(Plugin {
+            name,
+            sha256,
+            kind,
+            bytes,
+            imports,
+            exports,
+            package,
+            codec,
+            about,
+            code,
+            tally,
+            isolation,
+        }))
     }
 
     /// What a policy says of itself and its settings, if it says anything.

@@ -24,6 +24,7 @@ pub use compile::{CompileLimits, Compiler, precompile};
 pub use contract::Contract;
 pub use describe::About;
 pub use fault::PluginFault;
+pub use instance::Isolation;
 pub use load::{COMPONENT_BYTES_MAX, Kind, Plugin, bundled, bundled_by, hex};
 pub use nonsense::nonsense;
 pub use package::{Cases, Package};

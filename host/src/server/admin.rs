@@ -14,7 +14,7 @@ use super::keys::{bearer, same};
 use super::unread::Unread;
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway, SlotView};
-use crate::journal::Entry;
+use crate::journal::{Difference, Entry};
 use crate::plugin::signature::{self, SIGNATURE_HEADER};
 
 /// How an operator gets in.
@@ -72,6 +72,15 @@ pub async fn answer(
                     error(StatusCode::NOT_FOUND, "not_found", &format!("the journal has no request `{id}` (any more)"))
                 }
             };
+        }
+        (&Method::GET, ["plugins", name, "differences"]) => {
+            if !gateway.table().slots.contains_key(*name) {
+                return error(StatusCode::NOT_FOUND, "not_found", &format!("there is no plugin `{name}`"));
+            }
+            let most = query(head.uri.query(), "most").and_then(|most| most.parse().ok()).unwrap_or(usize::MAX);
+            let differences = gateway.differences().of(name, most);
+            let differences: Vec<&Difference> = differences.iter().map(AsRef::as_ref).collect();
+            return json(StatusCode::OK, &serde_json::json!({ "differences": differences }));
         }
         (&Method::POST, ["plugins", name, "canary"]) => {
             let percent = query(head.uri.query(), "percent").and_then(|text| text.parse().ok()).unwrap_or(0);

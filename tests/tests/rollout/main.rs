@@ -1,11 +1,14 @@
 //! Versions of a policy that are put in while requests run: on trial, in the shadow, live; and bad ones, which go by themselves.
 //! What a request's journal tells, and what another version would have done.
 
+mod adapters;
+mod purity;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pointsman::gateway::{self, SlotView};
-use pointsman::journal::story;
+use pointsman::journal::{self, story};
 use pointsman::plugin::Plugin;
 use pointsman::plugin::{Policy, bindings::policy::Action};
 use pointsman_tests::guests::{ROGUE, bundled};
@@ -121,6 +124,21 @@ async fn a_version_in_the_shadow_decides_and_is_not_obeyed() {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!told.contains("hello") && !format!("{entry:?}").contains("hello"), "no word of the prompt: {told}");
+    let differences = line.gateway.differences().of("failover", 99);
+    assert_eq!(differences.len(), 2);
+    let told: String = differences.iter().map(|difference| journal::told(difference)).collect();
+    for part in [
+        answer.header("x-pointsman-request-id"),
+        "route three",
+        "live:      ask anthropic/claude-sonnet-4-5",
+        "shadow:    ask openai/other (always this one)",
+        "openai/other: closed",
+        "shadow:    give up (and no other)",
+        "anthropic/claude-sonnet-4-5 failed: overloaded (529)",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("hello") && !format!("{differences:?}").contains("hello"), "no word of the prompt: {told}");
     line.gateway.rollback("failover").await.expect("out of the shadow");
     assert!(slot(&line, "failover").shadow.is_none());
 }
