@@ -1,6 +1,6 @@
 //! A swap storm: a thousand changes of plugins, one after the other, a hundred a second where the machine keeps up. A policy,
 //! a codec that speaks on both sides, and an adapter that traps when a reply goes from one of its versions to another; each
-//! change puts in another version than before, and again and again one that was compiled a moment ago. Meanwhile requests
+//! change puts in another version than before, and now and then one that was compiled a moment ago. Meanwhile requests
 //! come steadily and streams are open. Nothing is lost, and when it is over, no version is left but those that the slots
 //! name: not its code, not an instance, not a descriptor, not its memory.
 //!
@@ -14,12 +14,14 @@ use pointsman::fake::Behaviour;
 use pointsman::plugin::{Plugin, Tally};
 use pointsman_tests::guests::{another, bundled, versioned};
 use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body, wait_until};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 const CHANGES: usize = 1_000;
 /// Before what is held is looked at for the first time: pools, caches and the allocator's arenas have their fill then.
 const WARM_UP: usize = 300;
+/// Compiled during each, one after the other, while the changes go on.
+const VERSIONS: usize = 9;
 const EVERY: Duration = Duration::from_millis(10);
 const CALLERS: usize = 6;
 const STREAMS: usize = 18;
@@ -96,10 +98,14 @@ async fn change(line: &Line, slot: &str) {
     changed.unwrap_or_else(|error| panic!("{slot}: {error:#}"));
 }
 
-async fn storm(line: &Line, changes: usize, versions: &mut Versions) {
+/// So many changes, and more until all new versions were compiled and went live.
+async fn storm(line: &Line, changes: usize, building: &JoinHandle<()>, versions: &mut Versions) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for number in 0..changes {
+    for number in 0_usize.. {
+        if number >= changes && building.is_finished() {
+            break;
+        }
         ticks.tick().await;
         change(line, SLOTS[number % SLOTS.len()]).await;
         versions.note(line);
@@ -163,25 +169,19 @@ async fn run(line: &Arc<Line>, changes: usize, versions: &mut Versions) -> (usiz
     (0..CALLERS).for_each(|caller| drop(callers.spawn(call(Arc::clone(line), Arc::clone(&traffic), caller))));
     (0..STREAMS).for_each(|caller| drop(callers.spawn(stream(Arc::clone(line), Arc::clone(&traffic), caller))));
     let (loading, first) = (Arc::clone(line), versions.0.len());
-    let builder = tokio::spawn(async move {
-        for number in first.. {
+    let building = tokio::spawn(async move {
+        for number in first..first + VERSIONS {
             let slot = SLOTS[number % SLOTS.len()];
             loading.gateway.load(slot, &make(slot, number)).await.expect("a good version");
             wait_until("it is live", || loading.gateway.table().slots[slot].staged.is_none()).await;
         }
     });
-    storm(line, changes, versions).await;
-    builder.abort();
-    let _ = builder.await;
+    storm(line, changes, &building, versions).await;
+    building.await.expect("all were good versions");
     traffic.over.store(true, Ordering::SeqCst);
     while let Some(caller) = callers.join_next().await {
         caller.expect("no caller lost anything");
     }
-    // What was staged last may still wait.
-    for slot in SLOTS {
-        change(line, slot).await;
-    }
-    versions.note(line);
     wait_until("no reply is open", || line.anthropic.open() + line.openai.open() == 0).await;
     // The rest of a finished reply is waited for a second at most.
     sleep(Duration::from_millis(1_500)).await;
@@ -214,7 +214,8 @@ async fn a_swap_storm_loses_nothing_and_leaks_nothing() {
     let (answered, streamed) = run(&line, CHANGES, &mut versions).await;
     let after = Held::now(&versions);
     println!("{answered} requests, {streamed} streams, {} versions: {before:?}, then {after:?}", versions.0.len());
-    assert!(answered > 100 && streamed >= STREAMS && versions.0.len() > SLOTS.len() + 20, "it was no storm");
+    assert!(answered > 100 && streamed >= STREAMS, "it was no storm");
+    assert!(versions.0.len() - versions.alive() >= VERSIONS, "new versions took the place of others");
 
     let table = line.gateway.table();
     let held = table.slots.values().flat_map(|slot| slot.versions()).count();
@@ -227,8 +228,9 @@ async fn a_swap_storm_loses_nothing_and_leaks_nothing() {
     for slot in line.gateway.slots() {
         assert_eq!(slot.live.instances_running, 0, "{slot:?}");
     }
+    // Each pool keeps as many as ran in it at once, which is chance.
     let at_once = (CALLERS + STREAMS) as u64;
-    assert!(after.instances <= before.instances + at_once, "instances: {before:?}, then {after:?}");
+    assert!(after.instances <= before.instances + 3 * at_once, "instances: {before:?}, then {after:?}");
     assert!(after.other_descriptors <= before.other_descriptors + 4, "descriptors: {before:?}, then {after:?}");
     assert!(after.sockets <= before.sockets + MORE_SOCKETS, "sockets: {before:?}, then {after:?}");
     assert!(after.resident_bytes <= before.resident_bytes + MORE_RESIDENT_BYTES, "memory: {before:?}, then {after:?}");
