@@ -146,6 +146,7 @@ fn situation() -> Situation {
         headroom: None,
         price: None,
         warm_ms: None,
+        attributes: Vec::new(),
     };
     let failed = AttemptReport {
         target: 0,
@@ -154,6 +155,7 @@ fn situation() -> Situation {
         fault: FaultKind::Overloaded,
         status: 0,
         retry_after_ms: None,
+        attributes: Vec::new(),
     };
     Situation {
         request: RequestFacts {

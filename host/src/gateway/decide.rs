@@ -96,12 +96,11 @@ async fn shadow(
 
 fn note_difference(exchange: &Exchange, deliberation: &Deliberation) {
     let (Some(version), Some(shadow)) = (&exchange.route.shadow, &deliberation.shadow) else { return };
-    let (Ok(said), asked) = (&deliberation.said, exchange.asked.model.as_str()) else { return };
+    let Ok(said) = &deliberation.said else { return };
     if shadow.as_ref().is_ok_and(|shadow| shadow.action == said.action) {
         return;
     }
-    let targets = exchange.route.targets.iter();
-    let targets = targets.map(|target| format!("{}/{}", target.provider.name, target.model(asked))).collect();
+    let targets = (0..exchange.route.targets.len()).map(|target| exchange.name(target)).collect();
     let live = &exchange.policy().plugin;
     let difference = Difference {
         request: exchange.id.clone(),

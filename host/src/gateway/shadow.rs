@@ -16,7 +16,7 @@ use crate::plugin::bindings::faults::Fault;
 use crate::plugin::bindings::provider::{Call, Decoded, Encoded, Frame, ModelFacts, ReplyHead};
 use crate::plugin::{Codec, Plugin, PluginFault};
 
-/// A request or a batch of frames larger than this is not asked of it: it would cost its caller too much time.
+/// A request or a batch of frames larger than this is not asked of a shadow: it would cost its caller too much time.
 const COMPARED_BYTES_MAX: usize = 1 << 20;
 
 /// The version in the shadow, during one attempt.

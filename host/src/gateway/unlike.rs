@@ -21,7 +21,7 @@ const VARIANTS: [&str; 14] = [
     "Failed",
 ];
 
-/// Places that are told.
+/// Places where two answers part that are told: the first ones show what it is.
 const PLACES_MAX: usize = 3;
 
 /// The first places where they part; names of fields are shown only if the first one has them.

@@ -28,7 +28,7 @@ macro_rules! call {
             let again = Box::pin(async {
                 let mut instance = $codec.pool.ready($codec.instantiate().await?, $body_bytes);
                 let guest = instance.exports.$side()?;
-        let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
+                let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
                 $codec.pool.finish(instance, result)
             });
             $codec.tally.note_again(again.await.map(|again| again == answer));
