@@ -1,0 +1,62 @@
+//! `pointsman plugin push`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+
+use crate::cli::print_json;
+use crate::ship::{self, About, Digest, Place, Reference, Shelf};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The component. A signature beside it, `FILE.minisig`, goes along.
+    file: PathBuf,
+    /// Where to: `REGISTRY/REPOSITORY:TAG`.
+    #[arg(value_parser = Reference::parse)]
+    to: Reference,
+    /// For people who look through the registry. Default: the repository's last word.
+    #[arg(long)]
+    name: Option<String>,
+    #[arg(long)]
+    version: Option<String>,
+    #[arg(long)]
+    description: Option<String>,
+    /// By plain HTTP, which is else for registries on this machine only.
+    #[arg(long)]
+    insecure: bool,
+    /// As JSON: `reference`, `sha256` (of the component), `before`.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { file, to, name, version, description, insecure, json } = arguments;
+    let package = ship::fetch(&Place::File(file), &Shelf::of(None), insecure).await?;
+    let name = name.or_else(|| to.repository.rsplit('/').next().map(str::to_owned));
+    let about = About { name, version, description };
+    let signature = package.signature.as_deref();
+    let (pushed, before) = ship::push(&package.component, signature, &about, &to, insecure).await?;
+    if json {
+        let (reference, before) = (pushed.to_string(), before.map(|before| before.to_string()));
+        let sha256 = Digest::of(&package.component);
+        print_json(&serde_json::json!({ "reference": reference, "sha256": sha256.hex(), "before": before }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{pushed}");
+    if signature.is_none() {
+        eprintln!("it has no signature beside it");
+    }
+    let digest = pushed.digest.as_ref().ok_or_else(|| anyhow!("what was pushed has no digest"))?;
+    match before {
+        None => eprintln!("{to}: nothing → {digest}"),
+        Some(before) if before == pushed => eprintln!("{to}: {digest}, as before"),
+        Some(before) => {
+            let was = before.digest.as_ref().map(Digest::to_string).unwrap_or_default();
+            eprintln!("{to}: {was} → {digest}");
+            eprintln!("undo: pull {before}, and push that file");
+        }
+    }
+    eprintln!("load it: pointsman plugin load oci://{pushed} --as NAME");
+    Ok(ExitCode::SUCCESS)
+}
