@@ -160,7 +160,7 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Inspect(arguments) => return inspect::run(arguments).await,
         Verb::Load { from, sha256, insecure, name, json, admin } => {
             let place =
-                Place::parse(&from, sha256.as_ref()).map_err(|text| anyhow!("{from} cannot be loaded: {text}"))?;
+                Place::parse(&from, sha256.as_ref()).map_err(|text| anyhow!("where it is loaded from: {text}"))?;
             let package = ship::fetch(&place, &Shelf::of(None), insecure).await?;
             let found = Digest::of(&package.component);
             ensure!(sha256.is_none_or(|sha256| sha256 == found), "{place} is {found}, not what --sha256 says");

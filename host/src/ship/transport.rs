@@ -17,8 +17,8 @@ use crate::upstream::{Client, Origin, Pieces};
 
 /// From a blob's address to the storage behind it is one step, or two.
 const REDIRECTS_MAX: usize = 5;
-/// As for providers.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Name lookup, TCP and TLS. No request waits for it, so there is time for several packets that are lost.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two pieces of an answer.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 /// All in all: 32 MB at one megabit a second.

@@ -104,9 +104,11 @@ async fn what_is_pushed_is_pulled_again_and_a_digest_stays() {
         (format!("{address}/team/nothing:1.0"), "no such package"),
         ("127.0.0.1:1/p:1".to_owned(), "asking http://127.0.0.1:1/v2/p/manifests/1"),
         ("team/p:1".to_owned(), "names no registry"),
+        ("user:a-password@registry.example/p:1".to_owned(), "after the `@` comes `sha256:`"),
     ] {
         let (code, out, err) = run(&["plugin", "pull", &from, "-o", &folder.path("none.wasm")], &[]).await;
         assert!(code == 2 && out.is_empty() && err.contains(why), "{from}: {err}");
+        assert!(!err.contains("a-password"), "{err}");
     }
     let (code, _, err) = run(&["plugin", "push", &folder.write("no.wasm", "no"), &to], &[]).await;
     assert!(code == 2 && err.contains("it is no plugin"), "{err}");

@@ -11,8 +11,7 @@ use crate::ship::{self, Digest, Place, Reference, Shelf};
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// `REGISTRY/REPOSITORY:TAG`, or with `@sha256:…` what nobody can change any more.
-    #[arg(value_parser = Reference::parse)]
-    from: Reference,
+    from: String,
     /// The file to write; its signature is written beside it. Default: the repository's last word and `.wasm`, in the working
     /// directory.
     #[arg(long, short, value_name = "FILE")]
@@ -30,6 +29,8 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { from, output, force, insecure, json } = arguments;
+    // Not by clap, which would repeat it: a password may stand in it.
+    let from = Reference::parse(&from).map_err(|text| anyhow!("the package's name: {text}"))?;
     let word = from.repository.rsplit('/').next().unwrap_or_default();
     let file = output.unwrap_or_else(|| PathBuf::from(format!("{word}.wasm")));
     let package = ship::fetch(&Place::Package(from), &Shelf::of(None), insecure).await?;

@@ -13,8 +13,7 @@ pub struct Arguments {
     /// The component. A signature beside it, `FILE.minisig`, goes along.
     file: PathBuf,
     /// Where to: `REGISTRY/REPOSITORY:TAG`.
-    #[arg(value_parser = Reference::parse)]
-    to: Reference,
+    to: String,
     /// For people who look through the registry. Default: the repository's last word.
     #[arg(long)]
     name: Option<String>,
@@ -32,6 +31,8 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { file, to, name, version, description, insecure, json } = arguments;
+    // Not by clap, which would repeat it: a password may stand in it.
+    let to = Reference::parse(&to).map_err(|text| anyhow!("the package's name: {text}"))?;
     let package = ship::fetch(&Place::File(file), &Shelf::of(None), insecure).await?;
     let name = name.or_else(|| to.repository.rsplit('/').next().map(str::to_owned));
     let about = About { name, version, description };
