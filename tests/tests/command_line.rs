@@ -49,8 +49,7 @@ async fn exit_codes_are_documented_and_data_can_be_had_as_json() {
         }
         for word in below.iter().filter(|word| !without.contains(&word.as_str())) {
             let (_, help, _) = run(&[&verb, word, "--help"], &[]).await;
-            // `inspect` has none yet.
-            assert!(help.contains("--json") || word == "inspect", "{verb} {word}: {help}");
+            assert!(help.contains("--json"), "{verb} {word}: {help}");
             seen += 1;
         }
     }

@@ -20,8 +20,8 @@ const DESCRIPTION: &str = "org.opencontainers.image.description";
 const SIGNATURE: &str = "pointsman.plugin.minisig";
 /// Ours have one; others write whole changelogs into annotations.
 pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
-/// A signature of minisign is some 300 bytes, with comments of at most a kilobyte each.
-pub const SIGNATURE_BYTES_MAX: usize = 4 << 10;
+/// As much as a signature beside a file may have.
+pub const SIGNATURE_BYTES_MAX: usize = 8 << 10;
 
 /// What people are told of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

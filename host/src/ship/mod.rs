@@ -16,7 +16,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use bytes::Bytes;
 use hyper::{StatusCode, Uri};
 
-use crate::plugin::{COMPONENT_BYTES_MAX, Plugin};
+use crate::plugin::{COMPONENT_BYTES_MAX, Compiler, Plugin, signature};
 
 use artifact::{Artifact, Layout, SIGNATURE_BYTES_MAX};
 use registry::{Found, Registry};
@@ -26,9 +26,6 @@ pub use artifact::About;
 pub use digest::Digest;
 pub use reference::Reference;
 pub use shelf::{Kind, Shelf};
-
-/// The ending of the file beside a component's, which holds its signature.
-pub const SIGNATURE_ENDING: &str = ".minisig";
 
 /// Where a plugin comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +115,8 @@ pub async fn fetch(place: &Place, shelf: &Shelf, insecure: bool) -> anyhow::Resu
     }
 }
 
-/// Push a component and its signature. Gives the package's name with its digest, and what its tag meant before.
+/// Push a component and its signature. What `about` leaves out is what its author packed into it. Gives the package's name
+/// with its digest, and what its tag meant before.
 ///
 /// # Errors
 /// When it is no plugin, or what the registry refused.
@@ -128,14 +126,15 @@ pub async fn push(
     about: &About,
     reference: &Reference,
     insecure: bool,
+    compiler: &Compiler,
 ) -> anyhow::Result<(Reference, Option<Reference>)> {
     ensure!(reference.digest.is_none(), "the digest comes of what is pushed: give REGISTRY/REPOSITORY:TAG");
     ensure!(
         signature.is_none_or(|text| text.len() <= SIGNATURE_BYTES_MAX),
         "the signature is longer than {SIGNATURE_BYTES_MAX} bytes"
     );
-    let plugin = Plugin::load("pushed", component).await.context("it is no plugin")?;
-    let artifact = Artifact::new(&plugin, about, signature)?;
+    let plugin = Plugin::load_by(compiler, "pushed", component).await.context("it is no plugin")?;
+    let artifact = Artifact::new(&plugin, &of_author(about, &plugin, reference), signature)?;
     let transport = Transport::new(insecure)?;
     let mut registry = Registry::new(&transport, reference, "pull,push").await?;
     let pushed = async {
@@ -146,21 +145,22 @@ pub async fn push(
     pushed.await.with_context(|| format!("pushing {reference}"))
 }
 
-/// The file that holds a component's signature.
-pub fn signature_file(component: &Path) -> PathBuf {
-    let mut path = component.as_os_str().to_owned();
-    path.push(SIGNATURE_ENDING);
-    path.into()
+fn of_author(about: &About, plugin: &Plugin, reference: &Reference) -> About {
+    let packed = plugin.package.as_ref();
+    let or = |given: &Option<String>, packed: Option<&String>| {
+        given.clone().or_else(|| packed.filter(|text| !text.is_empty()).cloned())
+    };
+    let word = reference.repository.rsplit('/').next().map(str::to_owned);
+    About {
+        name: or(&about.name, packed.map(|packed| &packed.name)).or(word),
+        version: or(&about.version, packed.map(|packed| &packed.version)),
+        description: or(&about.description, packed.map(|packed| &packed.description)),
+    }
 }
 
 async fn of_file(path: &Path) -> anyhow::Result<Package> {
     let component = tokio::fs::read(path).await.with_context(|| format!("reading {}", path.display()))?;
-    let beside = signature_file(path);
-    let signature = match tokio::fs::read_to_string(&beside).await {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| format!("reading {}", beside.display())),
-    };
+    let signature = signature::beside(path).await?;
     Ok(Package { component: component.into(), signature, pinned: None, about: About::default() })
 }
 
@@ -175,7 +175,7 @@ async fn of_url(url: &Uri, digest: &Digest, shelf: &Shelf) -> anyhow::Result<Pac
     let found = Digest::of(&answer.body);
     ensure!(found == *digest, "{} is {found}, but should be {digest}", shown(url));
     // Most have none, so that there is none is no fault.
-    let beside = format!("{}{SIGNATURE_ENDING}", shown(url)).parse().map_err(|_| anyhow!("no URL"))?;
+    let beside = format!("{}.minisig", shown(url)).parse().map_err(|_| anyhow!("no URL"))?;
     let beside = transport.ask(Ask::get(beside, SIGNATURE_BYTES_MAX)).await.ok();
     let signature = beside.filter(|answer| answer.status == StatusCode::OK);
     let signature = signature.and_then(|answer| String::from_utf8(answer.body.to_vec()).ok());

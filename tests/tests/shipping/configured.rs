@@ -132,14 +132,14 @@ async fn a_host_that_is_down_keeps_down_only_what_nothing_else_can_serve() {
     assert_eq!(live(&serving, "failover").await, bundled("fastest").sha256);
     assert_eq!(serving.target("x").await, "a/claude");
     let (_, said) = serving.stop().await;
-    assert!(said.contains("the old one stays") && said.contains("plugins.failover: pulling 127.0.0.1:"), "{said}");
+    assert!(said.contains("the old one stays") && said.contains("plugins.failover: 127.0.0.1:"), "{said}");
 
     // At a start the built-in one of that name serves; where there is none, it is said why nothing does.
     let serving = Serving::start(&["serve", "--config", &path], &[]).await;
     assert_eq!(live(&serving, "failover").await, bundled("failover").sha256);
     assert_eq!(serving.target("x").await, "a/claude");
     let (_, said) = serving.stop().await;
-    assert!(said.contains("another version of that name serves in its place") && said.contains("503"), "{said}");
+    assert!(said.contains("the built-in one serves in its place") && said.contains("503"), "{said}");
     for plugin in [host.url("mine"), host.package("mine")] {
         let path = write(&plugin);
         let (code, _, err) = run(&["serve", "--config", &path], &[]).await;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::cli::print_json;
+use crate::plugin::signature;
 use crate::ship::{self, Digest, Place, Reference, Shelf};
 
 #[derive(Debug, clap::Args)]
@@ -35,15 +36,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = output.unwrap_or_else(|| PathBuf::from(format!("{word}.wasm")));
     let package = ship::fetch(&Place::Package(from), &Shelf::of(None), insecure).await?;
     let reference = package.pinned.ok_or_else(|| anyhow!("what was pulled has no digest"))?;
-    let beside = ship::signature_file(&file);
-    let signature = package.signature.as_deref().map(str::as_bytes);
-    for (path, bytes) in [(&file, Some(&package.component[..])), (&beside, signature)] {
+    let beside = signature::path(&file);
+    let signed = package.signature.as_deref().map(str::as_bytes);
+    for (path, bytes) in [(&file, Some(&package.component[..])), (&beside, signed)] {
         is_free(path, bytes, force)?;
     }
     write(&file, Some(&package.component)).await?;
-    write(&beside, signature).await?;
+    write(&beside, signed).await?;
     let (sha256, bytes) = (Digest::of(&package.component), package.component.len());
-    let beside = signature.map(|_| beside);
+    let beside = signed.map(|_| beside);
     if json {
         print_json(&serde_json::json!({
             "reference": reference.to_string(),

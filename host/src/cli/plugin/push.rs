@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 
+use super::compiler;
 use crate::cli::print_json;
 use crate::ship::{self, About, Digest, Place, Reference, Shelf};
 
@@ -14,7 +15,7 @@ pub struct Arguments {
     file: PathBuf,
     /// Where to: `REGISTRY/REPOSITORY:TAG`.
     to: String,
-    /// For people who look through the registry. Default: the repository's last word.
+    /// For people who look through the registry. Default: what its author packed into it, else the repository's last word.
     #[arg(long)]
     name: Option<String>,
     #[arg(long)]
@@ -34,10 +35,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Not by clap, which would repeat it: a password may stand in it.
     let to = Reference::parse(&to).map_err(|text| anyhow!("the package's name: {text}"))?;
     let package = ship::fetch(&Place::File(file), &Shelf::of(None), insecure).await?;
-    let name = name.or_else(|| to.repository.rsplit('/').next().map(str::to_owned));
     let about = About { name, version, description };
     let signature = package.signature.as_deref();
-    let (pushed, before) = ship::push(&package.component, signature, &about, &to, insecure).await?;
+    let (pushed, before) = ship::push(&package.component, signature, &about, &to, insecure, &compiler()).await?;
     if json {
         let (reference, before) = (pushed.to_string(), before.map(|before| before.to_string()));
         let sha256 = Digest::of(&package.component);
