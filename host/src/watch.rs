@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::config::{self, Config, Source};
 use crate::gateway::Gateway;
 use crate::plugin::signature;
+use crate::ship::Place;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -62,9 +63,13 @@ async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()>
 /// The file's text, and size and time of each plugin file and its signature.
 async fn fingerprint(path: &PathBuf, config: &Config) -> (Option<String>, Vec<Option<(u64, std::time::SystemTime)>>) {
     let mut plugins = Vec::new();
-    for file in config.plugins.values().flat_map(|plugin| [plugin.file.clone(), signature::path(&plugin.file)]) {
-        let metadata = tokio::fs::metadata(&file).await.ok();
-        plugins.push(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))));
+    for plugin in config.plugins.values() {
+        // What comes from elsewhere cannot change: its digest stands in the text.
+        let Place::File(file) = &plugin.place else { continue };
+        for file in [file.clone(), signature::path(file)] {
+            let metadata = tokio::fs::metadata(&file).await.ok();
+            plugins.push(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))));
+        }
     }
     (tokio::fs::read_to_string(path).await.ok(), plugins)
 }

@@ -22,6 +22,82 @@ async fn help_names_every_verb() {
     assert!(err.contains("serve"), "it suggests what was meant: {err}");
 }
 
+/// The verbs below this one, by its help.
+fn verbs(help: &str) -> Vec<String> {
+    let listed = help.split_once("Commands:\n").map(|(_, rest)| rest).unwrap_or_default();
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    // A line that is further in goes on with what was said of the verb before.
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn exit_codes_are_documented_and_data_can_be_had_as_json() {
+    let (_, help, _) = run(&["--help"], &[]).await;
+    for code in ["  0  ", "  1  ", "  2  "] {
+        assert!(help.contains(code), "{help}");
+    }
+    // They run, and show nothing that a program would want to read.
+    let without = ["serve", "demo", "fake", "dev", "completions"];
+    let mut seen = 0;
+    for verb in verbs(&help) {
+        let (_, help, _) = run(&[&verb, "--help"], &[]).await;
+        let below = verbs(&help);
+        if below.is_empty() && !without.contains(&verb.as_str()) {
+            assert!(help.contains("--json"), "{verb}: {help}");
+            seen += 1;
+        }
+        for word in below.iter().filter(|word| !without.contains(&word.as_str())) {
+            let (_, help, _) = run(&[&verb, word, "--help"], &[]).await;
+            assert!(help.contains("--json"), "{verb} {word}: {help}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 16, "only {seen} verbs were seen");
+}
+
+/// `plugin push` and `pull` are in `shipping`, `plugin build` in `own_policy`.
+#[tokio::test]
+async fn json_is_json() {
+    let folder = Folder::new("json");
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let path = folder.write("pointsman.toml", configuration(&anthropic));
+    let bundled =
+        |name: &str| pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");
+    let file = folder.write("fastest.wasm", bundled("fastest").bytes);
+    let (old, new) = (bundled("failover").sha256, bundled("fastest").sha256);
+    let project = folder.path("project");
+    let json = async |arguments: &[&str], environment: &[(&str, &str)]| -> serde_json::Value {
+        let arguments: Vec<&str> = [arguments, &["--json"]].concat();
+        let (code, out, err) = run(&arguments, environment).await;
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+    };
+    let checked = json(&["check", &path], &[("TOKEN", TOKEN)]).await;
+    assert_eq!(checked["routes"][0]["targets"][0], "a/claude");
+    assert_eq!(checked["routes"][0]["policy"]["sha256"], old);
+    assert!(checked["endpoints"].as_array().is_some_and(|endpoints| endpoints.len() > 3), "{checked}");
+    assert_eq!(json(&["key", "new", "a"], &[]).await["name"], "a");
+    assert_eq!(json(&["plugin", "new", "p", "--policy", "--dir", &project], &[]).await["folder"], *project);
+    assert_eq!(json(&["plugin", "test", &file, "--situations", "3"], &[]).await["passed"], true);
+
+    let serving = Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await;
+    serving.target("x").await;
+    let operator = [("POINTSMAN_ADMIN", serving.operators.as_str()), ("POINTSMAN_ADMIN_TOKEN", TOKEN)];
+    assert_eq!(json(&["targets"], &operator).await["targets"][0]["id"], "a/claude");
+    assert_eq!(json(&["explain"], &operator).await["entries"][0]["answered_by"], "a/claude");
+    let replayed = json(&["replay", "--policy", &file], &operator).await;
+    assert_eq!((&replayed["decisions"], &replayed["differences"]), (&1.into(), &serde_json::json!([])));
+    let slot = async |arguments: &[&str]| json(&[&["plugin"], arguments].concat(), &operator).await["slot"].take();
+    assert_eq!(slot(&["load", &file, "--as", "failover"]).await["staged"]["sha256"], new);
+    assert_eq!(slot(&["shadow", "failover"]).await["shadow"]["sha256"], new);
+    assert_eq!(slot(&["canary", "failover", "20"]).await["canary_percent"], 20);
+    assert_eq!(slot(&["swap", "failover"]).await["live"]["sha256"], new);
+    assert_eq!(slot(&["rollback", "failover"]).await["live"]["sha256"], old);
+    assert!(json(&["plugin", "list"], &operator).await["plugins"].is_array());
+    serving.stop().await;
+}
+
 #[tokio::test]
 async fn every_example_configuration_is_valid() {
     let account = root().join("tests/fixtures/service-account.json");
@@ -42,7 +118,7 @@ async fn every_example_configuration_is_valid() {
     for entry in std::fs::read_dir(root().join("examples")).expect("examples") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let (code, out, err) = run(&["check", "--config", &path.to_string_lossy()], &environment).await;
+            let (code, out, err) = run(&["check", &path.to_string_lossy()], &environment).await;
             assert_eq!(code, 0, "{}: {err}", path.display());
             assert!(out.starts_with("MODEL"), "{out}");
             examples += 1;
@@ -104,6 +180,16 @@ async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
         ("[keys.\"a b\"]\nkey = \"x\"", &[":1:7", "cannot be a key's name", "64 letters"]),
         ("[keys.a]\nkey = \"x\"\n[keys.a]\nkey = \"y\"", &[":3:7", "duplicate key"]),
         ("[plugins.p]\nfile = \"none.wasm\"", &[":2:8", "there is no file"]),
+        ("[plugins.p]", &[":1:10", "comes from nowhere", "`file`, `url` or `oci`"]),
+        ("[plugins.p]\nfile = \"a\"\noci = \"b\"", &[":1:10", "from several places", "keep one"]),
+        ("[plugins.p]\nurl = \"https://h/p.wasm\"", &[":2:7", "so it needs a digest", "hint: give its `sha256`"]),
+        ("[plugins.p]\nurl = \"https://h/p.wasm\"\nsha256 = \"12\"", &[":3:10", "64 hexadecimal digits"]),
+        ("[plugins.p]\nurl = \"http://h/p.wasm\"", &[":2:7", "plain HTTP", "use https"]),
+        ("[plugins.p]\nurl = \"https://u:pw@h/p.wasm\"", &[":2:7", "without a user", "\"*****"]),
+        ("[plugins.p]\noci = \"p:1\"", &[":2:7", "must be like REGISTRY/REPOSITORY:TAG"]),
+        ("[plugins.p]\noci = \"h.example/p:1\"", &[":2:7", "so it needs a digest", "plugin pull h.example/p:1"]),
+        ("[plugins.p]\noci = \"h.example/p@sha256:1\"", &[":2:7", "64 hexadecimal digits"]),
+        ("[plugins.p]\noci = \"h.example/p:1\"\nsha256 = \"12\"", &[":3:10", "after its name", "hint: leave it out"]),
     ] {
         let path = folder.write("pointsman.toml", text);
         let (code, out, err) = run(&["check", "--config", &path], &[]).await;
@@ -248,16 +334,20 @@ async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
     assert!(said.contains("pointsman.toml:8:1: unknown field `tragets`"), "{said}");
 }
 
+/// One route, and an admin port.
+fn configuration(anthropic: &Fake) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nadmin_token = \"${{TOKEN}}\"\n[providers.a]\n\
+         adapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/claude\"]\n",
+        anthropic.base_url()
+    )
+}
+
 #[tokio::test]
 async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     let folder = Folder::new("plugins");
     let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nadmin_token = \"${{TOKEN}}\"\n[providers.a]\n\
-         adapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/claude\"]\n",
-        anthropic.base_url()
-    );
-    let path = folder.write("pointsman.toml", config);
+    let path = folder.write("pointsman.toml", configuration(&anthropic));
     let serving = Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await;
     let bundled =
         |name: &str| pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");

@@ -47,7 +47,7 @@ const CALLED: [(&str, &str); 19] = [
     ("server.body_bytes_held", "server.max_body_bytes_held"),
 ];
 /// Where else there are numbers that somebody meets.
-const FOLDERS: [&str; 6] = ["callers", "gateway", "health", "plugin", "server", "upstream"];
+const FOLDERS: [&str; 7] = ["callers", "gateway", "health", "plugin", "server", "ship", "upstream"];
 /// By these endings of their names.
 const MET: [&str; 9] = ["_MAX", "TIMEOUT", "WAIT", "REST", "IDLE", "DRAIN", "PATIENCE", "PING", "CODEC"];
 

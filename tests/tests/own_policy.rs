@@ -38,10 +38,10 @@ async fn native_tests(project: &Path) -> bool {
     unreachable!("the second is not offline")
 }
 
-async fn build(project: &Path, offline: bool) -> (i32, String, String) {
+async fn build(project: &Path, offline: bool, more: &[&str]) -> (i32, String, String) {
     let environment = environment(offline);
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
-    run(&["plugin", "build", &project.to_string_lossy()], &environment).await
+    run(&[&["plugin", "build", &project.to_string_lossy()], more].concat(), &environment).await
 }
 
 /// Faults: F99
@@ -56,11 +56,14 @@ async fn from_nothing_to_a_gateway_that_is_decided_for_by_it() {
     assert!(code == 2 && err.contains("not empty") && err.contains("--dir"), "{err}");
 
     let offline = native_tests(&project).await;
-    let (code, out, err) = build(&project, offline).await;
+    let (code, out, err) = build(&project, offline, &[]).await;
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("world    routing-policy") && err.contains("next: pointsman plugin test"), "{out}{err}");
     let told = |what: &str| out.lines().find_map(|line| line.strip_prefix(what)).expect("it is told").trim().to_owned();
     let (file, digest) = (told("file"), told("sha256"));
+    let (_, out, _) = build(&project, offline, &["--json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((json["file"].as_str(), json["sha256"].as_str()), (Some(&*file), Some(&*digest)));
     let cases = project.join("cases").display().to_string();
     let (code, out, err) = run(&["plugin", "inspect", &file], &[]).await;
     let package = "package  day-and-night 0.1.0\ncases    4 in outage.toml\n";
@@ -130,7 +133,7 @@ async fn mutants(project: &Path, offline: bool, cases: &str) {
         ),
     ] {
         std::fs::write(&path, good.replace(choice, change)).expect("written");
-        let (code, out, err) = build(project, offline).await;
+        let (code, out, err) = build(project, offline, &[]).await;
         assert_eq!(code, 0, "{out}{err}");
         let file = out.lines().find_map(|line| line.strip_prefix("file     ")).expect("a file");
         let (code, out, err) = run(&["plugin", "test", file, "--cases", cases], &[]).await;
@@ -143,7 +146,7 @@ async fn mutants(project: &Path, offline: bool, cases: &str) {
         assert!(code == 1 && told["passed"] == false, "{told}");
     }
     std::fs::write(&path, good.replace(choice, "")).expect("written");
-    let (code, out, err) = build(project, offline).await;
+    let (code, out, err) = build(project, offline, &[]).await;
     assert!(code == 1 && out.is_empty() && err.contains("error[E0004]"), "the compiler's own words: {err}");
     std::fs::write(&path, good).expect("written");
 }

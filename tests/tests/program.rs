@@ -1,4 +1,6 @@
-//! The program, run as people run it: for `command_line.rs` and `own_policy.rs`.
+//! The program, run as people run it: for `command_line.rs`, `own_policy.rs` and `shipping/`.
+
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -47,6 +49,11 @@ impl Folder {
         let path = self.0.join(name);
         std::fs::write(&path, text).expect("a file");
         path.to_string_lossy().into_owned()
+    }
+
+    /// Of a file that may not be there.
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The command line: one file a verb. Data goes to standard output, words to standard error. Exit code 0 is success, 1 is
-//! "no" (a check or a demo that failed), 2 is a wrong command line or configuration.
+//! The command line: one file a verb. Data goes to standard output (verbs that show data have `--json`), words to standard
+//! error. What exit codes mean stands in [`EXIT_CODES`].
 
 mod admin;
 mod check;
@@ -19,13 +19,20 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+const EXIT_CODES: &str = "Exit codes:
+  0  it is done, or the answer is yes
+  1  the answer is no: a policy that is not fit or would decide otherwise, a plugin that does not compile, a failed demo
+  2  it was not done: the command line or the configuration is wrong, or the gateway, a registry or a file refused
+
+Data goes to standard output (in JSON with --json, where a verb shows data), everything else to standard error.";
+
 /// Keeps your product answering when an AI provider fails.
 ///
 /// Point your OpenAI or Anthropic client at http://127.0.0.1:4400 instead of the provider; change nothing else. When a
 /// provider is slow, overloaded or down, another answers. What to do when one fails is a WebAssembly plugin, which can be
 /// swapped while requests run.
 #[derive(Debug, Parser)]
-#[command(name = "pointsman", version, arg_required_else_help = true)]
+#[command(name = "pointsman", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -46,9 +53,9 @@ enum Verb {
     Serve(ConfigArgument),
     /// Check a configuration and print its routes; nothing listens.
     ///
-    ///     pointsman check --config pointsman.toml
+    ///     pointsman check pointsman.toml
     #[command(verbatim_doc_comment)]
-    Check(ConfigArgument),
+    Check(check::Arguments),
     /// Make, build, test and inspect plugins, and load, swap and roll back those of the running gateway.
     #[command(subcommand)]
     Plugin(plugin::Verb),
@@ -125,7 +132,7 @@ pub fn main() -> ExitCode {
 async fn run(verb: Verb) -> Result<ExitCode, Usage> {
     match verb {
         Verb::Serve(argument) => serve::run(argument.config.as_deref()).await.map_err(Usage),
-        Verb::Check(argument) => check::run(argument.config.as_deref()).await.map_err(Usage),
+        Verb::Check(arguments) => check::run(arguments).await.map_err(Usage),
         Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
         Verb::Key(verb) => key::run(verb).map_err(Usage),
         Verb::Targets(arguments) => targets::run(arguments).await.map_err(Usage),
@@ -135,6 +142,12 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
         Verb::Compile(arguments) => compile::run(&arguments).map_err(Usage),
     }
+}
+
+/// Data for programs: one line.
+fn print_json(data: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(data)?);
+    Ok(())
 }
 
 /// Each level adds one fact; they are printed below each other.

@@ -2,6 +2,7 @@
 
 mod gate;
 mod keys;
+mod plugins;
 mod server;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Probe, Provider, Secret, Server, Target,
-    Timeouts,
+    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, Probe, Provider, Secret, Server, Target, Timeouts,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
@@ -186,28 +186,6 @@ impl Resolver<'_> {
     /// Paths are relative to the file that names them.
     fn relative(&self, path: &str) -> PathBuf {
         self.file.path.parent().unwrap_or(self.file.path).join(path)
-    }
-
-    fn plugins(
-        &self,
-        written: BTreeMap<String, written::PluginFile>,
-    ) -> Result<BTreeMap<String, PluginFile>, ConfigError> {
-        let mut plugins = BTreeMap::new();
-        for (name, plugin) in written {
-            let file = self.relative(plugin.file.get_ref());
-            if !file.is_file() {
-                return Err(self.error(plugin.file.span(), format!("there is no file {}", file.display()), None));
-            }
-            let sha256 = plugin.sha256.map(|digest| match digest.get_ref().len() {
-                64 if digest.get_ref().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                    Ok(digest.get_ref().to_ascii_lowercase())
-                }
-                _ => Err(self.error(digest.span(), "a sha256 digest has 64 hexadecimal digits", None)),
-            });
-            let fresh = matches!(plugin.isolation, written::Isolation::Fresh);
-            plugins.insert(name, PluginFile { file, sha256: sha256.transpose()?, fresh });
-        }
-        Ok(plugins)
     }
 
     fn known(&self, name: &Spanned<String>, known: &[&str], what: &str) -> Result<String, ConfigError> {

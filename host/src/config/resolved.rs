@@ -13,6 +13,7 @@ use super::defaults;
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 use crate::plugin::CompileLimits;
+use crate::ship::{Digest, Place};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -139,8 +140,10 @@ impl Default for Gate {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
-    pub file: PathBuf,
-    pub sha256: Option<String>,
+    /// Never a package without a digest.
+    pub place: Place,
+    /// Of the component; a package's is in its manifest.
+    pub sha256: Option<Digest>,
     /// Each call has an instance of its own, in every version that its slot holds.
     pub fresh: bool,
 }

@@ -25,7 +25,7 @@ pub struct Written {
     #[serde(default)]
     pub gate: Gate,
     #[serde(default)]
-    pub plugins: BTreeMap<String, PluginFile>,
+    pub plugins: BTreeMap<Spanned<String>, PluginFile>,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
     #[serde(default)]
@@ -186,8 +186,13 @@ pub struct Gate {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginFile {
-    /// Relative to the configuration file.
-    pub file: Spanned<String>,
+    /// Relative to the configuration file. This, `url` or `oci`.
+    pub file: Option<Spanned<String>>,
+    /// `https://…`, with its `sha256`: fetched once.
+    pub url: Option<Spanned<String>>,
+    /// In a registry, with its digest: `REGISTRY/REPOSITORY:TAG@sha256:…`. Fetched once.
+    pub oci: Option<Spanned<String>>,
+    /// Of the component, in hexadecimal.
     pub sha256: Option<Spanned<String>>,
     #[serde(default)]
     pub isolation: Isolation,

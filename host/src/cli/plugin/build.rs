@@ -10,6 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{compiler, pack};
+use crate::cli::print_json;
 use crate::plugin::{Kind, Plugin, hex};
 
 /// What cargo tells of a finished file.
@@ -21,7 +22,7 @@ struct Told {
     filenames: Vec<PathBuf>,
 }
 
-pub async fn run(folder: &Path) -> anyhow::Result<ExitCode> {
+pub async fn run(folder: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let manifest = folder.join("Cargo.toml");
     ensure!(
         manifest.is_file(),
@@ -58,6 +59,12 @@ pub async fn run(folder: &Path) -> anyhow::Result<ExitCode> {
     };
     let bytes = package.put(&bytes)?;
     pack::replace(&path, &bytes)?;
+    if json {
+        let sha256 = hex(&Sha256::digest(&bytes));
+        let (world, bytes) = (plugin.kind.to_string(), bytes.len());
+        print_json(&serde_json::json!({ "file": path, "world": world, "bytes": bytes, "sha256": sha256 }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let path = path.display();
     println!("file     {path}");
     println!("world    {}", plugin.kind);

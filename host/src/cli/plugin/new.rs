@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail, ensure};
 use pointsman_bundle::SDK;
 
+use crate::cli::print_json;
+
 /// The project, but for the SDK: where a file goes, and its text, in which `{{name}}` stands for the project's name, `{{file}}` for it
 /// in the component's.
 const TEMPLATE: [(&str, &str); 6] = [
@@ -35,10 +37,13 @@ pub struct Arguments {
     /// The project's folder. Default: the name, in the working directory.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// As JSON: `name`, `folder`.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { name, dir, .. } = arguments;
+    let Arguments { name, dir, json, .. } = arguments;
     check(name)?;
     let folder = dir.clone().unwrap_or_else(|| PathBuf::from(name));
     if folder.exists() {
@@ -61,7 +66,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         write(&folder.join(SDK_FOLDER).join(path), text)?;
     }
     write(&folder.join(SDK_FOLDER).join("README.md"), &filled(include_str!("template/sdk.md")))?;
-    println!("{}", folder.display());
+    if *json {
+        print_json(&serde_json::json!({ "name": name, "folder": folder }))?;
+    } else {
+        println!("{}", folder.display());
+    }
     eprintln!(
         "a policy that works: src/lib.rs is yours to change. Next, in that folder:\n  cargo test\n  pointsman plugin build"
     );

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 
 use super::compiler;
 use crate::cli::explain::Told;
+use crate::cli::print_json;
 use crate::conformance::case::{self, Case};
 use crate::conformance::{Check, Trial, run as try_out, target};
 
@@ -56,8 +57,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let checks = try_out(&compiler(), &bytes, &trial).await;
     let passed = checks.iter().all(|check| check.failures.is_empty());
     if json {
-        let told = serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks });
-        println!("{told}");
+        print_json(&serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks }))?;
     } else {
         print(&checks);
         let word = if passed { "passed" } else { "FAILED" };
