@@ -3,6 +3,7 @@
 
 mod admin;
 mod check;
+mod completions;
 mod demo;
 mod explain;
 mod fake;
@@ -78,6 +79,11 @@ enum Verb {
     ///     curl 127.0.0.1:5001/fake/behave -d 529
     #[command(verbatim_doc_comment)]
     Fake(fake::Arguments),
+    /// A script that completes this program's words in your shell, on standard output.
+    ///
+    ///     source <(pointsman completions bash)
+    #[command(verbatim_doc_comment)]
+    Completions(completions::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -124,6 +130,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
+        Verb::Completions(arguments) => completions::run(&arguments).map_err(Usage),
     }
 }
 
@@ -136,9 +143,13 @@ fn chain(error: &anyhow::Error) -> String {
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
-        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Targets(_) | Verb::Explain(_) | Verb::Replay(_) => {
-            LevelFilter::WARN
-        }
+        Verb::Check(_)
+        | Verb::Key(_)
+        | Verb::Plugin(_)
+        | Verb::Targets(_)
+        | Verb::Explain(_)
+        | Verb::Replay(_)
+        | Verb::Completions(_) => LevelFilter::WARN,
         Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 
 use crate::cli::explain::Told;
+use crate::conformance;
 use crate::conformance::case::{self, Case};
-use crate::conformance::{Check, Trial, run as try_out, target};
+use crate::conformance::{Check, Trial, target};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -52,7 +53,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         cases: cases.as_deref().map(read_cases).transpose()?.unwrap_or_default(),
         journal: journal.as_deref().map(read_journal).transpose()?.map(|Told { routes, entries }| (routes, entries)),
     };
-    let checks = try_out(&bytes, &trial).await;
+    let checks = conformance::run(&bytes, &trial).await;
     let passed = checks.iter().all(|check| check.failures.is_empty());
     if json {
         let told = serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks });
@@ -68,7 +69,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(checks: &[Check]) {
+/// Each check, and what was wrong.
+pub fn print(checks: &[Check]) {
     for Check { name, told, failures } in checks {
         let word = if failures.is_empty() { "ok" } else { "FAILED" };
         println!("{word:<9} {name}: {told}");
@@ -84,7 +86,10 @@ fn print(checks: &[Check]) {
 }
 
 /// Those of all files of the folder, in the order of their names.
-fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
+///
+/// # Errors
+/// What is wrong in which file, or that there is no case.
+pub fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
         files.clear();
