@@ -25,6 +25,13 @@ impl Default for NightShift {
 impl Policy for NightShift {
     type Settings = NightShift;
 
+    /// For people (`pointsman plugin inspect`), and for a search that tries other settings.
+    fn about() -> About {
+        let from = Setting::whole("from", 22, 0..=23, "The hour at which the night begins, UTC.");
+        let to = Setting::whole("to", 6, 0..=23, "The hour at which it ends.");
+        About::new("By night the last target comes first, by day the first one.", [from.vary_all(), to.vary_all()])
+    }
+
     /// Once for each route that uses this policy. A text refuses the settings, and is shown to the operator.
     fn open(settings: NightShift, _: Vec<Target>) -> Result<Self, String> {
         if settings.from > 23 || settings.to > 23 {
