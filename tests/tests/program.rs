@@ -65,7 +65,7 @@ impl Serving {
         let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines();
         let (mut said, mut callers) = (String::new(), String::new());
         let operators = loop {
-            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+            let line = tokio::time::timeout(Duration::from_secs(300), lines.next_line()).await.expect("in time");
             let line = line.expect("text").unwrap_or_else(|| panic!("it ended: {said}"));
             said.push_str(&line);
             said.push('\n');
