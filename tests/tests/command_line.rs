@@ -98,6 +98,21 @@ async fn json_is_json() {
     serving.stop().await;
 }
 
+/// Bash takes the script, and knows the verbs by it.
+#[tokio::test]
+async fn a_shell_completes_the_words() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, err) = run(&["completions", shell], &[]).await;
+        assert!(code == 0 && out.contains("rollback") && err.is_empty(), "{shell}: {err}");
+    }
+    let (_, script, _) = run(&["completions", "bash"], &[]).await;
+    let asked =
+        "COMP_WORDS=(pointsman plugin sw); COMP_CWORD=2; _pointsman pointsman sw plugin; echo \"${COMPREPLY[*]}\"";
+    let bash = Command::new("bash").args(["-euc", &format!("{script}\n{asked}")]).output().await.expect("bash");
+    let said = String::from_utf8_lossy(&bash.stdout) + String::from_utf8_lossy(&bash.stderr);
+    assert!(bash.status.success() && said.trim() == "swap", "{said}");
+}
+
 #[tokio::test]
 async fn every_example_configuration_is_valid() {
     let account = root().join("tests/fixtures/service-account.json");

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
-pub const TOKEN: &str = "operators-secret";
+pub const TOKEN: &str = "choose-one";
 
 #[allow(dead_code, reason = "not every test asks for it")]
 pub fn root() -> &'static Path {

@@ -4,6 +4,7 @@
 mod admin;
 mod check;
 mod compile;
+mod completions;
 mod demo;
 mod explain;
 mod fake;
@@ -89,6 +90,11 @@ enum Verb {
     /// What a gateway starts to compile a plugin apart from itself.
     #[command(hide = true)]
     Compile(compile::Arguments),
+    /// A script that completes this program's words in your shell, on standard output.
+    ///
+    ///     source <(pointsman completions bash)
+    #[command(verbatim_doc_comment)]
+    Completions(completions::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -141,6 +147,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
         Verb::Compile(arguments) => compile::run(&arguments).map_err(Usage),
+        Verb::Completions(arguments) => completions::run(&arguments).map_err(Usage),
     }
 }
 
@@ -159,9 +166,13 @@ fn chain(error: &anyhow::Error) -> String {
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
-        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Targets(_) | Verb::Explain(_) | Verb::Replay(_) => {
-            LevelFilter::WARN
-        }
+        Verb::Check(_)
+        | Verb::Key(_)
+        | Verb::Plugin(_)
+        | Verb::Targets(_)
+        | Verb::Explain(_)
+        | Verb::Replay(_)
+        | Verb::Completions(_) => LevelFilter::WARN,
         Verb::Compile(_) | Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);

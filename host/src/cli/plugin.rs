@@ -1,12 +1,15 @@
 //! `pointsman plugin …`
 
 mod build;
+mod dev;
 mod differences;
 mod inspect;
+mod language;
 mod new;
 mod pack;
 mod pull;
 mod push;
+mod template;
 mod test;
 
 use std::path::PathBuf;
@@ -29,12 +32,13 @@ use crate::ship::{self, Digest, Place, Reference, Shelf};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// A project for a plugin of your own, in Rust: it builds and passes its tests as it is.
+    /// A project for a plugin of your own, in one of several languages: it builds and passes its tests as it is.
     ///
-    ///     pointsman plugin new day-and-night --policy
+    ///     pointsman plugin new day-and-night --policy --lang python
     #[command(verbatim_doc_comment)]
     New(new::Arguments),
-    /// Build such a project to a component, and say what it is. Exit code 1 when it does not compile, or is no plugin.
+    /// Build such a project to a component in its folder, by the ordinary tools of its language, and say what it is. Exit
+    /// code 1 when it does not compile, or is no plugin.
     ///
     ///     pointsman plugin build day-and-night
     #[command(verbatim_doc_comment)]
@@ -52,6 +56,12 @@ pub enum Verb {
     ///     pointsman plugin test day_and_night.wasm --cases cases
     #[command(verbatim_doc_comment)]
     Test(test::Arguments),
+    /// While you write: build and test a project whenever one of its files is saved, and swap it into the running gateway. What
+    /// does not build or is not fit to decide changes nothing. Ends with Ctrl-C.
+    ///
+    ///     pointsman plugin dev day-and-night --as failover
+    #[command(verbatim_doc_comment)]
+    Dev(dev::Arguments),
     /// The running gateway's plugins: what is live, staged and previous, calls and faults; versions on trial, in the shadow,
     /// and those that were taken back by themselves.
     List {
@@ -163,6 +173,7 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Differences(arguments) => differences::run(arguments).await?,
         Verb::Push(arguments) => return push::run(arguments).await,
         Verb::Pull(arguments) => return pull::run(arguments).await,
+        Verb::Dev(arguments) => return dev::run(arguments).await,
         Verb::List { admin, json } => list(&admin, json).await?,
         Verb::Inspect(arguments) => return inspect::run(arguments).await,
         Verb::Load { from, sha256, insecure, name, json, admin } => {

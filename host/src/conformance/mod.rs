@@ -79,32 +79,37 @@ impl Check {
 
 /// Try a component: every check, up to one without which the rest means nothing.
 pub async fn run(compiler: &Compiler, bytes: &[u8], trial: &Trial) -> Vec<Check> {
-    let mut loads = Check::new("loads");
-    let plugin = match Plugin::load_by(compiler, "tested", bytes).await {
-        Ok(plugin) if plugin.kind == Kind::Policy => plugin,
-        Ok(plugin) => {
-            loads.fail("the file", format!("it is a {}", plugin.kind), "a policy");
-            return vec![loads];
-        }
+    match Plugin::load_by(compiler, "tested", bytes).await {
+        Ok(plugin) => try_out(&plugin, trial).await,
         Err(error) => {
+            let mut loads = Check::new("loads");
             loads.fail("the file", format!("{error:#}"), "a component that the gateway can load");
-            return vec![loads];
+            vec![loads]
         }
-    };
+    }
+}
+
+/// The same, for one that is loaded.
+pub async fn try_out(plugin: &Arc<Plugin>, trial: &Trial) -> Vec<Check> {
+    let mut loads = Check::new("loads");
+    if plugin.kind != Kind::Policy {
+        loads.fail("the file", format!("it is a {}", plugin.kind), "a policy");
+        return vec![loads];
+    }
     loads.told = format!("{}, {} bytes, imports no function, sha256 {}", plugin.kind, plugin.bytes, plugin.sha256);
     let mut generator = Generator::new(trial.seed);
-    let (opens, mut opened) = open(&plugin, trial, &mut generator).await;
-    let mut checks = vec![loads, opens, refuses(&plugin, &mut generator).await];
+    let (opens, mut opened) = open(plugin, trial, &mut generator).await;
+    let mut checks = vec![loads, opens, refuses(plugin, &mut generator).await];
     if !opened.is_empty() {
         checks.push(situations(&mut opened, trial, &mut generator).await);
     }
     if !trial.cases.is_empty() {
-        checks.push(cases(&plugin, &trial.settings, &trial.cases).await);
+        checks.push(cases(plugin, &trial.settings, &trial.cases).await);
     } else if let Some(package) = &plugin.package {
-        checks.push(shipped(&plugin, package, &trial.settings).await);
+        checks.push(shipped(plugin, package, &trial.settings).await);
     }
     if let Some((routes, entries)) = &trial.journal {
-        checks.push(recorded(&plugin, trial, routes, entries).await);
+        checks.push(recorded(plugin, trial, routes, entries).await);
     }
     checks
 }

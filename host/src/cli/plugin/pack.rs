@@ -24,16 +24,51 @@ struct Project {
     description: Option<String>,
 }
 
-/// The package of a project in Rust; the cases of a policy are in it.
+/// What `package.json` tells.
+#[derive(Deserialize)]
+struct Node {
+    name: String,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    description: String,
+}
+
+/// The package of a project; the cases of a policy are in it.
 ///
 /// # Errors
 /// What is wrong with the project or a case.
 pub fn of_project(folder: &Path, kind: Kind) -> anyhow::Result<Package> {
-    let manifest = folder.join("Cargo.toml");
+    let mut package = named(folder)?;
+    let cases = folder.join("cases");
+    if kind == Kind::Policy && cases.is_dir() {
+        package.cases = read_cases(&cases)?;
+    }
+    conformance::written(&package)?;
+    Ok(package)
+}
+
+/// As the project's own file says, or, where its language has none, by its folder's name.
+fn named(folder: &Path) -> anyhow::Result<Package> {
+    let (cargo, node) = (folder.join("Cargo.toml"), folder.join("package.json"));
+    if cargo.is_file() {
+        return named_by_cargo(&cargo);
+    }
+    if node.is_file() {
+        let text = fs::read_to_string(&node).with_context(|| format!("reading {}", node.display()))?;
+        let told: Node = serde_json::from_str(&text).with_context(|| format!("reading {}", node.display()))?;
+        let Node { name, version, description } = told;
+        return Ok(Package { name, version, description, cases: Vec::new() });
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Package { name, ..Package::default() })
+}
+
+fn named_by_cargo(manifest: &Path) -> anyhow::Result<Package> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-        .arg(&manifest)
+        .arg(manifest)
         .output()
         .context("starting cargo (Rust comes from https://rustup.rs)")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
@@ -41,11 +76,7 @@ pub fn of_project(folder: &Path, kind: Kind) -> anyhow::Result<Package> {
     let project = packages.into_iter().find(|project| project.manifest_path == manifest);
     let Project { name, version, description, .. } =
         project.with_context(|| format!("{} is no package of cargo", manifest.display()))?;
-    let cases = folder.join("cases");
-    let cases = if kind == Kind::Policy && cases.is_dir() { read_cases(&cases)? } else { Vec::new() };
-    let package = Package { name, version, description: description.unwrap_or_default(), cases };
-    conformance::written(&package)?;
-    Ok(package)
+    Ok(Package { name, version, description: description.unwrap_or_default(), cases: Vec::new() })
 }
 
 /// The files of cases in a folder, in the order of their names.

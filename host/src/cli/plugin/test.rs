@@ -8,8 +8,9 @@ use anyhow::{Context as _, ensure};
 use super::compiler;
 use crate::cli::explain::Told;
 use crate::cli::print_json;
+use crate::conformance;
 use crate::conformance::case::{self, Case};
-use crate::conformance::{Check, Trial, run as try_out, target};
+use crate::conformance::{Check, Trial, target};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -54,7 +55,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         cases: cases.as_deref().map(read_cases).transpose()?.unwrap_or_default(),
         journal: journal.as_deref().map(read_journal).transpose()?.map(|Told { routes, entries }| (routes, entries)),
     };
-    let checks = try_out(&compiler(), &bytes, &trial).await;
+    let checks = conformance::run(&compiler(), &bytes, &trial).await;
     let passed = checks.iter().all(|check| check.failures.is_empty());
     if json {
         print_json(&serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks }))?;
@@ -69,7 +70,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(checks: &[Check]) {
+/// Each check, and what was wrong.
+pub fn print(checks: &[Check]) {
     for Check { name, told, failures } in checks {
         let word = if failures.is_empty() { "ok" } else { "FAILED" };
         println!("{word:<9} {name}: {told}");
@@ -85,7 +87,10 @@ fn print(checks: &[Check]) {
 }
 
 /// Those of all files of the folder, in the order of their names.
-fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
+///
+/// # Errors
+/// What is wrong in which file, or that there is no case.
+pub fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
         files.clear();

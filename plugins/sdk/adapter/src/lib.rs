@@ -1,4 +1,5 @@
-//! What an adapter is written with whose API no caller speaks: only the provider's side of a [`codec`](pointsman_sdk::codec).
+//! What an adapter is written with that is one side of a [`codec`](pointsman_sdk::codec) only: an API that no caller speaks,
+//! or ([`client`]) one that no provider does.
 //! A crate of its own, because two worlds that export the same interface cannot be generated in one.
 
 #[doc(hidden)]
@@ -18,10 +19,12 @@ pub mod bindings {
     });
 }
 
+pub mod client;
+
 pub use bindings::exports::pointsman::plugin::provider;
 pub use bindings::exports::pointsman::plugin::provider::Guest as Provider;
 
-pub use pointsman_sdk::{embeddings, extras};
+pub use pointsman_sdk::{embeddings, extras, json};
 
 pub use pointsman_sdk::codec::{Fault, FaultKind, chat, fault, fault_at, recall, remember};
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AttemptReport, RequestFacts, TargetState } from "./contract.js";
-import { policy } from "./night-shift.js";
+import type { AttemptReport, FaultKind, RequestFacts, RunningAttempt, TargetState } from "./contract.js";
+import { policy } from "./policy.js";
 
 const HOUR_MS = 3_600_000;
 const READY: TargetState = {
@@ -13,12 +13,15 @@ const REQUEST: RequestFacts = {
   images: false, documents: false, audio: false, caller: "", conversation: 0, continuing: false, attributes: [],
 };
 
-function chosen(targets: TargetState[], { hour = 12, tried = [] as number[], settings = {} } = {}) {
+function chosen(
+  targets: TargetState[],
+  { hour = 12, tried = [] as number[], fault = "overloaded" as FaultKind, running = [] as RunningAttempt[], settings = {} as unknown } = {},
+) {
   const history = tried.map((target): AttemptReport => (
-    { target, startedAtMs: 0, elapsedMs: 10, fault: "overloaded", status: 529, retryAfterMs: null, attributes: [] }
+    { target, startedAtMs: 0, elapsedMs: 10, fault, status: 529, retryAfterMs: null, attributes: [] }
   ));
   const { action } = policy.Router.open(JSON.stringify(settings), []).decide({
-    request: REQUEST, targets, history, running: [], elapsedMs: 0, remainingMs: 60_000, attemptsLeft: 5,
+    request: REQUEST, targets, history, running, elapsedMs: 0, remainingMs: 60_000, attemptsLeft: 5,
     nowUnixMs: hour * HOUR_MS, random: 1, sequence: 1, attributes: [],
   });
   return action.tag === "attempt" ? action.val.target : action.tag;
@@ -41,7 +44,13 @@ test("ready ones first, and none that cannot serve the request", () => {
   assert.equal(chosen([{ ...READY, able: false }, late]), 1);
 });
 
+test("while one runs it waits, and what is wrong goes nowhere else", () => {
+  assert.equal(chosen([READY, READY], { running: [{ target: 0, startedAtMs: 0 }] }), "wait");
+  assert.equal(chosen([READY, READY], { tried: [0], fault: "invalid-request" }), "give-up");
+});
+
 test("settings that make no sense are refused", () => {
   assert.throws(() => chosen([READY], { settings: { from: 24 } }), /hours/);
   assert.throws(() => chosen([READY], { settings: { form: 20 } }), /`form`/);
+  assert.throws(() => chosen([READY], { settings: 5 }), /table/);
 });

@@ -47,14 +47,34 @@ static int64_t choose(const situation *now, bool night) {
     return NONE;
 }
 
+// Is one of the faults the caller's own, so that another provider would refuse the request as well?
+static bool is_callers_own(const situation *now) {
+    for (size_t i = 0; i < now->history.len; i++)
+        switch (now->history.ptr[i].fault) {
+            case POINTSMAN_PLUGIN_FAULTS_FAULT_KIND_INVALID_REQUEST:
+            case POINTSMAN_PLUGIN_FAULTS_FAULT_KIND_CONTEXT_TOO_LONG:
+            case POINTSMAN_PLUGIN_FAULTS_FAULT_KIND_CONTENT_POLICY:
+            case POINTSMAN_PLUGIN_FAULTS_FAULT_KIND_TOO_LARGE: return true;
+        }
+    return false;
+}
+
+static void no_attempt(decision *ret, uint8_t action, const char *reason) {
+    ret->action.tag = action;
+    routing_policy_string_dup(&ret->reason, reason);
+}
+
 // Called for each request, and again after each attempt that failed. Depends on nothing but its arguments.
 void exports_pointsman_plugin_policy_method_router_decide(router *self, situation *now, decision *ret) {
     bool night = is_night(self, now->now_unix_ms / HOUR_MS % 24);
     int64_t target = choose(now, night);
     memset(ret, 0, sizeof *ret); // At once, and with the timeouts that are configured.
-    if (target == NONE) {
-        ret->action.tag = EXPORTS_POINTSMAN_PLUGIN_POLICY_ACTION_GIVE_UP;
-        routing_policy_string_dup(&ret->reason, "all were tried");
+    if (now->running.len > 0) {
+        no_attempt(ret, EXPORTS_POINTSMAN_PLUGIN_POLICY_ACTION_WAIT, "one attempt at a time");
+    } else if (is_callers_own(now)) {
+        no_attempt(ret, EXPORTS_POINTSMAN_PLUGIN_POLICY_ACTION_GIVE_UP, "the request is at fault");
+    } else if (target == NONE) {
+        no_attempt(ret, EXPORTS_POINTSMAN_PLUGIN_POLICY_ACTION_GIVE_UP, "all were tried");
     } else {
         ret->action.tag = EXPORTS_POINTSMAN_PLUGIN_POLICY_ACTION_ATTEMPT;
         ret->action.val.attempt.target = (uint32_t)target;
