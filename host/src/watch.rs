@@ -41,10 +41,13 @@ async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()>
     let before = gateway.table();
     let fixed = |config: &Config| {
         let server = &config.server;
-        (server.listen, server.admin, server.admin_token.clone(), server.tls.clone(), config.timeouts.connect)
+        let token = server.admin_token.clone();
+        (server.listen, server.admin, token, server.tls.clone(), server.state.clone(), config.timeouts.connect)
     };
     if fixed(&before.config) != fixed(&config) {
-        tracing::warn!("`listen`, `admin`, `admin_token`, `tls` and the connect timeout take effect at the next start");
+        tracing::warn!(
+            "`listen`, `admin`, `admin_token`, `tls`, `state` and the connect timeout take effect at the next start"
+        );
     }
     gateway.apply(config).await
 }

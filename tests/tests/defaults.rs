@@ -24,11 +24,12 @@ const TABLES: [(&str, &str); 5] = [
     ("EDGE", "server"),
 ];
 /// Settings that are called otherwise there.
-const CALLED: [(&str, &str); 16] = [
+const CALLED: [(&str, &str); 17] = [
     ("LISTEN", "server.listen"),
     ("ADMIN", "server.admin"),
     ("DRAIN", "server.drain"),
     ("JOURNAL", "journal.requests"),
+    ("JOURNAL_DISK_BYTES", "journal.max_disk_bytes"),
     ("POLICY", "models.NAME.policy"),
     ("PROBE_EVERY", "providers.NAME.probe.every"),
     ("attempts.retries.share", "attempts.retry_share"),
@@ -43,7 +44,7 @@ const CALLED: [(&str, &str); 16] = [
     ("server.body_bytes_held", "server.max_body_bytes_held"),
 ];
 /// Where else there are numbers that somebody meets.
-const FOLDERS: [&str; 6] = ["callers", "gateway", "health", "plugin", "server", "upstream"];
+const FOLDERS: [&str; 8] = ["callers", "gateway", "health", "journal", "plugin", "server", "store", "upstream"];
 /// By these endings of their names.
 const MET: [&str; 9] = ["_MAX", "TIMEOUT", "WAIT", "REST", "IDLE", "DRAIN", "PATIENCE", "PING", "CODEC"];
 

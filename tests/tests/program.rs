@@ -1,4 +1,5 @@
-//! The program, run as people run it: for `command_line.rs` and `own_policy.rs`.
+//! The program, run as people run it: for `command_line.rs`, `own_policy.rs` and `restart.rs`.
+#![allow(dead_code, reason = "none of them needs all of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -16,7 +17,12 @@ pub fn root() -> &'static Path {
 
 /// The program, with nothing in its environment but what is given.
 pub fn program(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command(PROGRAM, arguments, environment)
+}
+
+/// Another one, that runs it.
+pub fn command(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -60,12 +66,15 @@ pub struct Serving {
 
 impl Serving {
     pub async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
-        let mut command = program(arguments, environment);
+        Self::start_command(program(arguments, environment)).await
+    }
+
+    pub async fn start_command(mut command: Command) -> Serving {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines();
         let (mut said, mut callers) = (String::new(), String::new());
         let operators = loop {
-            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+            let line = tokio::time::timeout(Duration::from_secs(300), lines.next_line()).await.expect("in time");
             let line = line.expect("text").unwrap_or_else(|| panic!("it ended: {said}"));
             said.push_str(&line);
             said.push('\n');
@@ -89,7 +98,7 @@ impl Serving {
     /// The target that answers a caller of the Anthropic protocol.
     pub async fn target(&self, model: &str) -> String {
         let output = Command::new("curl")
-            .args(["-s", "-i", "--max-time", "20", &format!("http://{}/v1/messages", self.callers), "-d"])
+            .args(["-s", "-i", "--max-time", "120", &format!("http://{}/v1/messages", self.callers), "-d"])
             .arg(format!(
                 "{{\"model\":\"{model}\",\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
             ))
@@ -110,8 +119,10 @@ impl Serving {
         let id = self.child.id().expect("it runs");
         let kill = Command::new("bash").args(["-c", &format!("kill -TERM {id}")]).status().await.expect("bash");
         assert!(kill.success());
-        let status =
-            tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("in time").expect("a status");
+        let status = tokio::time::timeout(Duration::from_secs(120), self.child.wait())
+            .await
+            .expect("in time")
+            .expect("a status");
         (status.code().expect("it ends by itself"), self.said.await.expect("its words"))
     }
 }

@@ -1,6 +1,7 @@
 //! `pointsman plugin …`
 
 mod build;
+mod history;
 mod new;
 mod test;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use super::admin::{Admin, ask};
 use super::check::columns;
+use super::short;
 use crate::gateway::{SlotView, VersionView};
 use crate::plugin::{Kind, Plugin};
 use crate::server::LoadReply;
@@ -92,12 +94,23 @@ pub enum Verb {
         #[command(flatten)]
         admin: Admin,
     },
-    /// End a trial or a shadow; without one, make the previous version live again.
+    /// End a trial or a shadow; without one, make the previous version live again, or any that `plugin history` names.
     Rollback {
         name: String,
+        /// The first digits of a version's digest.
+        #[arg(long, value_name = "DIGEST")]
+        to: Option<String>,
+        /// With `--to`: even if it was taken back before.
+        #[arg(long, requires = "to")]
+        force: bool,
         #[command(flatten)]
         admin: Admin,
     },
+    /// What was loaded, swapped, tried, rolled back or taken back by itself, when, by whom and why; of one plugin or of all.
+    ///
+    ///     pointsman plugin history failover
+    #[command(verbatim_doc_comment)]
+    History(history::Arguments),
 }
 
 pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
@@ -139,7 +152,14 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             println!("{name}: {} in the shadow of {}", of(&slot.shadow), short(&slot.live.sha256));
             eprintln!("what it would have done: pointsman plugin list; undo: pointsman plugin rollback {name}");
         }
-        Verb::Rollback { name, admin } => {
+        Verb::History(arguments) => history::run(arguments).await?,
+        Verb::Rollback { name, to: Some(to), force, admin } => {
+            moved(
+                &name,
+                &changed(&admin, &format!("/plugins/{name}/rollback?to={to}&force={force}"), Vec::new()).await?,
+            );
+        }
+        Verb::Rollback { name, admin, .. } => {
             let before = slots(&ask(&admin, Method::GET, "/plugins", Vec::new()).await?)?;
             let slot = changed(&admin, &format!("/plugins/{name}/rollback"), Vec::new()).await?;
             match before.into_iter().find(|slot| slot.name == name).and_then(|slot| slot.canary.or(slot.shadow)) {
@@ -155,10 +175,6 @@ fn moved(name: &str, slot: &SlotView) {
     let before = slot.previous.as_ref().map_or("nothing", |previous| short(&previous.sha256));
     println!("{name}: {before} → {}", short(&slot.live.sha256));
     eprintln!("undo: pointsman plugin rollback {name}");
-}
-
-fn short(sha256: &str) -> &str {
-    sha256.get(..12).unwrap_or(sha256)
 }
 
 async fn inspect(file: &Path) -> anyhow::Result<()> {
@@ -243,5 +259,8 @@ fn of(version: &Option<VersionView>) -> String {
 
 async fn changed(admin: &Admin, path: &str, body: Vec<u8>) -> anyhow::Result<SlotView> {
     let reply: LoadReply = serde_json::from_slice(&ask(admin, Method::POST, path, body).await?)?;
+    if let Some(why) = reply.not_kept {
+        eprintln!("warning: this is in force, but is not written to the disk yet: {why}");
+    }
     Ok(reply.slot)
 }

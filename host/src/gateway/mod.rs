@@ -2,6 +2,7 @@
 
 mod able;
 mod about;
+mod act;
 mod allowance;
 mod array;
 mod attempt;
@@ -27,6 +28,7 @@ mod refusal;
 mod relay;
 mod rename;
 mod reply;
+mod restore;
 mod rollout;
 mod scan;
 mod splice;
@@ -44,6 +46,7 @@ use crate::config::Config;
 use crate::health::Healths;
 use crate::journal::{Journal, RouteView};
 use crate::net::Network;
+use crate::store::{Store, StoreView};
 use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
@@ -66,6 +69,7 @@ pub struct Gateway {
     load: Arc<load::Load>,
     healths: Arc<Healths>,
     journal: Journal,
+    store: Arc<Store>,
     upstream: upstream::Client,
 }
 
@@ -78,14 +82,27 @@ impl Gateway {
         Self::on(&Network::System, config, clock).await
     }
 
+    /// The same, with what outlives the process in this store: plugins are put back as the last process left them.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn with(store: Store, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        Self::begin(&Network::System, config, clock, store).await
+    }
+
     /// The same, with its providers in this network.
     ///
     /// # Errors
     /// As above.
     pub async fn on(network: &Network, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        Self::begin(network, config, clock, Store::default()).await
+    }
+
+    async fn begin(network: &Network, config: Config, clock: Clock, store: Store) -> anyhow::Result<Arc<Gateway>> {
         let upstream = upstream::Client::new(network, config.timeouts.connect)?;
-        let slots = table::load_slots(&config, &Default::default()).await?;
-        let table = Table::build(Arc::new(config), slots, None).await?;
+        let store = Arc::new(store);
+        let table = restore::first_table(config, &store, &clock).await?;
+        let journal = store.folder().map_or_else(Journal::default, Journal::on_disk);
         Ok(Arc::new(Gateway {
             table: ArcSwap::from_pointee(table),
             changing: tokio::sync::Mutex::new(()),
@@ -93,7 +110,8 @@ impl Gateway {
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
-            journal: Journal::default(),
+            journal,
+            store,
             upstream,
         }))
     }
@@ -101,6 +119,23 @@ impl Gateway {
     /// What happened to the last requests.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// What outlives the process.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How it is, and the journal on the disk, for operators.
+    pub fn store_view(&self) -> StoreView {
+        let (journal_dropped, journal_trouble) = self.journal.losses();
+        StoreView { journal_dropped, journal_trouble, ..self.store.view() }
+    }
+
+    /// Until what was remembered before is on the disk, or the disk has had its time.
+    pub async fn flush(&self) {
+        self.store.flush().await;
+        self.journal.flush().await;
     }
 
     /// The routes as their policies know them.

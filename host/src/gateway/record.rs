@@ -276,8 +276,8 @@ impl Line {
             tally.note_outcome(self.outcome == Outcome::Done);
         }
         let gateway = self.story.gateway;
-        let most = gateway.table().config.journal;
-        if most == 0 {
+        let settings = gateway.table().config.journal;
+        if settings.is_off() {
             return;
         }
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -302,7 +302,7 @@ impl Line {
             input_tokens: usage.input,
             output_tokens: usage.output,
         };
-        gateway.journal.add(entry, most);
+        gateway.journal.add(entry, settings);
     }
 }
 

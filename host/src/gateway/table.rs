@@ -16,6 +16,7 @@ use crate::facts::{Book, Facts};
 use crate::health::AdmissionSettings;
 use crate::plugin::bindings::policy::Attribute;
 use crate::plugin::{self, Counts, Kind, Plugin, Policy, RouteTarget};
+use crate::store::VersionFile;
 use crate::upstream::fetch::Fetcher;
 
 /// See the module.
@@ -238,9 +239,12 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
     Ok(endpoints)
 }
 
-/// The plugins for a configuration: built in, from its files, and what operators loaded before.
-pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> anyhow::Result<BTreeMap<String, Slot>> {
-    let mut slots = BTreeMap::new();
+/// The plugins for a configuration: built in, from its files, and what operators loaded before. With the files that were read.
+pub async fn load_slots(
+    config: &Config,
+    before: &BTreeMap<String, Slot>,
+) -> anyhow::Result<(BTreeMap<String, Slot>, Vec<VersionFile>)> {
+    let (mut slots, mut files) = (BTreeMap::new(), Vec::new());
     for (name, slot) in before {
         let left_the_configuration = slot.configured.is_some() && !config.plugins.contains_key(name);
         if !left_the_configuration {
@@ -255,7 +259,7 @@ pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> any
         slots.insert(name.to_owned(), Slot::new(plugin.with_context(|| format!("the built-in plugin `{name}`"))?));
     }
     for (name, given) in &config.plugins {
-        let (plugin, sha256) = match read(name, given, slots.get(name)).await? {
+        let (plugin, file) = match read(name, given, slots.get(name)).await? {
             Some(read) => read,
             None => continue,
         };
@@ -264,10 +268,11 @@ pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> any
             None => drop(slots.insert(name.clone(), Slot::new(plugin))),
         }
         if let Some(slot) = slots.get_mut(name) {
-            slot.configured = Some(sha256);
+            slot.configured = Some(file.sha256.clone());
         }
+        files.push(file);
     }
-    Ok(slots)
+    Ok((slots, files))
 }
 
 /// A plugin file, unless it is the one that the configuration gave last.
@@ -275,7 +280,7 @@ async fn read(
     name: &str,
     given: &config::PluginFile,
     slot: Option<&Slot>,
-) -> anyhow::Result<Option<(Arc<Plugin>, String)>> {
+) -> anyhow::Result<Option<(Arc<Plugin>, VersionFile)>> {
     use sha2::{Digest as _, Sha256};
     let path = given.file.display();
     let bytes = tokio::fs::read(&given.file).await.with_context(|| format!("plugins.{name}: reading {path}"))?;
@@ -290,5 +295,5 @@ async fn read(
         return Ok(None);
     }
     let plugin = Plugin::load(name, &bytes).await.with_context(|| format!("plugins.{name}: {path}"))?;
-    Ok(Some((plugin, sha256)))
+    Ok(Some((plugin, VersionFile { sha256, bytes: bytes.into() })))
 }
