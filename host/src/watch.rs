@@ -43,14 +43,8 @@ async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()>
     let before = gateway.table();
     let fixed = |config: &Config| {
         let server = &config.server;
-        (
-            server.listen,
-            server.admin,
-            server.admin_token.clone(),
-            server.tls.clone(),
-            server.state.clone(),
-            config.timeouts.connect,
-        )
+        let token = server.admin_token.clone();
+        (server.listen, server.admin, token, server.tls.clone(), server.state.clone(), config.timeouts.connect)
     };
     if fixed(&before.config) != fixed(&config) {
         tracing::warn!(

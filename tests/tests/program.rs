@@ -1,4 +1,4 @@
-//! The program, run as people run it: for `command_line.rs`, `own_policy.rs` and `shipping/`.
+//! The program, run as people run it: for `command_line.rs`, `own_policy.rs`, `restart.rs` and `shipping/`.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -19,7 +19,12 @@ pub fn root() -> &'static Path {
 
 /// The program, with nothing in its environment but what is given.
 pub fn program(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command(PROGRAM, arguments, environment)
+}
+
+/// Another one, that runs it.
+pub fn command(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -73,7 +78,10 @@ pub struct Serving {
 
 impl Serving {
     pub async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
-        let mut command = program(arguments, environment);
+        Self::start_command(program(arguments, environment)).await
+    }
+
+    pub async fn start_command(mut command: Command) -> Serving {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines();
         let (mut said, mut callers) = (String::new(), String::new());
@@ -102,7 +110,7 @@ impl Serving {
     /// The target that answers a caller of the Anthropic protocol.
     pub async fn target(&self, model: &str) -> String {
         let output = Command::new("curl")
-            .args(["-s", "-i", "--max-time", "20", &format!("http://{}/v1/messages", self.callers), "-d"])
+            .args(["-s", "-i", "--max-time", "120", &format!("http://{}/v1/messages", self.callers), "-d"])
             .arg(format!(
                 "{{\"model\":\"{model}\",\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
             ))
@@ -123,8 +131,10 @@ impl Serving {
         let id = self.child.id().expect("it runs");
         let kill = Command::new("bash").args(["-c", &format!("kill -TERM {id}")]).status().await.expect("bash");
         assert!(kill.success());
-        let status =
-            tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("in time").expect("a status");
+        let status = tokio::time::timeout(Duration::from_secs(120), self.child.wait())
+            .await
+            .expect("in time")
+            .expect("a status");
         (status.code().expect("it ends by itself"), self.said.await.expect("its words"))
     }
 }

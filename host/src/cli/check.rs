@@ -11,6 +11,7 @@ use crate::config::{self, Source};
 use crate::gateway::{Gateway, Table, Target};
 use crate::net::Network;
 use crate::plugin::{Compiler, Plugin};
+use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -28,7 +29,7 @@ pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<
     let source = Source::find(file.or(config.config).as_deref());
     let config = source.load(&config::process_environment)?;
     let compiler = Compiler::apart(config.gate.compile);
-    let gateway = Gateway::compiling(compiler, &Network::System, config, Clock::system()).await?;
+    let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), Store::default()).await?;
     let table = gateway.table();
     if json {
         print_json(&data(&table))?;

@@ -162,6 +162,20 @@ fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  caused by: ")
 }
 
+/// Enough of a digest to tell versions apart.
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+/// To the second, in UTC.
+fn moment(unix_ms: u64) -> String {
+    let seconds = i64::try_from(unix_ms / 1_000).unwrap_or(i64::MAX);
+    let Ok(at) = time::OffsetDateTime::from_unix_timestamp(seconds) else { return unix_ms.to_string() };
+    let (date, time) = (at.date(), at.time());
+    let (month, day) = (u8::from(date.month()), date.day());
+    format!("{:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", date.year(), time.hour(), time.minute(), time.second())
+}
+
 /// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo has the screen to itself.
 fn log(verb: &Verb) {
     let default = match verb {

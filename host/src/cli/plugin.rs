@@ -3,6 +3,7 @@
 mod build;
 mod dev;
 mod differences;
+mod history;
 mod inspect;
 mod language;
 mod new;
@@ -22,7 +23,7 @@ use serde::Deserialize;
 
 use super::admin::{Admin, ask, send};
 use super::check::columns;
-use super::print_json;
+use super::{print_json, short};
 use crate::config::Gate;
 use crate::gateway::{SlotView, VersionView};
 use crate::plugin::Compiler;
@@ -154,15 +155,26 @@ pub enum Verb {
     ///     pointsman plugin differences failover --last 3
     #[command(verbatim_doc_comment)]
     Differences(differences::Arguments),
-    /// End a trial or a shadow; without one, make the previous version live again.
+    /// End a trial or a shadow; without one, make the previous version live again, or any that `plugin history` names.
     Rollback {
         name: String,
+        /// The first digits of a version's digest.
+        #[arg(long, value_name = "DIGEST")]
+        to: Option<String>,
+        /// With `--to`: even if it was taken back before.
+        #[arg(long, requires = "to")]
+        force: bool,
         /// The plugin as it is then, in JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         admin: Admin,
     },
+    /// What was loaded, swapped, tried, rolled back or taken back by itself, when, by whom and why; of one plugin or of all.
+    ///
+    ///     pointsman plugin history failover
+    #[command(verbatim_doc_comment)]
+    History(history::Arguments),
 }
 
 pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
@@ -220,7 +232,12 @@ pub async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
                 "what it would have done: pointsman plugin differences {name}; undo: pointsman plugin rollback {name}"
             );
         }
-        Verb::Rollback { name, json, admin } => {
+        Verb::History(arguments) => history::run(arguments).await?,
+        Verb::Rollback { name, to: Some(to), force, json, admin } => {
+            let path = format!("/plugins/{name}/rollback?to={to}&force={force}");
+            moved(json, &changed(&admin, &path, Vec::new()).await?)?;
+        }
+        Verb::Rollback { name, json, admin, .. } => {
             let before = slots(&ask(&admin, Method::GET, "/plugins", Vec::new()).await?)?;
             let slot = changed(&admin, &format!("/plugins/{name}/rollback"), Vec::new()).await?;
             match before.into_iter().find(|slot| slot.name == name).and_then(|slot| slot.canary.or(slot.shadow)) {
@@ -259,10 +276,6 @@ fn moved(json: bool, slot: &SlotView) -> anyhow::Result<()> {
     tell(json, slot, &format!("{name}: {before} → {}", short(&slot.live.sha256)))?;
     eprintln!("undo: pointsman plugin rollback {name}");
     Ok(())
-}
-
-fn short(sha256: &str) -> &str {
-    sha256.get(..12).unwrap_or(sha256)
 }
 
 /// For files that may be anybody's.
@@ -320,5 +333,8 @@ fn of(version: &Option<VersionView>) -> String {
 
 async fn changed(admin: &Admin, path: &str, body: Vec<u8>) -> anyhow::Result<SlotView> {
     let reply: LoadReply = serde_json::from_slice(&ask(admin, Method::POST, path, body).await?)?;
+    if let Some(why) = reply.not_kept {
+        eprintln!("warning: this is in force, but is not written to the disk yet: {why}");
+    }
     Ok(reply.slot)
 }

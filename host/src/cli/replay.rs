@@ -65,6 +65,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let since_ms = since.map_or(0, |minutes| now_ms.saturating_sub(minutes.saturating_mul(60_000)));
     let told = ask(&admin, Method::GET, &format!("/journal?since_unix_ms={since_ms}"), Vec::new()).await?;
     let Told { routes, entries } = serde_json::from_slice(&told).context("reading the gateway's answer")?;
+    if let Some(oldest) = entries.first() {
+        eprintln!("{} requests, the oldest of {} UTC", entries.len(), super::moment(oldest.at_unix_ms));
+    }
     let mut tally = Tally::default();
     for view in routes.iter().filter(|view| route.as_ref().is_none_or(|route| *route == view.pattern)) {
         let RouteView { pattern, settings: own, targets, .. } = view;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::defaults;
 use super::error::ConfigError;
-use super::resolved::{Config, Gate, Model, Pattern, Provider, Secret, Target};
+use super::resolved::{Config, Gate, JournalSettings, Model, Pattern, Provider, Secret, Target};
 use super::{Environment, resolve};
 use crate::facts::Book;
 
@@ -69,7 +69,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         models,
         facts,
         fetch: None,
-        journal: defaults::JOURNAL,
+        journal: JournalSettings { requests: defaults::JOURNAL, on_disk: None },
     })
 }
 

@@ -136,6 +136,9 @@ pub const CASES_TIME: Duration = Duration::from_secs(30);
 /// Requests that are remembered for `explain` and `replay`: an hour of a busy team, in some ten megabytes.
 pub const JOURNAL: usize = 5_000;
 
+/// What the journal may take of the disk, where it is kept there: some hundred thousand requests, and no disk is so small.
+pub const JOURNAL_DISK_BYTES: u64 = 1 << 30;
+
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);
 

@@ -14,7 +14,8 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, Probe, Provider, Secret, Server, Target, Timeouts,
+    Attempts, AwsKeys, Config, GoogleAccount, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
+    Server, Target, Timeouts,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
@@ -61,7 +62,7 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     };
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
-    let journal = written.journal.requests.unwrap_or(defaults::JOURNAL);
+    let journal = resolver.journal(&written.journal, server.state.is_some())?;
     Ok(Config { server, timeouts, breaker, attempts, limits, gate, plugins, providers, models, facts, fetch, journal })
 }
 
@@ -109,6 +110,18 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    fn journal(&self, written: &written::Journal, has_folder: bool) -> Result<JournalSettings, ConfigError> {
+        if let Some(keep) = written.keep.as_ref().filter(|_| !has_folder) {
+            let hint = "give it one: `state = \"DIR\"` in [server], or POINTSMAN_STATE".to_owned();
+            return Err(self.error(keep.span(), "there is no folder in which the journal could be kept", Some(hint)));
+        }
+        let bytes_max = self.some(written.max_disk_bytes.as_ref())?.unwrap_or(defaults::JOURNAL_DISK_BYTES);
+        Ok(JournalSettings {
+            requests: written.requests.unwrap_or(defaults::JOURNAL),
+            on_disk: written.keep.as_ref().map(|keep| JournalOnDisk { keep: keep.get_ref().0, bytes_max }),
+        })
+    }
+
     fn error(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> ConfigError {
         self.file.at(Some(span), message, hint)
     }

@@ -29,8 +29,30 @@ pub struct Config {
     pub facts: Book,
     /// Absent: media is not fetched. Else the `host:port`s that may be private.
     pub fetch: Option<Vec<String>>,
-    /// Requests that are remembered.
-    pub journal: usize,
+    pub journal: JournalSettings,
+}
+
+/// Which requests are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The last, in memory.
+    pub requests: usize,
+    /// Absent: they are forgotten with the process.
+    pub on_disk: Option<JournalOnDisk>,
+}
+
+/// How far back the journal on the disk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalOnDisk {
+    pub keep: Duration,
+    pub bytes_max: u64,
+}
+
+impl JournalSettings {
+    /// Nobody wants to know.
+    pub fn is_off(&self) -> bool {
+        self.requests == 0 && self.on_disk.is_none()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

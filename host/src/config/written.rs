@@ -258,8 +258,12 @@ pub struct AwsKeys {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Journal {
-    /// How many requests are remembered; 0 turns it off.
+    /// How many requests are remembered in memory; 0 is none.
     pub requests: Option<usize>,
+    /// How long they are kept on the disk, in `[server] state`. Absent: they are not.
+    pub keep: Option<Spanned<Span>>,
+    /// Of the disk; the oldest go first.
+    pub max_disk_bytes: Option<Spanned<u64>>,
 }
 
 /// `[fetch]`: media by URL, for providers that take only bytes.
@@ -316,7 +320,7 @@ pub struct TargetTable {
     pub max_in_flight: Option<u32>,
 }
 
-/// A length of time, such as `"500ms"`, `"3s"`, `"2m"` or `"1h"`.
+/// A length of time, such as `"500ms"`, `"3s"`, `"2m"`, `"1h"` or `"7d"`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 
@@ -326,7 +330,7 @@ impl<'de> Deserialize<'de> for Span {
         span(&text).map(Span).ok_or_else(|| {
             D::Error::invalid_value(
                 Unexpected::Str(&text),
-                &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\", a week at most",
+                &"a length of time such as \"500ms\", \"3s\", \"2m\", \"1h\" or \"7d\", a week at most",
             )
         })
     }
@@ -341,6 +345,7 @@ fn span(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
         _ => return None,
     };
     let millis = number.checked_mul(millis)?;

@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail, ensure};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::act::{Act, configured};
+use super::files::{Admitted, Moment, admit_files};
+use super::restore::{earlier_version, saved};
 use super::rollout::{Verdict, judge};
-use super::table::{Slot, Table, Trial, admit_files, load_slots};
+use super::table::{Slot, Table, Trial, load_slots};
 use super::{Gateway, gate};
 use crate::config::Config;
 use crate::health::Health;
 use crate::plugin::bindings::policy::Circuit;
 use crate::plugin::{Counts, Kind, Plugin};
+use crate::store::{Kept, Notes, VersionFile, What, Who};
 
 /// One slot, for operators.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -110,11 +115,16 @@ impl Gateway {
     /// What is wrong; the old one stays.
     pub async fn apply(&self, config: Config) -> anyhow::Result<()> {
         // Before anything waits for it: what a file costs to compile must not keep a bad version from being taken back.
-        let files = admit_files(&self.compiler, &config, &self.table().slots).await?;
+        let admitted = admit_files(&self.compiler, &config, &self.table().slots, Moment::Reload).await?;
         let _changing = self.changing.lock().await;
         let before = self.table();
-        let slots = load_slots(&self.compiler, &config, &before.slots, files).await?;
-        self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
+        let files = admitted.iter().map(Admitted::file).collect();
+        let slots = load_slots(&self.compiler, &config, &before.slots, admitted).await?;
+        let table = self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
+        let changes = configured(&self.clock, &before.slots, &table.slots);
+        if !changes.is_empty() {
+            drop(self.store.note(Notes { changes, slots: saved(&table.slots), files }));
+        }
         Ok(())
     }
 
@@ -141,6 +151,10 @@ impl Gateway {
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         ensure!(well, "`{name}` cannot be a plugin's name: up to 64 letters, digits, `-`, `_` and `.`");
         let plugin = gate::admit(&self.compiler, &self.table().config.gate, name, bytes, signature).await?;
+        let file = self
+            .store
+            .folder()
+            .map(|_| VersionFile { sha256: plugin.sha256.clone(), bytes: Bytes::copy_from_slice(bytes) });
         self.change(name, |slots| {
             match slots.get_mut(name) {
                 Some(slot) => {
@@ -154,7 +168,7 @@ impl Gateway {
                 }
                 None => drop(slots.insert(name.to_owned(), Slot::new(plugin))),
             }
-            Ok(())
+            Ok(Act { file, ..Act::of(What::Loaded, Who::Operator) })
         })
         .await
     }
@@ -173,7 +187,7 @@ impl Gateway {
             may_come(slot, &version, insist)?;
             slot.canary = None;
             slot.publish(version);
-            Ok(())
+            Ok(Act::of(What::Swapped, Who::Operator))
         })
         .await
     }
@@ -192,7 +206,8 @@ impl Gateway {
             may_come(slot, &version, insist)?;
             let (since, beside) = (version.tally.counts(), slot.live.tally.counts());
             slot.canary = Some(Trial { version, percent, since, beside });
-            Ok(())
+            let why = format!("for {percent} % of the requests");
+            Ok(Act { why, ..Act::of(What::Canary, Who::Operator) })
         })
         .await
     }
@@ -212,7 +227,7 @@ impl Gateway {
                 version.kind
             );
             slot.shadow = Some(version);
-            Ok(())
+            Ok(Act::of(What::Shadow, Who::Operator))
         })
         .await
     }
@@ -221,33 +236,34 @@ impl Gateway {
     ///
     /// # Errors
     /// When the one before it refuses a route's settings by now; nothing changes.
-    pub(super) async fn take_back(&self, name: &str, verdict: &Verdict) -> anyhow::Result<SlotView> {
-        self.change(name, |slots| {
+    pub(super) async fn take_back(&self, name: &str, verdict: &Verdict) -> anyhow::Result<()> {
+        let changed = self.change_at_once(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
             // An operator may have been quicker.
             if judge(slot).as_ref() != Some(verdict) {
-                return Ok(());
+                return Ok(None);
             }
             let (gone, why) = match verdict {
                 Verdict::TakeBack(why) => {
-                    let Some(previous) = slot.previous.take() else { return Ok(()) };
+                    let Some(previous) = slot.previous.take() else { return Ok(None) };
                     let gone = Arc::clone(&slot.live);
                     slot.publish(previous);
                     (gone, why)
                 }
                 Verdict::DropCanary(why) => match slot.canary.take() {
                     Some(trial) => (trial.version, why),
-                    None => return Ok(()),
+                    None => return Ok(None),
                 },
                 Verdict::DropShadow(why) => match slot.shadow.take() {
                     Some(shadow) => (shadow, why),
-                    None => return Ok(()),
+                    None => return Ok(None),
                 },
             };
             slot.barred.insert(gone.sha256.clone(), why.clone());
-            Ok(())
-        })
-        .await
+            Ok(Some(Act { why: why.clone(), ..Act::of(What::TakenBack, Who::Itself) }))
+        });
+        // Nobody waits for the disk here: the next version may misbehave, too.
+        changed.await.map(drop)
     }
 
     /// End a trial or a shadow if there is one; else make the previous version live again, and the live one the previous.
@@ -258,34 +274,73 @@ impl Gateway {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
             if slot.canary.take().is_some() || slot.shadow.take().is_some() {
-                return Ok(());
+                return Ok(Act::of(What::Ended, Who::Operator));
             }
             let previous = slot.previous.take();
             slot.publish(previous.ok_or_else(|| anyhow!("`{name}` has no previous version"))?);
-            Ok(())
+            Ok(Act::of(What::RolledBack, Who::Operator))
         })
         .await
     }
 
+    /// Make a version live again that was in the slot before, by the beginning of its digest. `insist`: even if it was taken
+    /// back.
+    ///
+    /// # Errors
+    /// When its bytes are gone, or it refuses a route's settings; nothing changes.
+    pub async fn rollback_to(&self, name: &str, digest: &str, insist: bool) -> anyhow::Result<SlotView> {
+        let slot = self.table().slots.get(name).cloned().ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+        let (version, file) = {
+            let compiler = self.compiler.within(self.table().config.gate.compile);
+            earlier_version(&self.store, &compiler, name, &slot, digest).await?
+        };
+        self.change(name, |slots| {
+            let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+            ensure!(slot.live.sha256 != version.sha256, "{version:?} is live already");
+            ensure!(slot.live.kind == version.kind, "{version:?} is a {}, not a {}", version.kind, slot.live.kind);
+            may_come(slot, &version, insist)?;
+            (slot.canary, slot.shadow) = (None, None);
+            slot.publish(version);
+            Ok(Act { file, ..Act::of(What::RolledBack, Who::Operator) })
+        })
+        .await
+    }
+
+    /// What an operator changes. The answer waits for the disk, what changes does not.
     async fn change(
         &self,
         name: &str,
-        change: impl FnOnce(&mut BTreeMap<String, Slot>) -> anyhow::Result<()>,
+        change: impl FnOnce(&mut BTreeMap<String, Slot>) -> anyhow::Result<Act>,
     ) -> anyhow::Result<SlotView> {
-        let _changing = self.changing.lock().await;
-        let before = self.table();
-        let mut slots = before.slots.clone();
-        change(&mut slots)?;
-        let table = Table::build(Arc::clone(&before.config), slots, Some(&before)).await?;
-        let slot = table.slots.get(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
-        let view = view(name, slot);
-        self.put(table);
+        let (view, kept) = self.change_at_once(name, |slots| change(slots).map(Some)).await?;
+        kept.wait().await;
         Ok(view)
     }
 
-    fn put(&self, table: Table) {
+    async fn change_at_once(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BTreeMap<String, Slot>) -> anyhow::Result<Option<Act>>,
+    ) -> anyhow::Result<(SlotView, Kept)> {
+        let _changing = self.changing.lock().await;
+        let before = self.table();
+        let mut slots = before.slots.clone();
+        let act = change(&mut slots)?;
+        let table = Table::build(Arc::clone(&before.config), slots, Some(&before)).await?;
+        let slot = table.slots.get(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+        let view = view(name, slot);
+        let table = self.put(table);
+        let Some(act) = act else { return Ok((view, Kept::default())) };
+        let (change, file) = act.told(&self.clock, name, before.slots.get(name), table.slots.get(name));
+        let (changes, files) = (vec![change], file.into_iter().collect());
+        Ok((view, self.store.note(Notes { changes, slots: saved(&table.slots), files })))
+    }
+
+    fn put(&self, table: Table) -> Arc<Table> {
         table.isolate();
-        self.table.store(Arc::new(table));
+        let table = Arc::new(table);
+        self.table.store(Arc::clone(&table));
+        table
     }
 }
 

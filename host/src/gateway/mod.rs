@@ -2,6 +2,7 @@
 
 mod able;
 mod about;
+mod act;
 mod allowance;
 mod array;
 mod attempt;
@@ -12,7 +13,8 @@ mod decide;
 mod endpoint;
 mod estimate;
 mod exchange;
-pub mod gate;
+pub mod files;
+mod gate;
 mod hops;
 mod intake;
 mod load;
@@ -28,6 +30,7 @@ mod refusal;
 mod relay;
 mod rename;
 mod reply;
+mod restore;
 mod rollout;
 mod scan;
 mod shadow;
@@ -49,6 +52,7 @@ use crate::health::Healths;
 use crate::journal::{Differences, Journal, RouteView};
 use crate::net::Network;
 use crate::plugin::Compiler;
+use crate::store::{Store, StoreView};
 use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
@@ -74,6 +78,7 @@ pub struct Gateway {
     healths: Arc<Healths>,
     journal: Journal,
     differences: Differences,
+    store: Arc<Store>,
     upstream: upstream::Client,
 }
 
@@ -86,29 +91,38 @@ impl Gateway {
         Self::on(&Network::System, config, clock).await
     }
 
+    /// The same, with what outlives the process in this store: plugins are put back as the last process left them.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn with(store: Store, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        Self::begin(Compiler::here(), &Network::System, config, clock, store).await
+    }
+
     /// The same, with its providers in this network.
     ///
     /// # Errors
     /// As above.
     pub async fn on(network: &Network, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
-        Self::compiling(Compiler::here(), network, config, clock).await
+        Self::begin(Compiler::here(), network, config, clock, Store::default()).await
     }
 
-    /// The same; plugins are compiled as `compiler` says.
+    /// The same; plugins are compiled as `compiler` says, and what outlives the process is in this store.
     ///
     /// # Errors
     /// As above.
-    pub async fn compiling(
+    pub async fn begin(
         compiler: Compiler,
         network: &Network,
         config: Config,
         clock: Clock,
+        store: Store,
     ) -> anyhow::Result<Arc<Gateway>> {
         let upstream = upstream::Client::new(network, config.timeouts.connect)?;
-        let files = table::admit_files(&compiler, &config, &Default::default()).await?;
-        let slots = table::load_slots(&compiler, &config, &Default::default(), files).await?;
-        let table = Table::build(Arc::new(config), slots, None).await?;
+        let store = Arc::new(store);
+        let table = restore::first_table(&compiler, config, &store, &clock).await?;
         table.isolate();
+        let journal = store.folder().map_or_else(Journal::default, Journal::on_disk);
         Ok(Arc::new(Gateway {
             table: ArcSwap::from_pointee(table),
             compiler,
@@ -117,8 +131,9 @@ impl Gateway {
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
-            journal: Journal::default(),
+            journal,
             differences: Differences::default(),
+            store,
             upstream,
         }))
     }
@@ -131,6 +146,23 @@ impl Gateway {
     /// Where versions in the shadow would have answered otherwise.
     pub fn differences(&self) -> &Differences {
         &self.differences
+    }
+
+    /// What outlives the process.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How it is, and the journal on the disk, for operators.
+    pub fn store_view(&self) -> StoreView {
+        let (journal_dropped, journal_trouble) = self.journal.losses();
+        StoreView { journal_dropped, journal_trouble, ..self.store.view() }
+    }
+
+    /// Until what was remembered before is on the disk, or the disk has had its time.
+    pub async fn flush(&self) {
+        self.store.flush().await;
+        self.journal.flush().await;
     }
 
     /// The routes as their policies know them.

@@ -292,8 +292,8 @@ impl Line {
             }
         }
         let gateway = self.story.gateway;
-        let most = gateway.table().config.journal;
-        if most == 0 {
+        let settings = gateway.table().config.journal;
+        if settings.is_off() {
             return;
         }
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -319,7 +319,7 @@ impl Line {
             input_tokens: usage.input,
             output_tokens: usage.output,
         };
-        gateway.journal.add(entry, most);
+        gateway.journal.add(entry, settings);
     }
 }
 

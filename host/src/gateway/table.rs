@@ -10,15 +10,14 @@ use hyper::Method;
 use pointsman_bundle::BUNDLED;
 
 use super::endpoint::Endpoint;
-use super::gate;
+use super::files::Admitted;
 use super::provider::Provider;
 use super::rollout::lot;
-use crate::config::{self, Config, Pattern, PluginFile};
+use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
 use crate::health::{AdmissionSettings, Health, Healths};
 use crate::plugin::bindings::policy::Attribute;
 use crate::plugin::{self, Compiler, Counts, Kind, Plugin, Policy, RouteTarget};
-use crate::ship::{self, Digest, Place, Shelf};
 use crate::upstream::fetch::Fetcher;
 
 /// See the module.
@@ -303,7 +302,7 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
     Ok(endpoints)
 }
 
-/// The plugins for a configuration: built in, from its files (see [`admit_files`]), and what operators loaded before.
+/// The plugins for a configuration: built in, from its files (see `files.rs`), and what operators loaded before.
 pub async fn load_slots(
     compiler: &Compiler,
     config: &Config,
@@ -328,90 +327,17 @@ pub async fn load_slots(
         let plugin = loading.await.context("loading was cut short")?;
         slots.insert(name.to_owned(), Slot::new(plugin.with_context(|| format!("the built-in plugin `{name}`"))?));
     }
-    for (plugin, digest) in files {
+    for Admitted { plugin, configured, .. } in files {
         let name = plugin.name.clone();
         match slots.get_mut(&name) {
             // The configuration was read twice at once.
-            Some(slot) if slot.configured.as_ref() == Some(&digest) => continue,
+            Some(slot) if slot.configured.as_ref() == Some(&configured) => continue,
             Some(slot) => slot.publish(plugin),
             None => drop(slots.insert(name.clone(), Slot::new(plugin))),
         }
         if let Some(slot) = slots.get_mut(&name) {
-            slot.configured = Some(digest);
+            slot.configured = Some(configured);
         }
     }
     Ok(slots)
-}
-
-/// A plugin that passed the gate, and the digest by which the configuration's is known again: of the component, or of a
-/// package's manifest.
-pub type Admitted = (Arc<Plugin>, String);
-
-/// Why a plugin of the configuration may not serve.
-enum Refused {
-    /// It was not got from elsewhere.
-    Unreachable(anyhow::Error),
-    Wrong(anyhow::Error),
-}
-
-/// The plugins that a configuration names, but for those that it gave last.
-///
-/// # Errors
-/// Why one may not serve.
-pub async fn admit_files(
-    compiler: &Compiler,
-    config: &Config,
-    before: &BTreeMap<String, Slot>,
-) -> anyhow::Result<Vec<Admitted>> {
-    let shelf = Shelf::of(config.server.state.as_deref());
-    let mut admitted = Vec::new();
-    for (name, given) in &config.plugins {
-        let place = &given.place;
-        match admit(compiler, &config.gate, name, given, before.get(name), &shelf).await {
-            Ok(plugin) => admitted.extend(plugin),
-            // At a start a host that is down must not keep down what could do without it. A reload keeps what it has.
-            Err(Refused::Unreachable(error))
-                if before.is_empty() && BUNDLED.iter().any(|bundled| bundled.name == name) =>
-            {
-                tracing::error!("plugins.{name}: the built-in one serves in its place: {error:#}");
-            }
-            Err(Refused::Unreachable(error) | Refused::Wrong(error)) => {
-                return Err(error.context(format!("plugins.{name}: {place}")));
-            }
-        }
-    }
-    Ok(admitted)
-}
-
-async fn admit(
-    compiler: &Compiler,
-    rules: &config::Gate,
-    name: &str,
-    given: &PluginFile,
-    slot: Option<&Slot>,
-    shelf: &Shelf,
-) -> Result<Option<Admitted>, Refused> {
-    let PluginFile { place, sha256 } = given;
-    let is_known = |digest: &Digest| slot.is_some_and(|slot| slot.configured.as_deref() == Some(digest.hex()));
-    // What is named by its digest cannot change; the keys may be others than before.
-    if rules.public_keys.is_empty() && place.pin().is_some_and(is_known) {
-        return Ok(None);
-    }
-    let package = ship::fetch(place, shelf, false).await.map_err(|error| match place {
-        Place::File(_) => Refused::Wrong(error),
-        Place::Url(..) | Place::Package(_) => Refused::Unreachable(error),
-    })?;
-    let (bytes, signature) = (&package.component, package.signature.as_deref());
-    let found = Digest::of(bytes);
-    if let Some(expected) = sha256.as_ref().filter(|expected| **expected != found) {
-        let text = format!("it has digest {}, but the configuration says {}", found.hex(), expected.hex());
-        return Err(Refused::Wrong(anyhow!(text)));
-    }
-    let digest = place.pin().unwrap_or(&found);
-    if is_known(digest) {
-        gate::check_signature(rules, bytes, signature).await.map_err(Refused::Wrong)?;
-        return Ok(None);
-    }
-    let plugin = gate::admit(compiler, rules, name, bytes, signature).await.map_err(Refused::Wrong)?;
-    Ok(Some((plugin, digest.hex().to_owned())))
 }

@@ -26,6 +26,8 @@ const BODY_BYTES_MAX: usize = 33 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LoadReply {
     pub slot: SlotView,
+    /// What keeps the change from outliving the process, where it should.
+    pub not_kept: Option<String>,
 }
 
 /// Answer whatever arrives.
@@ -58,15 +60,19 @@ pub async fn answer(
         (&Method::GET, ["targets"]) => {
             return json(StatusCode::OK, &serde_json::json!({ "targets": gateway.targets() }));
         }
+        (&Method::GET, ["history"]) => {
+            let changes = gateway.store().history(query(head.uri.query(), "plugin"));
+            return json(StatusCode::OK, &serde_json::json!({ "changes": changes, "store": gateway.store_view() }));
+        }
         (&Method::GET, ["journal"]) => {
             let number = |name: &str| query(head.uri.query(), name).and_then(|text| text.parse::<u64>().ok());
             let most = number("most").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
-            let entries = gateway.journal().since(number("since_unix_ms").unwrap_or(0), most);
+            let entries = gateway.journal().recall_since(number("since_unix_ms").unwrap_or(0), most).await;
             let entries: Vec<&Entry> = entries.iter().map(AsRef::as_ref).collect();
             return json(StatusCode::OK, &serde_json::json!({ "routes": gateway.routes(), "entries": entries }));
         }
         (&Method::GET, ["journal", id]) => {
-            return match gateway.journal().find(id) {
+            return match gateway.journal().recall(id).await {
                 Some(entry) => json(StatusCode::OK, &serde_json::json!(*entry)),
                 None => {
                     error(StatusCode::NOT_FOUND, "not_found", &format!("the journal has no request `{id}` (any more)"))
@@ -88,13 +94,16 @@ pub async fn answer(
         }
         (&Method::POST, ["plugins", name, "shadow"]) => gateway.shadow(name).await,
         (&Method::POST, ["plugins", name, "swap"]) => gateway.swap(name, forced(&head)).await,
-        (&Method::POST, ["plugins", name, "rollback"]) => gateway.rollback(name).await,
+        (&Method::POST, ["plugins", name, "rollback"]) => match query(head.uri.query(), "to") {
+            Some(digest) => gateway.rollback_to(name, digest, forced(&head)).await,
+            None => gateway.rollback(name).await,
+        },
         (method, _) => {
             return error(StatusCode::NOT_FOUND, "not_found", &format!("nothing answers {method} {}", head.uri.path()));
         }
     };
     match changed {
-        Ok(slot) => json(StatusCode::OK, &serde_json::json!({ "slot": slot })),
+        Ok(slot) => json(StatusCode::OK, &serde_json::json!(LoadReply { slot, not_kept: gateway.store().trouble() })),
         Err(fault) => error(StatusCode::UNPROCESSABLE_ENTITY, "refused", &format!("{fault:#}")),
     }
 }
