@@ -76,7 +76,7 @@ impl Setting {
     }
 
     fn compiled(&self) -> PathBuf {
-        Path::new(self.folder.path()).join("state/compiled")
+        Path::new(self.folder.root()).join("state/compiled")
     }
 }
 
@@ -180,7 +180,7 @@ async fn what_was_compiled_is_found_at_the_next_start() {
 #[test]
 fn a_folder_that_is_not_ours_alone_is_not_used() {
     let folder = Folder::new("cache");
-    let state = Path::new(folder.path()).join("state");
+    let state = Path::new(folder.root()).join("state");
     let compiled = state.join("compiled");
     assert!(Cache::open(compiled.clone()).is_ok() && Cache::open(compiled.clone()).is_ok());
     let refused = |words: &str| {
@@ -283,7 +283,7 @@ struct Keys {
 
 impl Keys {
     fn new(folder: &Folder, name: &str) -> Keys {
-        let path = |end: &str| format!("{}/{name}.{end}", folder.path());
+        let path = |end: &str| format!("{}/{name}.{end}", folder.root());
         minisign(&["-G", "-W", "-p", &path("pub"), "-s", &path("key")]);
         let public = fs::read_to_string(path("pub")).expect("a key");
         Keys { secret: path("key"), public: public.lines().nth(1).expect("its second line").to_owned() }

@@ -45,8 +45,7 @@ impl Folder {
         Folder(path)
     }
 
-    #[allow(dead_code, reason = "not every test asks for it")]
-    pub fn path(&self) -> &str {
+    pub fn root(&self) -> &str {
         self.0.to_str().expect("text")
     }
 
