@@ -158,8 +158,8 @@ async fn a_host_that_is_down_keeps_down_only_what_nothing_else_can_serve() {
     let (code, _, err) = serving.plugin(&["load", &url, "--as", "failover"]).await;
     assert!(code == 2 && err.contains("needs a digest"), "{err}");
     let (code, out, _) =
-        serving.plugin(&["load", &url, "--sha256", &bundled("fastest").sha256, "--as", "new", "--json"]).await;
+        serving.plugin(&["load", &url, "--sha256", bundled("fastest").sha256, "--as", "new", "--json"]).await;
     let told: Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!((code, told["slot"]["live"]["sha256"].as_str()), (0, Some(&*bundled("fastest").sha256)));
+    assert_eq!((code, told["slot"]["live"]["sha256"].as_str()), (0, Some(bundled("fastest").sha256)));
     serving.stop().await;
 }

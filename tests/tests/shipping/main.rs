@@ -72,7 +72,7 @@ async fn what_is_pushed_is_pulled_again_and_a_digest_stays() {
     // Pulled again, it is the same, and so is its signature; what is there is not written over.
     let (pulled, beside) = (folder.path("pulled.wasm"), folder.path("pulled.wasm.minisig"));
     let (code, out, err) = run(&["plugin", "pull", &to, "-o", &pulled], &[]).await;
-    assert!(code == 0 && out.starts_with(&pinned) && out.contains(&bundled("fastest").sha256), "{out}{err}");
+    assert!(code == 0 && out.starts_with(&pinned) && out.contains(bundled("fastest").sha256), "{out}{err}");
     assert_eq!(std::fs::read(&pulled).expect("a file"), bundled("fastest").bytes);
     assert_eq!(std::fs::read_to_string(&beside).expect("a file"), SIGNATURE);
     folder.write("pulled.wasm.minisig", "another's");
