@@ -182,11 +182,12 @@ fn log(verb: &Verb) {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
         Verb::Check(_)
         | Verb::Key(_)
-        | Verb::Plugin(_)
         | Verb::Targets(_)
         | Verb::Explain(_)
         | Verb::Replay(_)
         | Verb::Completions(_) => LevelFilter::WARN,
+        // What a plugin does wrong is the verb's own to tell.
+        Verb::Plugin(_) => LevelFilter::ERROR,
         Verb::Compile(_) | Verb::Demo(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
