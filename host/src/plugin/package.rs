@@ -58,14 +58,23 @@ impl Package {
     pub fn put(&self, component: &[u8]) -> anyhow::Result<Vec<u8>> {
         let data = serde_json::to_vec(self)?;
         check(data.len())?;
-        let (mut packed, mut from) = (Vec::with_capacity(component.len() + data.len()), 0);
-        for (section, _) in sections(component)? {
-            packed.extend_from_slice(&component[from..section.start]);
-            from = section.end;
-        }
-        packed.extend_from_slice(&component[from..]);
+        let mut packed = Self::without(component)?;
         CustomSection { name: SECTION.into(), data: data.into() }.append_to(&mut packed);
         Ok(packed)
+    }
+
+    /// The component as its compiler made it.
+    ///
+    /// # Errors
+    /// When it is not as a component should be.
+    pub fn without(component: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let (mut bare, mut from) = (Vec::with_capacity(component.len()), 0);
+        for (section, _) in sections(component)? {
+            bare.extend_from_slice(&component[from..section.start]);
+            from = section.end;
+        }
+        bare.extend_from_slice(&component[from..]);
+        Ok(bare)
     }
 }
 

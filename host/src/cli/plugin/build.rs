@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::language::Tools;
 use super::{compiler, pack};
 use crate::cli::print_json;
-use crate::plugin::{Kind, Plugin, hex};
+use crate::plugin::{Kind, Package, Plugin, hex};
 
 /// What cargo tells of a finished file.
 #[derive(Deserialize)]
@@ -64,6 +64,9 @@ pub async fn build(folder: &Path) -> anyhow::Result<Option<Built>> {
     // What is wrong stands above, in the compiler's words.
     let Some(path) = made else { return Ok(None) };
     let bytes = tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
+    // Where the tools found nothing to do, the last build's package is still in it, with the cases of then. What is no
+    // component is told below.
+    let bytes = Package::without(&bytes).unwrap_or(bytes);
     let plugin = match Plugin::load_by(&compiler(), "built", &bytes).await {
         Ok(plugin) => plugin,
         Err(error) => {

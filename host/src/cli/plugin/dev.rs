@@ -3,6 +3,7 @@
 //! Watched by looking, as the configuration is (`watch.rs`).
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -120,7 +121,13 @@ async fn round(dir: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 fn sources(dir: &Path) -> anyhow::Result<Seen> {
     let (mut seen, mut folders) = (Seen::new(), vec![dir.to_owned()]);
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            // It may be gone again by now.
+            Err(error) if error.kind() == ErrorKind::NotFound && folder != dir => continue,
+            Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
+        };
+        for entry in entries {
             let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
