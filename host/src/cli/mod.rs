@@ -4,6 +4,7 @@
 mod admin;
 mod check;
 mod demo;
+mod drill;
 mod explain;
 mod fake;
 mod key;
@@ -72,6 +73,16 @@ enum Verb {
     Replay(replay::Arguments),
     /// See it work, without keys: two fake providers, an outage, and a policy swapped in the middle of it.
     Demo(demo::Arguments),
+    /// Rehearse an outage before it happens: hours of it in seconds, in virtual time, with your configuration and the policies
+    /// that run in production. No key is used and nothing is sent anywhere.
+    ///
+    ///     pointsman drill pointsman.toml --incident 2026-06-02-claude
+    ///     pointsman drill pointsman.toml --incident brown-out --policy failover --against hedged
+    ///     pointsman drill pointsman.toml --incident provider-loss --expect 'success >= 99.9%' --expect 'cost <= 1.3x'
+    ///
+    /// Exit code 1 when an expectation is missed.
+    #[command(verbatim_doc_comment)]
+    Drill(drill::Arguments),
     /// Serve a fake provider, to try a configuration without keys.
     ///
     ///     pointsman fake anthropic-messages --listen 127.0.0.1:5001
@@ -123,6 +134,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Explain(arguments) => explain::run(arguments).await.map_err(Usage),
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
+        Verb::Drill(arguments) => drill::run(arguments).map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
     }
 }
@@ -132,14 +144,15 @@ fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  caused by: ")
 }
 
-/// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo has the screen to itself.
+/// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo and the drill have the screen to themselves.
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
         Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Targets(_) | Verb::Explain(_) | Verb::Replay(_) => {
             LevelFilter::WARN
         }
-        Verb::Demo(_) => LevelFilter::OFF,
+        // A drill's faults are its report's to tell.
+        Verb::Demo(_) | Verb::Drill(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
