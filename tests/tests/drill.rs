@@ -61,27 +61,27 @@ fn text(report: &Report) -> String {
 #[test]
 fn the_same_seed_gives_the_same_report_byte_for_byte() {
     let policies = ["failover", "hedged"];
-    let report = rehearsed("everything-degraded", 20, 30.0, &policies, 7);
-    let again = text(&rehearsed("everything-degraded", 20, 30.0, &policies, 7));
+    let report = rehearsed("everything-degraded", 15, 8.0, &policies, 7);
+    let again = text(&rehearsed("everything-degraded", 15, 8.0, &policies, 7));
     assert_eq!(text(&report), again);
     assert!(!again.contains("secret-"), "no key gets that far");
     assert_eq!(serde_json::from_str::<Report>(&again).expect("it reads again").runs[1].summary, report.runs[1].summary);
-    assert_ne!(again, text(&rehearsed("everything-degraded", 20, 30.0, &policies, 8)), "another seed is another day");
+    assert_ne!(again, text(&rehearsed("everything-degraded", 15, 8.0, &policies, 8)), "another seed is another day");
 }
 
 #[test]
 fn a_fate_does_not_depend_on_who_else_is_compared() {
-    let both = rehearsed("brown-out", 15, 30.0, &["failover", "fastest"], 3);
-    let alone = rehearsed("brown-out", 15, 30.0, &["fastest"], 3);
+    let both = rehearsed("brown-out", 15, 8.0, &["failover", "fastest"], 3);
+    let alone = rehearsed("brown-out", 15, 8.0, &["fastest"], 3);
     assert_eq!(both.runs[1], alone.runs[0]);
     assert_eq!(both.straight, alone.straight);
-    let twice = rehearsed("rate-limit-storm", 15, 60.0, &["failover", "failover"], 3);
+    let twice = rehearsed("rate-limit-storm", 15, 12.0, &["failover", "failover"], 3);
     assert_eq!(twice.runs[0], twice.runs[1]);
 }
 
 #[test]
 fn failover_saves_what_one_provider_alone_loses() {
-    let report = rehearsed("provider-loss", 150, 10.0, &["failover"], 1);
+    let report = rehearsed("provider-loss", 150, 4.0, &["failover"], 1);
     let (run, straight) = (&report.runs[0], &report.straight);
     assert!(straight.summary.success < 0.65, "{:?}", straight.summary);
     assert!(run.summary.success > 0.99, "{:?}\n{:?}", run.summary, run.lost);
@@ -104,7 +104,7 @@ fn bin<'a>(run: &'a Run, report: &Report, minute: u64) -> &'a drill::Bin {
 #[test]
 fn every_policy_keeps_its_promises_in_every_incident() {
     for (incident, _) in BUILT_IN {
-        let report = rehearsed(incident, 12, 20.0, POLICIES, 5);
+        let report = rehearsed(incident, 12, 5.0, POLICIES, 5);
         assert_eq!(report.runs.len(), POLICIES.len());
         for run in &report.runs {
             let (summary, who) = (&run.summary, format!("{} in {incident}", run.label));
@@ -130,7 +130,7 @@ fn every_policy_keeps_its_promises_in_every_incident() {
 
 #[test]
 fn what_a_provider_limits_is_told_with_its_keys() {
-    let report = rehearsed("rate-limit-storm", 30, 120.0, &["failover"], 2);
+    let report = rehearsed("rate-limit-storm", 30, 30.0, &["failover"], 2);
     let keys = &report.runs[0].providers["anthropic"].keys;
     assert_eq!(keys.iter().map(|key| key.key).collect::<Vec<_>>(), [1, 2]);
     assert!(keys[0].used_up_at_s.is_some_and(|at| at >= 900.0) && keys[1].used_up_at_s.is_none(), "{keys:?}");

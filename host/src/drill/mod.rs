@@ -84,12 +84,15 @@ pub fn run(drill: &Drill, progress: &(dyn Fn(f64) + Sync)) -> anyhow::Result<Rep
         progress(all as f64 / 1e6 / done.len() as f64);
     };
     let (scene_, tell) = (&scene, &tell);
+    // On a thread of its own, because the caller's may have a runtime already.
+    let prepared = std::thread::scope(|scope| scope.spawn(|| play::prepare(scene_, config)).join());
+    let (stand_in, places) = &prepared.map_err(|_| anyhow!("preparing the simulation broke down"))??;
     // A run is one thread, because only so does the same seed give the same run.
     let played = std::thread::scope(|scope| {
         let runs = choices.iter().enumerate().map(|(number, choice)| {
             scope.spawn(move || {
-                let config = choice.apply(config);
-                play::play(scene_, &config, &|part| tell(number, part)).with_context(|| choice.label.clone())
+                let played = play::play(scene_, choice.apply(stand_in), places, &|part| tell(number, part));
+                played.with_context(|| choice.label.clone())
             })
         });
         let runs: Vec<_> = runs.collect();

@@ -41,25 +41,50 @@ pub struct Played {
     pub firsts: Vec<String>,
 }
 
-/// In a runtime of its own, whose clock stands still while anything can run.
+/// The configuration without secrets, and the places of its providers in the simulated network. Plugins are compiled
+/// afterwards, so that the runs do not each do it.
 ///
 /// # Errors
 /// What of the configuration does not fit.
-pub fn play(scene: &Arc<Scene>, config: &Config, progress: &(dyn Fn(f64) + Sync)) -> anyhow::Result<Played> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.context("starting the simulation's runtime")?.block_on(run(scene, config, progress))
+pub fn prepare(scene: &Scene, config: &Config) -> anyhow::Result<(Config, Vec<Place>)> {
+    let config = stand_in::without_secrets(config);
+    let nowhere = net::Network::Simulated(Arc::new(Network::default()));
+    runtime()?.block_on(async {
+        // Only to see where its adapters would find their providers.
+        let gateway = Gateway::on(&nowhere, config.clone(), Clock::seeded(BEGINNING_UNIX, scene.seed)).await?;
+        stand_in::placed(&config, &gateway.table(), scene)
+    })
 }
 
-async fn run(scene: &Arc<Scene>, config: &Config, progress: &(dyn Fn(f64) + Sync)) -> anyhow::Result<Played> {
-    let nowhere = net::Network::Simulated(Arc::new(Network::default()));
-    let config = stand_in::without_secrets(config);
-    // Only to see where its adapters would find their providers.
-    let table = Gateway::on(&nowhere, config.clone(), Clock::seeded(BEGINNING_UNIX, scene.seed)).await?.table();
-    let (config, places) = stand_in::placed(&config, &table, scene)?;
+/// `config` and `places` are from [`prepare`].
+///
+/// # Errors
+/// What of the policies does not fit.
+pub fn play(
+    scene: &Arc<Scene>,
+    config: Config,
+    places: &[Place],
+    progress: &(dyn Fn(f64) + Sync),
+) -> anyhow::Result<Played> {
+    runtime()?.block_on(run(scene, config, places, progress))
+}
+
+/// Its clock stands still while anything can run.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.context("starting the simulation's runtime")
+}
+
+async fn run(
+    scene: &Arc<Scene>,
+    config: Config,
+    places: &[Place],
+    progress: &(dyn Fn(f64) + Sync),
+) -> anyhow::Result<Played> {
     // Whatever is spawned here has begun by the beginning.
     let began = Instant::now() + Duration::from_secs(1);
     let (mut network, mut fakes, mut providers) = (Network::default(), Vec::new(), Vec::new());
-    for place in &places {
+    for place in places {
         let provider = Arc::new(Provider::new(place.clone(), scene, began));
         let (fake, door) = Fake::directed(place.protocol, Arc::clone(&provider) as Arc<dyn Director>);
         network.add(&provider, door);
@@ -88,7 +113,7 @@ async fn run(scene: &Arc<Scene>, config: &Config, progress: &(dyn Fn(f64) + Sync
         ledgers: providers.iter().map(|provider| (provider.place.name.clone(), provider.ledger())).collect(),
         breakers: breakers.shares(scene),
         policies: table.routes.iter().map(policy).collect(),
-        places,
+        places: places.to_vec(),
         firsts: scene.mix.iter().map(|mix| first(&mix.model)).collect(),
     };
     helpers.shutdown().await;

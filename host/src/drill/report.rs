@@ -59,7 +59,7 @@ pub struct Summary {
     pub lost: u64,
     /// From 0 to 1.
     pub success: f64,
-    /// Of the requests that were answered; of those that were not streamed, to the whole reply.
+    /// Of the streamed requests that were answered.
     pub first_token_ms: Percentiles,
     /// For each request, in the mean.
     pub attempts: f64,

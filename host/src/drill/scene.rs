@@ -30,7 +30,7 @@ pub struct Place {
     pub protocol: Protocol,
     /// How many it has.
     pub keys: usize,
-    /// Stands first in a route that the traffic uses.
+    /// Of all it stands first for most of the traffic.
     pub is_first: bool,
 }
 

@@ -1,6 +1,6 @@
 //! A configuration for the drill: the same, but that no key of it is used, and that its providers are in the simulated network.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 
@@ -41,12 +41,15 @@ fn host(number: usize) -> String {
 /// # Errors
 /// When one speaks what nothing here simulates.
 pub fn placed(config: &Config, table: &Table, scene: &Scene) -> anyhow::Result<(Config, Vec<Place>)> {
-    let mut firsts = BTreeSet::new();
+    let mut shares: BTreeMap<&str, f64> = BTreeMap::new();
     for mix in &scene.mix {
         let route = table.route(&mix.model);
         let route = route.with_context(|| format!("the traffic asks for `{}`, and no route fits", mix.model))?;
-        firsts.extend(route.targets.first().map(|target| target.provider.name.clone()));
+        if let Some(first) = route.targets.first() {
+            *shares.entry(&first.provider.name).or_default() += mix.share;
+        }
     }
+    let first = shares.iter().max_by(|one, other| one.1.total_cmp(other.1)).map(|(name, _)| *name);
     let (mut config, mut places) = (config.clone(), Vec::new());
     for (number, (name, provider)) in config.providers.iter_mut().enumerate() {
         let mut targets = table.routes.iter().flat_map(|route| &route.targets);
@@ -61,7 +64,7 @@ pub fn placed(config: &Config, table: &Table, scene: &Scene) -> anyhow::Result<(
             protocol: protocol(&adapter.description.protocol, &adapter.settings)
                 .with_context(|| format!("providers.{name}"))?,
             keys: provider.keys.len().max(usize::from(provider.aws.is_some())),
-            is_first: firsts.contains(name),
+            is_first: first == Some(name.as_str()),
         });
     }
     Ok((config, places))

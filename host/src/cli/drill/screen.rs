@@ -1,6 +1,6 @@
 //! A report as compact tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::drill::{Bin, Ledger, Report, Run};
@@ -53,27 +53,29 @@ fn summaries(report: &Report) -> String {
 /// Over time. Who answered, and whose breaker was not closed, of the first run.
 fn course(report: &Report) -> String {
     let Some(first) = report.runs.first() else { return String::new() };
-    let targets: Vec<&String> = first.summary.by_target.keys().collect();
+    let provider = |target: &String| target.split('/').next().unwrap_or_default().to_owned();
+    let answerers: BTreeSet<String> = first.summary.by_target.keys().map(provider).collect();
     let short = |label: &str| label.chars().take(LABEL_CHARS).collect::<String>();
     let mut head = vec!["TIME".to_owned(), "ASKED".to_owned()];
     head.extend(report.runs.iter().map(|run| short(&run.label)));
     head.extend(["STRAIGHT", "p95"].map(str::to_owned));
-    head.extend(targets.iter().map(|target| (*target).clone()));
+    head.extend(answerers.iter().map(|provider| format!("by {provider}")));
     head.push("BREAKERS NOT CLOSED".to_owned());
     let row = |(number, bin): (usize, &Bin)| {
         let success = |run: &Run| percent(run.bins.get(number).and_then(|bin| bin.success));
         let mut row = vec![clock(bin.at_s), bin.requests.to_string()];
         row.extend(report.runs.iter().map(success));
         row.extend([success(&report.straight), seconds(bin.first_token_ms.p95)]);
-        row.extend(targets.iter().map(|target| share(bin, target)));
+        row.extend(answerers.iter().map(|provider| share(bin, provider)));
         row.push(breakers(&first.breakers, number));
         row
     };
     table(head, first.bins.iter().enumerate().map(row).collect())
 }
 
-fn share(bin: &Bin, target: &str) -> String {
-    let answered = bin.by_target.get(target).copied().unwrap_or(0);
+fn share(bin: &Bin, provider: &str) -> String {
+    let is_its = |target: &str| target.split_once('/').is_some_and(|(its, _)| its == provider);
+    let answered: u64 = bin.by_target.iter().filter(|(target, _)| is_its(target)).map(|(_, count)| count).sum();
     if answered == 0 { "-".to_owned() } else { format!("{:.0}%", answered as f64 * 100.0 / bin.answered as f64) }
 }
 

@@ -81,9 +81,9 @@ pub struct Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     All,
-    /// Who stands first in a route that the traffic uses.
+    /// The one that stands first for most of the traffic.
     First,
-    /// Who stands only further back.
+    /// The others.
     Backup,
 }
 

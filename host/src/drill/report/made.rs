@@ -94,7 +94,8 @@ impl Maker<'_> {
             tally.answered += 1;
             tally.by_others += u64::from(outcome.target != *first);
             *tally.by_target.entry(outcome.target.clone()).or_default() += 1;
-            tally.first_tokens.extend(outcome.first_token_ms);
+            // The others show all at once, at their end.
+            tally.first_tokens.extend(outcome.first_token_ms.filter(|_| arrival.stream));
         }
         if let (Some(paid), Some(whole)) = (self.costs.paid(arrival, outcome), self.costs.whole(arrival, first)) {
             tally.cost_usd += paid;
