@@ -3,7 +3,8 @@
 use std::env;
 use std::path::Path;
 
-const GUESTS: [&str; 6] = ["night-shift", "hostile", "hostile-codec", "rogue", "spy", "spy-codec"];
+const GUESTS: [&str; 8] =
+    ["night-shift", "hostile", "hostile-codec", "rogue", "spy", "spy-codec", "turns", "versioned"];
 
 fn main() {
     let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return };

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+pub use crate::upstream::Hosts;
+
 /// Bytes that one side of a connection in memory may be ahead of the other.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Connections in memory that wait to be accepted.
@@ -47,6 +49,8 @@ pub enum Network {
     /// Name lookup, TCP and TLS.
     #[default]
     System,
+    /// The same, but these names are known without asking a resolver.
+    Hosts(Arc<Hosts>),
     /// No TLS, and no names but those that it knows.
     Simulated(Arc<dyn Dial>),
 }
@@ -54,7 +58,7 @@ pub enum Network {
 impl fmt::Debug for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Network::System => "the machine's network",
+            Network::System | Network::Hosts(_) => "the machine's network",
             Network::Simulated(_) => "a network in memory",
         })
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crate::config::{self, Config, Source};
 use crate::gateway::Gateway;
+use crate::plugin::signature;
+use crate::ship::Place;
 
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -41,20 +43,27 @@ async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()>
     let before = gateway.table();
     let fixed = |config: &Config| {
         let server = &config.server;
-        (server.listen, server.admin, server.admin_token.clone(), server.tls.clone(), config.timeouts.connect)
+        let token = server.admin_token.clone();
+        (server.listen, server.admin, token, server.tls.clone(), server.state.clone(), config.timeouts.connect)
     };
     if fixed(&before.config) != fixed(&config) {
-        tracing::warn!("`listen`, `admin`, `admin_token`, `tls` and the connect timeout take effect at the next start");
+        tracing::warn!(
+            "`listen`, `admin`, `admin_token`, `tls`, `state` and the connect timeout take effect at the next start"
+        );
     }
     gateway.apply(config).await
 }
 
-/// The file's text, and size and time of each plugin file.
+/// The file's text, and size and time of each plugin file and its signature.
 async fn fingerprint(path: &PathBuf, config: &Config) -> (Option<String>, Vec<Option<(u64, std::time::SystemTime)>>) {
     let mut plugins = Vec::new();
     for plugin in config.plugins.values() {
-        let metadata = tokio::fs::metadata(&plugin.file).await.ok();
-        plugins.push(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))));
+        // What comes from elsewhere cannot change: its digest stands in the text.
+        let Place::File(file) = &plugin.place else { continue };
+        for file in [file.clone(), signature::path(file)] {
+            let metadata = tokio::fs::metadata(&file).await.ok();
+            plugins.push(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))));
+        }
     }
     (tokio::fs::read_to_string(path).await.ok(), plugins)
 }

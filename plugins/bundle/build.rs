@@ -40,7 +40,12 @@ fn run() -> Result<(), String> {
             names.iter().zip(paths).map(|(name, path)| component(name, path)).collect::<Result<_, _>>()?
         }
     };
-    embed(&components, &sdk::texts(&workspace)?)
+    let texts = [
+        ("CONTRACT", "The contract, a folder of WIT", sdk::contract(&workspace)?),
+        ("POLICY_SDK", "What a policy's project needs of the SDK", sdk::for_policies(&workspace)?),
+        ("ADAPTER_SDK", "What an adapter's project needs of it", sdk::for_adapters(&workspace)?),
+    ];
+    embed(&components, &texts)
 }
 
 struct Component {
@@ -99,19 +104,22 @@ fn component(name: &str, path: PathBuf) -> Result<Component, String> {
     Ok(Component { name: name.to_owned(), path, sha256 })
 }
 
-fn embed(components: &[Component], sdk: &[sdk::Text]) -> Result<(), String> {
+fn embed(components: &[Component], texts: &[(&str, &str, Vec<sdk::Text>)]) -> Result<(), String> {
     let mut source = String::from("/// Every built-in plugin, by name.\npub const BUNDLED: &[Bundled] = &[\n");
     for Component { name, path, sha256 } in components {
         let path = path.display().to_string();
         writeln!(source, "    Bundled {{ name: {name:?}, sha256: {sha256:?}, bytes: include_bytes!({path:?}) }},")
             .map_err(|error| error.to_string())?;
     }
-    source.push_str("];\n\n/// What a policy's project needs of the SDK: where a file goes, and its text.\n");
-    source.push_str("pub const SDK: &[(&str, &str)] = &[\n");
-    for (path, text) in sdk {
-        writeln!(source, "    ({path:?}, {text:?}),").map_err(|error| error.to_string())?;
-    }
     source.push_str("];\n");
+    for (name, what, files) in texts {
+        write!(source, "\n/// {what}: where a file goes, and its text.\npub const {name}: &[(&str, &str)] = &[\n")
+            .map_err(|error| error.to_string())?;
+        for (path, text) in files {
+            writeln!(source, "    ({path:?}, {text:?}),").map_err(|error| error.to_string())?;
+        }
+        source.push_str("];\n");
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("bundled.rs");
     fs::write(&out, source).map_err(|error| format!("writing {}: {error}", out.display()))
 }

@@ -1,5 +1,5 @@
-//! The SDK as text, for projects outside of this repository: what a policy needs of `plugins/sdk`, and the contract. It is
-//! made from the files themselves, so it is always what this version's own policies are built with.
+//! The SDK as text, for projects outside of this repository: what a policy needs of `plugins/sdk`, what adapters need, and
+//! the contract. It is made from the files themselves, so it is always what this version's own plugins are built with.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,24 +7,68 @@ use std::path::{Path, PathBuf};
 /// Where a file goes in the new folder, and what stands in it.
 pub type Text = (String, String);
 
+/// The contract's files; not what lies in folders there: versions that are frozen.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn contract(workspace: &Path) -> Result<Vec<Text>, String> {
+    let folder = workspace.join("wit");
+    let files =
+        entries(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "wit"));
+    files.map(|path| Ok((below(&path, &folder)?, read(&path)?))).collect()
+}
+
+/// What a policy needs: without the modules for codecs, which take long to compile.
+///
 /// # Errors
 /// When the SDK's files no longer look as this expects them: it is to be changed with them.
-pub fn texts(workspace: &Path) -> Result<Vec<Text>, String> {
+pub fn for_policies(workspace: &Path) -> Result<Vec<Text>, String> {
+    let all = for_adapters(workspace)?;
+    let is_policys = |path: &str| path.starts_with("src/policy") || ["Cargo.toml", "src/lib.rs"].contains(&path);
+    let texts = all.into_iter().filter(|(path, _)| is_policys(path));
+    let texts = texts.map(|(path, text)| match path.as_str() {
+        "src/lib.rs" => Ok((path, library(&text)?)),
+        // Only codecs have something to remember.
+        "Cargo.toml" => {
+            Ok((path, text.lines().filter(|line| !line.starts_with("postcard")).fold(String::new(), joined)))
+        }
+        _ => Ok((path, text)),
+    });
+    texts.collect()
+}
+
+/// All of it: the crate, and the one for adapters inside.
+///
+/// # Errors
+/// As above.
+pub fn for_adapters(workspace: &Path) -> Result<Vec<Text>, String> {
     let sdk = workspace.join("plugins/sdk");
-    let mut texts = vec![
-        ("Cargo.toml".to_owned(), manifest(&read(&sdk.join("Cargo.toml"))?, &read(&workspace.join("Cargo.toml"))?)?),
-        ("src/lib.rs".to_owned(), library(&read(&sdk.join("src/lib.rs"))?)?),
-        ("src/policy.rs".to_owned(), policy(&read(&sdk.join("src/policy.rs"))?)?),
-    ];
-    for path in files(&sdk.join("src/policy"))? {
-        texts.push((below(&path, &sdk)?, read(&path)?));
-    }
-    for path in files(&workspace.join("wit"))? {
-        if path.extension().is_some_and(|extension| extension == "wit") {
-            texts.push((below(&path, workspace)?, read(&path)?));
+    let workspaces = read(&workspace.join("Cargo.toml"))?;
+    let mut texts = Vec::new();
+    for (own, contract) in [("", "wit"), ("adapter/", "../wit")] {
+        texts.push((format!("{own}Cargo.toml"), manifest(&read(&sdk.join(own).join("Cargo.toml"))?, &workspaces)?));
+        for path in files(&sdk.join(own).join("src"))? {
+            texts.push((below(&path, &sdk)?, at_home(&read(&path)?, contract)));
         }
     }
+    let is_lost = |text: &str| {
+        text.contains("wit_bindgen::generate!") && !text.contains("path: \"wit\"") && !text.contains("path: \"../wit\"")
+    };
+    if let Some((path, _)) = texts.iter().find(|(_, text)| is_lost(text)) {
+        return Err(format!("plugins/sdk/{path} looks for the contract elsewhere than bundle/sdk.rs expects"));
+    }
     Ok(texts)
+}
+
+/// The contract stands beside the crate, rather than at the root of the repository.
+fn at_home(text: &str, contract: &str) -> String {
+    ["../../../wit", "../../wit"].iter().fold(text.to_owned(), |text, path| {
+        text.replace(&format!("path: \"{path}\""), &format!("path: \"{contract}\""))
+    })
+}
+
+fn joined(text: String, line: &str) -> String {
+    text + line + "\n"
 }
 
 /// `NAME.workspace = true` and `NAME = { workspace = true }` become what the workspace says of them; its lints are not
@@ -37,7 +81,7 @@ fn manifest(own: &str, workspace: &str) -> Result<String, String> {
             section = line;
         }
         let name = line.split(['.', ' ']).next().unwrap_or_default();
-        if section == "[lints]" || name == "postcard" {
+        if section == "[lints]" {
             continue;
         }
         if !line.contains("workspace = true") {
@@ -66,18 +110,7 @@ fn library(own: &str) -> Result<String, String> {
     }
     let code = own.lines().skip_while(|line| line.starts_with("//!"));
     let code = code.filter(|line| !others.iter().any(|other| *line == format!("pub mod {other};")));
-    Ok(code.fold("//! What a Pointsman policy is written with: see [`policy`].\n".to_owned(), |text, line| {
-        text + line + "\n"
-    }))
-}
-
-/// The contract stands beside it, rather than at the root of the repository.
-fn policy(own: &str) -> Result<String, String> {
-    const PATH: &str = "path: \"../../wit\"";
-    if !own.contains(PATH) {
-        return Err("plugins/sdk/src/policy.rs looks for the contract elsewhere than bundle/sdk.rs expects".to_owned());
-    }
-    Ok(own.replace(PATH, "path: \"wit\""))
+    Ok(code.fold("//! What a Pointsman policy is written with: see [`policy`].\n".to_owned(), joined))
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -87,13 +120,19 @@ fn read(path: &Path) -> Result<String, String> {
 /// All files below, in the order of their names.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| format!("reading {}: {error}", folder.display()))? {
-        let path = entry.map_err(|error| error.to_string())?.path();
+    for path in entries(folder)? {
         match path.is_dir() {
             true => found.extend(files(&path)?),
             false => found.push(path),
         }
     }
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("reading {}: {error}", folder.display()))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(|error| error.to_string()));
+    let mut found = paths.collect::<Result<Vec<_>, String>>()?;
     found.sort();
     Ok(found)
 }

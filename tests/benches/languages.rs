@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use pointsman::plugin::bindings::policy::Situation;
 use pointsman::plugin::{Plugin, Policy};
-use pointsman_tests::guests::NIGHT_SHIFT;
+use pointsman_tests::guests::{NIGHT_SHIFT, NIGHT_SHIFT_0_1_0};
 use pointsman_tests::languages::LANGUAGES;
 use pointsman_tests::situations::{Situations, targets};
 use tokio::time::{Duration, Instant};
@@ -26,6 +26,7 @@ fn main() -> anyhow::Result<()> {
         println!("| | component | compiled in | decision, warm | decision, fresh instance | memory of an instance |");
         println!("|---|---|---|---|---|---|");
         measure("Rust", NIGHT_SHIFT).await?;
+        measure("Rust, against contract 0.1.0", NIGHT_SHIFT_0_1_0).await?;
         for language in LANGUAGES {
             let bytes = std::fs::read(language.component()).context("the component")?;
             measure(language.name, &bytes).await.with_context(|| language.name)?;

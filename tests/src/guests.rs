@@ -14,8 +14,42 @@ pub const SPY: &[u8] = include_bytes!(env!("GUEST_SPY"));
 /// A codec that tells all that it is given, to its provider and to its caller: `guests/spy-codec`.
 pub const SPY_CODEC: &[u8] = include_bytes!(env!("GUEST_SPY_CODEC"));
 
+/// The example policy as it was built against the contract's version 0.1.0: see `fixtures/contract/0.1.0`.
+pub const NIGHT_SHIFT_0_1_0: &[u8] = include_bytes!("../fixtures/contract/0.1.0/night-shift.wasm");
+/// A policy that remembers something between two calls: `guests/turns`.
+pub const TURNS: &[u8] = include_bytes!(env!("GUEST_TURNS"));
+
+/// An adapter, in a version of its own: `guests/versioned`. `how` has four letters: `well`; `path` asks at a path that is not
+/// there; `trap` reads no reply; `more` says a little more than it should.
+pub fn versioned(how: &str, number: usize) -> Vec<u8> {
+    const BEFORE: &[u8] = b"pointsman-version:";
+    let mut bytes = include_bytes!(env!("GUEST_VERSIONED")).to_vec();
+    let version = format!("{how}#{number:07}");
+    let mut places = bytes.windows(BEFORE.len() + version.len()).enumerate();
+    let place = places.find(|(_, window)| window.starts_with(BEFORE) && window.ends_with(b"well#0000000"));
+    let at = place.expect("its version").0 + BEFORE.len();
+    bytes[at..at + version.len()].copy_from_slice(version.as_bytes());
+    bytes
+}
+
+/// The same plugin as another version: it has a section more, which nobody reads.
+pub fn another(bytes: &[u8], number: usize) -> Vec<u8> {
+    const CUSTOM: u8 = 0;
+    let name = b"version";
+    let number = number.to_string();
+    let (length, name_length) = (1 + name.len() + number.len(), name.len());
+    // Below 128 a length is one byte.
+    let lengths = [length, name_length].map(|length| u8::try_from(length).expect("short"));
+    [bytes, &[CUSTOM, lengths[0], lengths[1]], name, number.as_bytes()].concat()
+}
+
 /// A built-in plugin's bytes.
 pub fn bundled(name: &str) -> &'static [u8] {
     let bundled = pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name);
     bundled.unwrap_or_else(|| panic!("no `{name}`")).bytes
+}
+
+/// The same plugin as another version: a custom section with a number in it, which changes nothing but the digest.
+pub fn variant(bytes: &[u8], number: u8) -> Vec<u8> {
+    [bytes, &[0, 4, 2, b'n', b'o', number]].concat()
 }

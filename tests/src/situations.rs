@@ -39,14 +39,21 @@ impl Situations {
             request: self.request(),
             targets: (0..targets).map(|_| self.target()).collect(),
             history: (0..tried).map(|_| self.report(targets)).collect(),
-            running: (0..targets.min(1)).map(|_| RunningAttempt { target: 0, started_at_ms: self.number() }).collect(),
+            running: self.running(targets),
             elapsed_ms: self.number(),
             remaining_ms: self.number(),
             attempts_left: self.random.u32(..),
             now_unix_ms: self.random.u64(1_700_000_000_000..1_900_000_000_000),
             random: self.number(),
             sequence: self.number(),
+            attributes: vec![attribute("a-later-fact", "1")],
         }
+    }
+
+    /// Nearly always nothing: else a policy has little to say.
+    fn running(&mut self, targets: usize) -> Vec<RunningAttempt> {
+        let count = if self.random.u8(..5) == 0 { targets.min(1) } else { 0 };
+        (0..count).map(|_| RunningAttempt { target: 0, started_at_ms: self.number() }).collect()
     }
 
     fn request(&mut self) -> RequestFacts {
@@ -81,6 +88,7 @@ impl Situations {
             headroom: self.perhaps(|this| this.random.f64()),
             price: self.perhaps(|this| Price { input: this.random.f64(), output: this.random.f64() }),
             warm_ms: self.perhaps(Self::number),
+            attributes: vec![attribute("out-since-ms", "900")],
         }
     }
 
@@ -89,9 +97,13 @@ impl Situations {
             target: u32::try_from(self.random.usize(0..targets)).unwrap_or_default(),
             started_at_ms: self.number(),
             elapsed_ms: self.number(),
-            fault: *self.one_of(&[FaultKind::Overloaded, FaultKind::TimedOut, FaultKind::AdapterFailed]),
+            fault: match self.random.u8(..8) {
+                0 => *self.one_of(&FaultKind::ALL),
+                _ => *self.one_of(&[FaultKind::Overloaded, FaultKind::TimedOut, FaultKind::AdapterFailed]),
+            },
             status: self.random.u16(..),
             retry_after_ms: self.perhaps(Self::number),
+            attributes: Vec::new(),
         }
     }
 

@@ -22,6 +22,97 @@ async fn help_names_every_verb() {
     assert!(err.contains("serve"), "it suggests what was meant: {err}");
 }
 
+/// The verbs below this one, by its help.
+fn verbs(help: &str) -> Vec<String> {
+    let listed = help.split_once("Commands:\n").map(|(_, rest)| rest).unwrap_or_default();
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    // A line that is further in goes on with what was said of the verb before.
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn exit_codes_are_documented_and_data_can_be_had_as_json() {
+    let (_, help, _) = run(&["--help"], &[]).await;
+    for code in ["  0  ", "  1  ", "  2  "] {
+        assert!(help.contains(code), "{help}");
+    }
+    // They run, and show nothing that a program would want to read.
+    let without = ["serve", "demo", "fake", "dev", "completions"];
+    let mut seen = 0;
+    for verb in verbs(&help) {
+        let (_, help, _) = run(&[&verb, "--help"], &[]).await;
+        let below = verbs(&help);
+        if below.is_empty() && !without.contains(&verb.as_str()) {
+            assert!(help.contains("--json"), "{verb}: {help}");
+            seen += 1;
+        }
+        for word in below.iter().filter(|word| !without.contains(&word.as_str())) {
+            let (_, help, _) = run(&[&verb, word, "--help"], &[]).await;
+            assert!(help.contains("--json"), "{verb} {word}: {help}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 16, "only {seen} verbs were seen");
+}
+
+/// `plugin push` and `pull` are in `shipping`, `plugin build` in `own_policy`.
+#[tokio::test]
+async fn json_is_json() {
+    let folder = Folder::new("json");
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let path = folder.write("pointsman.toml", configuration(&anthropic));
+    let bundled =
+        |name: &str| pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");
+    let file = folder.write("fastest.wasm", bundled("fastest").bytes);
+    let (old, new) = (bundled("failover").sha256, bundled("fastest").sha256);
+    let project = folder.path("project");
+    let json = async |arguments: &[&str], environment: &[(&str, &str)]| -> serde_json::Value {
+        let arguments: Vec<&str> = [arguments, &["--json"]].concat();
+        let (code, out, err) = run(&arguments, environment).await;
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+    };
+    let checked = json(&["check", &path], &[("TOKEN", TOKEN)]).await;
+    assert_eq!(checked["routes"][0]["targets"][0], "a/claude");
+    assert_eq!(checked["routes"][0]["policy"]["sha256"], old);
+    assert!(checked["endpoints"].as_array().is_some_and(|endpoints| endpoints.len() > 3), "{checked}");
+    assert_eq!(json(&["key", "new", "a"], &[]).await["name"], "a");
+    assert_eq!(json(&["plugin", "new", "p", "--policy", "--dir", &project], &[]).await["folder"], *project);
+    assert_eq!(json(&["plugin", "test", &file, "--situations", "3"], &[]).await["passed"], true);
+
+    let serving = Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await;
+    serving.target("x").await;
+    let operator = [("POINTSMAN_ADMIN", serving.operators.as_str()), ("POINTSMAN_ADMIN_TOKEN", TOKEN)];
+    assert_eq!(json(&["targets"], &operator).await["targets"][0]["id"], "a/claude");
+    assert_eq!(json(&["explain"], &operator).await["entries"][0]["answered_by"], "a/claude");
+    let replayed = json(&["replay", "--policy", &file], &operator).await;
+    assert_eq!((&replayed["decisions"], &replayed["differences"]), (&1.into(), &serde_json::json!([])));
+    let slot = async |arguments: &[&str]| json(&[&["plugin"], arguments].concat(), &operator).await["slot"].take();
+    assert_eq!(slot(&["load", &file, "--as", "failover"]).await["staged"]["sha256"], new);
+    assert_eq!(slot(&["shadow", "failover"]).await["shadow"]["sha256"], new);
+    assert_eq!(slot(&["canary", "failover", "20"]).await["canary_percent"], 20);
+    assert_eq!(slot(&["swap", "failover"]).await["live"]["sha256"], new);
+    assert_eq!(slot(&["rollback", "failover"]).await["live"]["sha256"], old);
+    assert!(json(&["plugin", "list"], &operator).await["plugins"].is_array());
+    serving.stop().await;
+}
+
+/// Bash takes the script, and knows the verbs by it.
+#[tokio::test]
+async fn a_shell_completes_the_words() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, err) = run(&["completions", shell], &[]).await;
+        assert!(code == 0 && out.contains("rollback") && err.is_empty(), "{shell}: {err}");
+    }
+    let (_, script, _) = run(&["completions", "bash"], &[]).await;
+    let asked =
+        "COMP_WORDS=(pointsman plugin sw); COMP_CWORD=2; _pointsman pointsman sw plugin; echo \"${COMPREPLY[*]}\"";
+    let bash = Command::new("bash").args(["-euc", &format!("{script}\n{asked}")]).output().await.expect("bash");
+    let said = String::from_utf8_lossy(&bash.stdout) + String::from_utf8_lossy(&bash.stderr);
+    assert!(bash.status.success() && said.trim() == "swap", "{said}");
+}
+
 #[tokio::test]
 async fn every_example_configuration_is_valid() {
     let account = root().join("tests/fixtures/service-account.json");
@@ -42,7 +133,7 @@ async fn every_example_configuration_is_valid() {
     for entry in std::fs::read_dir(root().join("examples")).expect("examples") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let (code, out, err) = run(&["check", "--config", &path.to_string_lossy()], &environment).await;
+            let (code, out, err) = run(&["check", &path.to_string_lossy()], &environment).await;
             assert_eq!(code, 0, "{}: {err}", path.display());
             assert!(out.starts_with("MODEL"), "{out}");
             examples += 1;
@@ -140,6 +231,16 @@ async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
         ("[keys.\"a b\"]\nkey = \"x\"", &[":1:7", "cannot be a key's name", "64 letters"]),
         ("[keys.a]\nkey = \"x\"\n[keys.a]\nkey = \"y\"", &[":3:7", "duplicate key"]),
         ("[plugins.p]\nfile = \"none.wasm\"", &[":2:8", "there is no file"]),
+        ("[plugins.p]", &[":1:10", "comes from nowhere", "`file`, `url` or `oci`"]),
+        ("[plugins.p]\nfile = \"a\"\noci = \"b\"", &[":1:10", "from several places", "keep one"]),
+        ("[plugins.p]\nurl = \"https://h/p.wasm\"", &[":2:7", "so it needs a digest", "hint: give its `sha256`"]),
+        ("[plugins.p]\nurl = \"https://h/p.wasm\"\nsha256 = \"12\"", &[":3:10", "64 hexadecimal digits"]),
+        ("[plugins.p]\nurl = \"http://h/p.wasm\"", &[":2:7", "plain HTTP", "use https"]),
+        ("[plugins.p]\nurl = \"https://u:pw@h/p.wasm\"", &[":2:7", "without a user", "\"*****"]),
+        ("[plugins.p]\noci = \"p:1\"", &[":2:7", "must be like REGISTRY/REPOSITORY:TAG"]),
+        ("[plugins.p]\noci = \"h.example/p:1\"", &[":2:7", "so it needs a digest", "plugin pull h.example/p:1"]),
+        ("[plugins.p]\noci = \"h.example/p@sha256:1\"", &[":2:7", "64 hexadecimal digits"]),
+        ("[plugins.p]\noci = \"h.example/p:1\"\nsha256 = \"12\"", &[":3:10", "after its name", "hint: leave it out"]),
     ] {
         let path = folder.write("pointsman.toml", text);
         let (code, out, err) = run(&["check", "--config", &path], &[]).await;
@@ -187,6 +288,16 @@ async fn inspect_says_what_a_file_is() {
     {
         assert!(out.contains(line), "{line}: {out}");
     }
+    let policy = pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == "sticky").expect("it is built in");
+    let (code, out, _) = run(&["plugin", "inspect", &folder.write("sticky.wasm", policy.bytes)], &[]).await;
+    assert_eq!(code, 0);
+    for line in ["contract 0.2.0", "does     Where the conversation's prompt cache is warm"] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    let row = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {out}"));
+    let cells = |name: &str| row(name).split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
+    assert_eq!(cells("max_warm_ms")[1..4], ["300000", "1 to 86400000", "60000 to 3600000"]);
+    assert_eq!(cells("begin")[1..4], ["\"configured\"", "configured, spread", "\"configured\", \"spread\""]);
     let (code, out, err) = run(&["plugin", "inspect", &folder.write("half.wasm", &good.bytes[..5000])], &[]).await;
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("half.wasm is no plugin"), "{err}");
@@ -274,16 +385,20 @@ async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
     assert!(said.contains("pointsman.toml:8:1: unknown field `tragets`"), "{said}");
 }
 
+/// One route, and an admin port.
+fn configuration(anthropic: &Fake) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nadmin_token = \"${{TOKEN}}\"\n[providers.a]\n\
+         adapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/claude\"]\n",
+        anthropic.base_url()
+    )
+}
+
 #[tokio::test]
 async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     let folder = Folder::new("plugins");
     let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nadmin_token = \"${{TOKEN}}\"\n[providers.a]\n\
-         adapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/claude\"]\n",
-        anthropic.base_url()
-    );
-    let path = folder.write("pointsman.toml", config);
+    let path = folder.write("pointsman.toml", configuration(&anthropic));
     let serving = Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await;
     let bundled =
         |name: &str| pointsman_bundle::BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");
@@ -322,7 +437,13 @@ async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     assert_eq!((code, out), (0, format!("failover: {new} in the shadow of {old}\n")), "{err}");
     serving.target("x").await;
     let (_, out, _) = serving.plugin(&["list"]).await;
-    assert!(out.contains(&format!("failover: {new} in the shadow: 1 decisions alike, 0 not, 0 faults")), "{out}");
+    assert!(out.contains(&format!("failover: {new} in the shadow: 1 answers alike, 0 not, 0 faults")), "{out}");
+    let (code, out, err) = serving.plugin(&["differences", "failover"]).await;
+    assert!(code == 0 && out.is_empty() && err.contains("has answered otherwise"), "{out}{err}");
+    let (code, out, _) = serving.plugin(&["differences", "failover", "--json"]).await;
+    assert_eq!((code, out.as_str()), (0, "{\"differences\":[]}\n"));
+    let (code, _, err) = serving.plugin(&["differences", "nothing"]).await;
+    assert!(code == 2 && err.contains("no plugin `nothing`"), "{err}");
     let (code, out, err) = serving.plugin(&["canary", "failover", "20"]).await;
     assert_eq!(
         (code, out),

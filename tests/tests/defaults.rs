@@ -16,19 +16,24 @@ struct Named {
 }
 
 /// Constants of `defaults.rs` and the tables of the configuration whose settings they are.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("TIMEOUTS", "timeouts"),
     ("BREAKER", "breaker"),
     ("ATTEMPTS", "attempts"),
     ("LIMITS", "limits"),
     ("EDGE", "server"),
+    ("COMPILE", "gate"),
 ];
 /// Settings that are called otherwise there.
-const CALLED: [(&str, &str); 16] = [
+const CALLED: [(&str, &str); 20] = [
     ("LISTEN", "server.listen"),
     ("ADMIN", "server.admin"),
     ("DRAIN", "server.drain"),
     ("JOURNAL", "journal.requests"),
+    ("CASES_TIME", "gate.cases_time"),
+    ("gate.time", "gate.compile_time"),
+    ("gate.memory_bytes", "gate.max_compile_bytes"),
+    ("JOURNAL_DISK_BYTES", "journal.max_disk_bytes"),
     ("POLICY", "models.NAME.policy"),
     ("PROBE_EVERY", "providers.NAME.probe.every"),
     ("attempts.retries.share", "attempts.retry_share"),
@@ -43,7 +48,7 @@ const CALLED: [(&str, &str); 16] = [
     ("server.body_bytes_held", "server.max_body_bytes_held"),
 ];
 /// Where else there are numbers that somebody meets.
-const FOLDERS: [&str; 6] = ["callers", "gateway", "health", "plugin", "server", "upstream"];
+const FOLDERS: [&str; 9] = ["callers", "gateway", "health", "journal", "plugin", "server", "ship", "store", "upstream"];
 /// By these endings of their names.
 const MET: [&str; 9] = ["_MAX", "TIMEOUT", "WAIT", "REST", "IDLE", "DRAIN", "PATIENCE", "PING", "CODEC"];
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pointsman::conformance::{Trial, case, try_out};
 use pointsman::plugin::{Kind, Plugin, Policy};
 use pointsman_tests::guests::NIGHT_SHIFT;
 use pointsman_tests::languages::{self, Language};
@@ -30,16 +31,22 @@ async fn c() {
     is_as_good_as_rust(languages::C).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_model_in_rust_is_fit() {
+    it_is_fit(&Plugin::load("rust", NIGHT_SHIFT).await.expect("the model")).await;
+}
+
 async fn is_as_good_as_rust(language: Language) {
     language.test();
     let line = serving(language).await;
     // The gateway's own: compiling one takes seconds.
     let plugin = Arc::clone(&line.gateway.table().slots["night-shift"].live);
     assert_eq!(plugin.kind, Kind::Policy);
-    assert!(plugin.imports.iter().all(|import| import == "pointsman:plugin/faults@0.1.0"), "{:?}", plugin.imports);
+    assert!(plugin.imports.iter().all(|import| import == "pointsman:plugin/faults@0.2.0"), "{:?}", plugin.imports);
 
     it_serves(&line).await;
     it_decides_alike(&plugin).await;
+    it_is_fit(&plugin).await;
     it_can_go_on_for_long(&plugin).await;
     assert_eq!(plugin.tally.counts().faults, 0);
 }
@@ -104,7 +111,17 @@ async fn it_decides_alike(plugin: &Arc<Plugin>) {
         }
     }
     assert!(refused >= 5, "{refused} of the settings were refused");
-    assert_eq!(decisions.len(), 3, "each end was reached: {decisions:?}");
+    assert_eq!(decisions.len(), 5, "each end was reached: {decisions:?}");
+}
+
+/// What `pointsman plugin test` says of it, and of the cases that each new project begins with.
+async fn it_is_fit(plugin: &Arc<Plugin>) {
+    let cases = include_str!("../../examples/policies/cases/night.toml");
+    let cases = case::read(cases, "night.toml").expect("cases");
+    let trial = Trial { settings: "{}".to_owned(), seed: 1, situations: 300, cases, ..Trial::default() };
+    let checks = try_out(plugin, &trial).await;
+    assert_eq!(checks.len(), 5, "{checks:#?}");
+    assert!(checks.iter().all(|check| check.failures.is_empty()), "{checks:#?}");
 }
 
 /// Every kind of setting that a person may get wrong, between good ones.

@@ -1,4 +1,6 @@
-//! The program, run as people run it: for `command_line.rs` and `own_policy.rs`.
+//! The program, run as people run it: for `command_line.rs`, `own_policy.rs`, `restart.rs` and `shipping/`.
+
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -8,15 +10,21 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
-pub const TOKEN: &str = "operators-secret";
+pub const TOKEN: &str = "choose-one";
 
+#[allow(dead_code, reason = "not every test asks for it")]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
 
 /// The program, with nothing in its environment but what is given.
 pub fn program(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command(PROGRAM, arguments, environment)
+}
+
+/// Another one, that runs it.
+pub fn command(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -37,10 +45,19 @@ impl Folder {
         Folder(path)
     }
 
+    pub fn root(&self) -> &str {
+        self.0.to_str().expect("text")
+    }
+
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).expect("a file");
         path.to_string_lossy().into_owned()
+    }
+
+    /// Of a file that may not be there.
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
     }
 }
 
@@ -60,12 +77,15 @@ pub struct Serving {
 
 impl Serving {
     pub async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
-        let mut command = program(arguments, environment);
+        Self::start_command(program(arguments, environment)).await
+    }
+
+    pub async fn start_command(mut command: Command) -> Serving {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its words")).lines();
         let (mut said, mut callers) = (String::new(), String::new());
         let operators = loop {
-            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+            let line = tokio::time::timeout(Duration::from_secs(300), lines.next_line()).await.expect("in time");
             let line = line.expect("text").unwrap_or_else(|| panic!("it ended: {said}"));
             said.push_str(&line);
             said.push('\n');
@@ -89,7 +109,7 @@ impl Serving {
     /// The target that answers a caller of the Anthropic protocol.
     pub async fn target(&self, model: &str) -> String {
         let output = Command::new("curl")
-            .args(["-s", "-i", "--max-time", "20", &format!("http://{}/v1/messages", self.callers), "-d"])
+            .args(["-s", "-i", "--max-time", "120", &format!("http://{}/v1/messages", self.callers), "-d"])
             .arg(format!(
                 "{{\"model\":\"{model}\",\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
             ))
@@ -110,8 +130,10 @@ impl Serving {
         let id = self.child.id().expect("it runs");
         let kill = Command::new("bash").args(["-c", &format!("kill -TERM {id}")]).status().await.expect("bash");
         assert!(kill.success());
-        let status =
-            tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("in time").expect("a status");
+        let status = tokio::time::timeout(Duration::from_secs(120), self.child.wait())
+            .await
+            .expect("in time")
+            .expect("a status");
         (status.code().expect("it ends by itself"), self.said.await.expect("its words"))
     }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes night-shift.wasm. Needs Python 3.11 or newer with venv.
+# Makes night_shift.wasm. Needs Python 3.11 or newer with venv.
 set -eu
 cd "$(dirname "$0")"
 [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -10,4 +10,4 @@ contract="--wit-path ../../../wit --world routing-policy"
 rm -rf bindings
 .venv/bin/componentize-py --quiet $contract bindings bindings
 # `--stub-wasi`: CPython would import a clock, files and more; a policy may import nothing.
-.venv/bin/componentize-py --quiet $contract componentize --stub-wasi --output night-shift.wasm policy
+.venv/bin/componentize-py --quiet $contract componentize --stub-wasi --output night_shift.wasm policy

@@ -10,9 +10,17 @@ The build finds the class `Router` by its name in a module that is named as the 
 import json
 
 from componentize_py_types import Err
-from wit_world.exports.policy import Action, Action_Attempt, Action_GiveUp, Attempt, Decision, Situation, Target
+from wit_world.exports.policy import Action, Action_Attempt, Action_GiveUp, Action_Wait, Attempt, Decision, Situation, Target
+from wit_world.imports.faults import FaultKind
 
 HOUR_MS = 3_600_000
+# Faults that are the caller's own: another provider would refuse the request as well.
+CALLERS_OWN = {
+    FaultKind.INVALID_REQUEST,
+    FaultKind.CONTEXT_TOO_LONG,
+    FaultKind.CONTENT_POLICY,
+    FaultKind.TOO_LARGE,
+}
 
 
 class Router:
@@ -25,7 +33,7 @@ class Router:
     @classmethod
     def open(cls, settings: str, targets: list[Target]) -> "Router":
         """`settings` is the route's `settings` table as JSON. An `Err` refuses it; its text is shown to the operator."""
-        given = {"from": 22, "to": 6} | json.loads(settings)
+        given = {"from": 22, "to": 6} | table(settings)
         for name in given.keys() - {"from", "to"}:
             raise Err(f"unknown setting `{name}`: there are `from` and `to`")
         if not all(type(hour) is int and 0 <= hour <= 23 for hour in given.values()):
@@ -34,6 +42,10 @@ class Router:
 
     def decide(self, now: Situation) -> Decision:
         """Called for each request, and again after each attempt that failed. Depends on nothing but `self` and `now`."""
+        if now.running:
+            return Decision(Action_Wait(), "one attempt at a time")
+        if any(attempt.fault in CALLERS_OWN for attempt in now.history):
+            return Decision(Action_GiveUp(), "the request is at fault")
         hour = now.now_unix_ms // HOUR_MS % 24
         if self.start <= self.end:
             night = self.start <= hour < self.end
@@ -49,6 +61,17 @@ class Router:
             if number not in tried:
                 return Decision(attempt(number), "night" if night else "day")
         return Decision(Action_GiveUp(), "all were tried")
+
+
+def table(settings: str) -> dict:
+    """The settings as a dict: JSON may be something else, or none at all."""
+    try:
+        given = json.loads(settings)
+    except ValueError:
+        given = None  # No JSON: refused in the same words.
+    if not isinstance(given, dict):
+        raise Err("the settings must be a table")
+    return given
 
 
 def attempt(number: int) -> Action:

@@ -45,6 +45,7 @@ export interface TargetState {
   headroom: number | null;
   price: Price | null;
   warmMs: number | null;
+  attributes: Attribute[];
 }
 
 export type FaultKind =
@@ -59,6 +60,7 @@ export interface AttemptReport {
   fault: FaultKind;
   status: number;
   retryAfterMs: number | null;
+  attributes: Attribute[];
 }
 
 export interface RunningAttempt { target: number; startedAtMs: number }
@@ -74,6 +76,7 @@ export interface Situation {
   nowUnixMs: number;
   random: number;
   sequence: number;
+  attributes: Attribute[];
 }
 
 export interface Attempt {

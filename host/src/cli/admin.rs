@@ -31,6 +31,20 @@ fn token(text: &str) -> Result<Secret, std::convert::Infallible> {
 /// # Errors
 /// Why there is no answer, or what the gateway says.
 pub async fn ask(admin: &Admin, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
+    send(admin, method, path, body, None).await
+}
+
+/// The same, with one more header.
+///
+/// # Errors
+/// As above.
+pub async fn send(
+    admin: &Admin,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    header: Option<(&str, String)>,
+) -> anyhow::Result<Bytes> {
     let token = admin.token.as_ref().ok_or_else(|| anyhow!("there is no admin token: {TOKEN_HELP}"))?;
     let stream = tokio::net::TcpStream::connect(admin.admin).await.with_context(|| {
         format!(
@@ -40,9 +54,11 @@ pub async fn ask(admin: &Admin, method: Method, path: &str, body: Vec<u8>) -> an
     })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some((name, value)) = header {
+        request = request.header(name, value);
+    }
+    let request = request
         .header("host", admin.admin.to_string())
         .header("authorization", format!("Bearer {}", token.reveal()))
         .body(Full::new(Bytes::from(body)))

@@ -1,17 +1,40 @@
 //! `pointsman check`
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde_json::json;
+
+use super::{ConfigArgument, print_json};
 use crate::clock::Clock;
 use crate::config::{self, Source};
-use crate::gateway::{Gateway, Target};
+use crate::gateway::{Gateway, Table, Target};
+use crate::net::Network;
+use crate::plugin::{Compiler, Plugin};
+use crate::store::Store;
 
-pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let source = Source::find(asked);
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// In place of `--config FILE`.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// As JSON: `routes`, `endpoints`.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<ExitCode> {
+    let source = Source::find(file.or(config.config).as_deref());
     let config = source.load(&config::process_environment)?;
-    let gateway = Gateway::new(config, Clock::system()).await?;
+    let compiler = Compiler::apart(config.gate.compile);
+    let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), Store::default()).await?;
     let table = gateway.table();
+    if json {
+        print_json(&data(&table))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let rows: Vec<[String; 3]> = table
         .routes
         .iter()
@@ -35,6 +58,19 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         .collect();
     print!("{}", columns(["CALLERS' ENDPOINT", "PROTOCOL", "PLUGIN"], &rows));
     Ok(ExitCode::SUCCESS)
+}
+
+fn data(table: &Table) -> serde_json::Value {
+    let plugin = |plugin: &Plugin| json!({ "name": plugin.name, "sha256": plugin.sha256 });
+    let routes = table.routes.iter().map(|route| {
+        let targets: Vec<String> = route.targets.iter().map(target).collect();
+        json!({ "model": route.pattern.to_string(), "policy": plugin(&route.policy.plugin), "targets": targets })
+    });
+    let endpoints = table.endpoints.iter().map(|endpoint| {
+        let (method, path, by) = (endpoint.method.as_str(), endpoint.path.to_string(), plugin(&endpoint.plugin));
+        json!({ "method": method, "path": path, "protocol": endpoint.protocol, "plugin": by })
+    });
+    json!({ "routes": routes.collect::<Vec<_>>(), "endpoints": endpoints.collect::<Vec<_>>() })
 }
 
 /// `provider/model`

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Subcommand;
 use sha2::{Digest as _, Sha256};
 
+use super::print_json;
 use crate::config::{CALLER_NAME, is_caller_name};
 use crate::plugin::hex;
 
@@ -40,7 +41,7 @@ pub fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         false => format!("[keys.{name}]\nsha256 = \"{sha256}\"\n"),
     };
     if json {
-        println!("{}", serde_json::json!({ "name": name, "key": key, "sha256": sha256, "table": table }));
+        print_json(&serde_json::json!({ "name": name, "key": key, "sha256": sha256, "table": table }))?;
     } else {
         println!("{key}\n\n{table}");
         eprintln!(

@@ -1,8 +1,10 @@
-//! The command line: one file a verb. Data goes to standard output, words to standard error. Exit code 0 is success, 1 is
-//! "no" (a check or a demo that failed), 2 is a wrong command line or configuration.
+//! The command line: one file a verb. Data goes to standard output (verbs that show data have `--json`), words to standard
+//! error. What exit codes mean stands in [`EXIT_CODES`].
 
 mod admin;
 mod check;
+mod compile;
+mod completions;
 mod demo;
 mod drill;
 mod explain;
@@ -19,13 +21,20 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+const EXIT_CODES: &str = "Exit codes:
+  0  it is done, or the answer is yes
+  1  the answer is no: a policy that is not fit or would decide otherwise, a plugin that does not compile, a failed demo
+  2  it was not done: the command line or the configuration is wrong, or the gateway, a registry or a file refused
+
+Data goes to standard output (in JSON with --json, where a verb shows data), everything else to standard error.";
+
 /// Keeps your product answering when an AI provider fails.
 ///
 /// Point your OpenAI or Anthropic client at http://127.0.0.1:4400 instead of the provider; change nothing else. When a
 /// provider is slow, overloaded or down, another answers. What to do when one fails is a WebAssembly plugin, which can be
 /// swapped while requests run.
 #[derive(Debug, Parser)]
-#[command(name = "pointsman", version, arg_required_else_help = true)]
+#[command(name = "pointsman", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -46,9 +55,9 @@ enum Verb {
     Serve(ConfigArgument),
     /// Check a configuration and print its routes; nothing listens.
     ///
-    ///     pointsman check --config pointsman.toml
+    ///     pointsman check pointsman.toml
     #[command(verbatim_doc_comment)]
-    Check(ConfigArgument),
+    Check(check::Arguments),
     /// Make, build, test and inspect plugins, and load, swap and roll back those of the running gateway.
     #[command(subcommand)]
     Plugin(plugin::Verb),
@@ -89,6 +98,14 @@ enum Verb {
     ///     curl 127.0.0.1:5001/fake/behave -d 529
     #[command(verbatim_doc_comment)]
     Fake(fake::Arguments),
+    /// What a gateway starts to compile a plugin apart from itself.
+    #[command(hide = true)]
+    Compile(compile::Arguments),
+    /// A script that completes this program's words in your shell, on standard output.
+    ///
+    ///     source <(pointsman completions bash)
+    #[command(verbatim_doc_comment)]
+    Completions(completions::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,7 +123,12 @@ struct Usage(anyhow::Error);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log(&arguments.verb);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = match arguments.verb {
+        // It limits its own memory, and needs no threads.
+        Verb::Compile(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime
         .enable_all()
         // A plugin that yields every tick would otherwise keep timers and sockets waiting for 61 of its turns.
         .event_interval(8)
@@ -127,7 +149,7 @@ pub fn main() -> ExitCode {
 async fn run(verb: Verb) -> Result<ExitCode, Usage> {
     match verb {
         Verb::Serve(argument) => serve::run(argument.config.as_deref()).await.map_err(Usage),
-        Verb::Check(argument) => check::run(argument.config.as_deref()).await.map_err(Usage),
+        Verb::Check(arguments) => check::run(arguments).await.map_err(Usage),
         Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
         Verb::Key(verb) => key::run(verb).map_err(Usage),
         Verb::Targets(arguments) => targets::run(arguments).await.map_err(Usage),
@@ -136,7 +158,15 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
         Verb::Drill(arguments) => drill::run(arguments).map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
+        Verb::Compile(arguments) => compile::run(&arguments).map_err(Usage),
+        Verb::Completions(arguments) => completions::run(&arguments).map_err(Usage),
     }
+}
+
+/// Data for programs: one line.
+fn print_json(data: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(data)?);
+    Ok(())
 }
 
 /// Each level adds one fact; they are printed below each other.
@@ -144,15 +174,33 @@ fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  caused by: ")
 }
 
+/// Enough of a digest to tell versions apart.
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+/// To the second, in UTC.
+fn moment(unix_ms: u64) -> String {
+    let seconds = i64::try_from(unix_ms / 1_000).unwrap_or(i64::MAX);
+    let Ok(at) = time::OffsetDateTime::from_unix_timestamp(seconds) else { return unix_ms.to_string() };
+    let (date, time) = (at.date(), at.time());
+    let (month, day) = (u8::from(date.month()), date.day());
+    format!("{:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", date.year(), time.hour(), time.minute(), time.second())
+}
+
 /// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo and the drill have the screen to themselves.
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
-        Verb::Check(_) | Verb::Key(_) | Verb::Plugin(_) | Verb::Targets(_) | Verb::Explain(_) | Verb::Replay(_) => {
-            LevelFilter::WARN
-        }
+        Verb::Check(_)
+        | Verb::Key(_)
+        | Verb::Plugin(_)
+        | Verb::Targets(_)
+        | Verb::Explain(_)
+        | Verb::Replay(_)
+        | Verb::Completions(_) => LevelFilter::WARN,
         // A drill's faults are its report's to tell.
-        Verb::Demo(_) | Verb::Drill(_) => LevelFilter::OFF,
+        Verb::Compile(_) | Verb::Demo(_) | Verb::Drill(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::config::{self, Source};
+use crate::config::{self, Config, Source};
 use crate::gateway::{self, Gateway};
+use crate::net::Network;
+use crate::plugin::{Cache, Compiler};
 use crate::server::{Port, TOKEN_HELP};
+use crate::store::Store;
 use crate::watch as files;
 
 pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -21,7 +24,12 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         Some(token) => Some((Port::bind(server.admin, None).await?, token.clone())),
         None => None,
     };
-    let gateway = Gateway::new(config, Clock::system()).await?;
+    let store = match &server.state {
+        Some(folder) => Store::open(folder).await?,
+        None => Store::default(),
+    };
+    let compiler = compiler(&config);
+    let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store).await?;
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(files::watch(gateway.clone(), source));
@@ -29,7 +37,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     tokio::spawn(gateway::look_after(gateway.clone()));
     let admin =
         admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
-    let data = tokio::spawn(data.serve(gateway, told(stopped), server.drain));
+    let data = tokio::spawn(data.serve(gateway.clone(), told(stopped), server.drain));
     signal().await?;
     tracing::info!(
         drain_s = server.drain.as_secs(),
@@ -43,7 +51,17 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     if let Some(admin) = admin {
         admin.abort();
     }
+    gateway.flush().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was compiled before is found again in the state folder.
+fn compiler(config: &Config) -> Compiler {
+    let cache = config.server.state.as_ref().and_then(|state| {
+        let cache = Cache::open(state.join("compiled"));
+        cache.inspect_err(|error| tracing::warn!("plugins are compiled anew at each start: {error:#}")).ok()
+    });
+    Compiler::apart(config.gate.compile).keeping(cache)
 }
 
 fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port>) -> anyhow::Result<()> {
@@ -56,6 +74,13 @@ fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port
     for route in &table.routes {
         let targets: Vec<String> = route.targets.iter().map(super::check::target).collect();
         tracing::info!(model = %route.pattern, policy = ?route.policy.plugin, targets = %targets.join(" > "), "route");
+    }
+    match gateway.store().folder() {
+        Some(folder) => tracing::info!("what operators change is kept in {}", folder.display()),
+        None if admin.is_some() && gateway.store().trouble().is_none() => tracing::info!(
+            "what operators change is forgotten when this process ends: [server] state = \"DIR\", or POINTSMAN_STATE, keeps it"
+        ),
+        None => {}
     }
     tracing::info!("callers: {scheme}://{}", data.address()?);
     match admin {

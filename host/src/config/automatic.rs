@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::defaults;
 use super::error::ConfigError;
-use super::resolved::{Config, Model, Pattern, Provider, Secret, Target};
+use super::resolved::{Config, Gate, JournalSettings, Model, Pattern, Provider, Secret, Target};
 use super::{Environment, resolve};
 use crate::facts::Book;
 
@@ -63,12 +63,13 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         breaker,
         attempts,
         limits,
+        gate: Gate::default(),
         plugins: BTreeMap::new(),
         providers,
         models,
         facts,
         fetch: None,
-        journal: defaults::JOURNAL,
+        journal: JournalSettings { requests: defaults::JOURNAL, on_disk: None },
     })
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
+use crate::plugin::CompileLimits;
 
 use super::resolved::{Attempts, Edge, Timeouts};
 
@@ -123,8 +124,20 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// Who finds the gateway full should come again after this time.
 pub const FULL_RETRY: Duration = Duration::from_secs(1);
 
+pub const COMPILE: CompileLimits = CompileLimits {
+    // CPython takes 10 s in an unoptimised build, and 38 s of a core were measured on a machine with ten times its load.
+    time: Duration::from_secs(120),
+    // CPython takes 400 MB.
+    memory_bytes: 1 << 30,
+};
+/// Hundreds of cases take a second or two in an interpreter, and nobody waits for it but who loads the plugin.
+pub const CASES_TIME: Duration = Duration::from_secs(30);
+
 /// Requests that are remembered for `explain` and `replay`: an hour of a busy team, in some ten megabytes.
 pub const JOURNAL: usize = 5_000;
+
+/// What the journal may take of the disk, where it is kept there: some hundred thousand requests, and no disk is so small.
+pub const JOURNAL_DISK_BYTES: u64 = 1 << 30;
 
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);

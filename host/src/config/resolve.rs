@@ -1,6 +1,8 @@
 //! From what is written to what is used: cross checks, defaults, `${…}`.
 
+mod gate;
 mod keys;
+mod plugins;
 mod server;
 
 use std::collections::BTreeMap;
@@ -12,8 +14,8 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    Attempts, AwsKeys, Config, GoogleAccount, Model, Pattern, PluginFile, Probe, Provider, Secret, Server, Target,
-    Timeouts,
+    Attempts, AwsKeys, Config, GoogleAccount, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
+    Server, Target, Timeouts,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
@@ -26,6 +28,7 @@ pub use keys::{CALLER_NAME, is_caller_name};
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
     let server = resolver.server(written.server, written.keys)?;
+    let gate = resolver.gate(&written.gate)?;
     let plugins = resolver.plugins(written.plugins)?;
     let names: Vec<&str> =
         BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
@@ -59,8 +62,8 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     };
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
-    let journal = written.journal.requests.unwrap_or(defaults::JOURNAL);
-    Ok(Config { server, timeouts, breaker, attempts, limits, plugins, providers, models, facts, fetch, journal })
+    let journal = resolver.journal(&written.journal, server.state.is_some())?;
+    Ok(Config { server, timeouts, breaker, attempts, limits, gate, plugins, providers, models, facts, fetch, journal })
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {
@@ -107,6 +110,18 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    fn journal(&self, written: &written::Journal, has_folder: bool) -> Result<JournalSettings, ConfigError> {
+        if let Some(keep) = written.keep.as_ref().filter(|_| !has_folder) {
+            let hint = "give it one: `state = \"DIR\"` in [server], or POINTSMAN_STATE".to_owned();
+            return Err(self.error(keep.span(), "there is no folder in which the journal could be kept", Some(hint)));
+        }
+        let bytes_max = self.some(written.max_disk_bytes.as_ref())?.unwrap_or(defaults::JOURNAL_DISK_BYTES);
+        Ok(JournalSettings {
+            requests: written.requests.unwrap_or(defaults::JOURNAL),
+            on_disk: written.keep.as_ref().map(|keep| JournalOnDisk { keep: keep.get_ref().0, bytes_max }),
+        })
+    }
+
     fn error(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> ConfigError {
         self.file.at(Some(span), message, hint)
     }
@@ -184,27 +199,6 @@ impl Resolver<'_> {
     /// Paths are relative to the file that names them.
     fn relative(&self, path: &str) -> PathBuf {
         self.file.path.parent().unwrap_or(self.file.path).join(path)
-    }
-
-    fn plugins(
-        &self,
-        written: BTreeMap<String, written::PluginFile>,
-    ) -> Result<BTreeMap<String, PluginFile>, ConfigError> {
-        let mut plugins = BTreeMap::new();
-        for (name, plugin) in written {
-            let file = self.relative(plugin.file.get_ref());
-            if !file.is_file() {
-                return Err(self.error(plugin.file.span(), format!("there is no file {}", file.display()), None));
-            }
-            let sha256 = plugin.sha256.map(|digest| match digest.get_ref().len() {
-                64 if digest.get_ref().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                    Ok(digest.get_ref().to_ascii_lowercase())
-                }
-                _ => Err(self.error(digest.span(), "a sha256 digest has 64 hexadecimal digits", None)),
-            });
-            plugins.insert(name, PluginFile { file, sha256: sha256.transpose()? });
-        }
-        Ok(plugins)
     }
 
     fn known(&self, name: &Spanned<String>, known: &[&str], what: &str) -> Result<String, ConfigError> {

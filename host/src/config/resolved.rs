@@ -7,8 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use minisign_verify::PublicKey;
+
+use super::defaults;
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
+use crate::plugin::CompileLimits;
+use crate::ship::{Digest, Place};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -17,14 +22,37 @@ pub struct Config {
     pub breaker: BreakerSettings,
     pub attempts: Attempts,
     pub limits: AdmissionSettings,
+    pub gate: Gate,
     pub plugins: BTreeMap<String, PluginFile>,
     pub providers: BTreeMap<String, Provider>,
     pub models: Vec<Model>,
     pub facts: Book,
     /// Absent: media is not fetched. Else the `host:port`s that may be private.
     pub fetch: Option<Vec<String>>,
-    /// Requests that are remembered.
-    pub journal: usize,
+    pub journal: JournalSettings,
+}
+
+/// Which requests are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The last, in memory.
+    pub requests: usize,
+    /// Absent: they are forgotten with the process.
+    pub on_disk: Option<JournalOnDisk>,
+}
+
+/// How far back the journal on the disk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalOnDisk {
+    pub keep: Duration,
+    pub bytes_max: u64,
+}
+
+impl JournalSettings {
+    /// Nobody wants to know.
+    pub fn is_off(&self) -> bool {
+        self.requests == 0 && self.on_disk.is_none()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,10 +144,30 @@ pub struct Attempts {
     pub hedges: BudgetSettings,
 }
 
+/// What a plugin's file must pass before it may serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    pub compile: CompileLimits,
+    /// For all cases in a package.
+    pub cases_time: Duration,
+    /// It is signed by one of them. Empty: it need not be.
+    pub public_keys: Vec<PublicKey>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate { compile: defaults::COMPILE, cases_time: defaults::CASES_TIME, public_keys: Vec::new() }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
-    pub file: PathBuf,
-    pub sha256: Option<String>,
+    /// Never a package without a digest.
+    pub place: Place,
+    /// Of the component; a package's is in its manifest.
+    pub sha256: Option<Digest>,
+    /// Each call has an instance of its own, in every version that its slot holds.
+    pub fresh: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

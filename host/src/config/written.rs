@@ -23,7 +23,9 @@ pub struct Written {
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
-    pub plugins: BTreeMap<String, PluginFile>,
+    pub gate: Gate,
+    #[serde(default)]
+    pub plugins: BTreeMap<Spanned<String>, PluginFile>,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
     #[serde(default)]
@@ -167,13 +169,43 @@ pub struct Limits {
     pub slow_start: Option<u32>,
 }
 
+/// `[gate]`: what a plugin's file must pass before it may serve, from the configuration or from an operator.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// Of a core, and bytes of address space, for compiling one file.
+    pub compile_time: Option<Span>,
+    pub max_compile_bytes: Option<Spanned<u64>>,
+    /// For all cases in a package.
+    pub cases_time: Option<Span>,
+    /// Keys of minisign: a file needs a signature by one of them, in `FILE.minisig`. Absent: it needs none.
+    pub public_keys: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
 /// `[plugins.NAME]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginFile {
-    /// Relative to the configuration file.
-    pub file: Spanned<String>,
+    /// Relative to the configuration file. This, `url` or `oci`.
+    pub file: Option<Spanned<String>>,
+    /// `https://…`, with its `sha256`: fetched once.
+    pub url: Option<Spanned<String>>,
+    /// In a registry, with its digest: `REGISTRY/REPOSITORY:TAG@sha256:…`. Fetched once.
+    pub oci: Option<Spanned<String>>,
+    /// Of the component, in hexadecimal.
     pub sha256: Option<Spanned<String>>,
+    #[serde(default)]
+    pub isolation: Isolation,
+}
+
+/// Who shares an instance of a plugin: all its calls, one after the other, or none. `fresh` costs each call what making an
+/// instance takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    #[default]
+    Reused,
+    Fresh,
 }
 
 /// `[providers.NAME]`
@@ -226,8 +258,12 @@ pub struct AwsKeys {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Journal {
-    /// How many requests are remembered; 0 turns it off.
+    /// How many requests are remembered in memory; 0 is none.
     pub requests: Option<usize>,
+    /// How long they are kept on the disk, in `[server] state`. Absent: they are not.
+    pub keep: Option<Spanned<Span>>,
+    /// Of the disk; the oldest go first.
+    pub max_disk_bytes: Option<Spanned<u64>>,
 }
 
 /// `[fetch]`: media by URL, for providers that take only bytes.
@@ -284,7 +320,7 @@ pub struct TargetTable {
     pub max_in_flight: Option<u32>,
 }
 
-/// A length of time, such as `"500ms"`, `"3s"`, `"2m"` or `"1h"`.
+/// A length of time, such as `"500ms"`, `"3s"`, `"2m"`, `"1h"` or `"7d"`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 
@@ -294,7 +330,7 @@ impl<'de> Deserialize<'de> for Span {
         span(&text).map(Span).ok_or_else(|| {
             D::Error::invalid_value(
                 Unexpected::Str(&text),
-                &"a length of time such as \"500ms\", \"3s\", \"2m\" or \"1h\", a week at most",
+                &"a length of time such as \"500ms\", \"3s\", \"2m\", \"1h\" or \"7d\", a week at most",
             )
         })
     }
@@ -309,6 +345,7 @@ fn span(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
         _ => return None,
     };
     let millis = number.checked_mul(millis)?;

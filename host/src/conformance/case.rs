@@ -224,6 +224,7 @@ fn resolve(written: Written, place: &impl Fn(usize) -> String) -> anyhow::Result
         now_unix_ms: written.now_unix_ms,
         random: written.random,
         sequence: written.sequence,
+        attributes: Vec::new(),
     };
     let settings = written.settings.map(|settings| serde_json::to_string(&settings)).transpose();
     let settings = settings.with_context(|| place(at_targets))?;
@@ -275,6 +276,7 @@ fn state(said: &str) -> anyhow::Result<TargetState> {
         headroom: None,
         price: None,
         warm_ms: None,
+        attributes: Vec::new(),
     };
     let words: Vec<&str> = said.split_whitespace().collect();
     let number = |said: &str| said.parse::<u64>().with_context(|| format!("`{said}` is no number of milliseconds"));
@@ -307,6 +309,7 @@ fn report(said: &str, number: usize, count: usize) -> anyhow::Result<AttemptRepo
         fault,
         status: 0,
         retry_after_ms: None,
+        attributes: Vec::new(),
     })
 }
 

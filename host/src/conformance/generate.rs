@@ -59,6 +59,7 @@ impl Generator {
             now_unix_ms: self.random.u64(1_700_000_000_000..1_900_000_000_000),
             random: self.random.u64(..),
             sequence: self.random.u64(0..1_000_000),
+            attributes: Vec::new(),
         }
     }
 
@@ -107,6 +108,10 @@ impl Generator {
             headroom: self.maybe(share),
             price: self.maybe(|random| Price { input: 20.0 * share(random), output: 80.0 * share(random) }),
             warm_ms: self.maybe(|random| random.u64(0..900_000)),
+            attributes: match circuit {
+                Circuit::Closed => Vec::new(),
+                _ => vec![Attribute { name: "out-since-ms".to_owned(), value: self.ms().to_string() }],
+            },
         }
     }
 
@@ -119,6 +124,7 @@ impl Generator {
             fault,
             status: one_of(&mut self.random, &[0, 400, 429, 500, 503, 529]),
             retry_after_ms: self.maybe(|random| random.u64(0..60_000)),
+            attributes: Vec::new(),
         }
     }
 

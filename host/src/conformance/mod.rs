@@ -1,5 +1,6 @@
 //! Is a policy fit to decide? The tests that every policy has to pass, whoever wrote it in whatever language, and those
-//! that its author wrote for it (`case.rs`). For `pointsman plugin test`.
+//! that its author wrote for it (`case.rs`). For `pointsman plugin test`; the cases in a package are for the gate, too
+//! (`gateway/gate.rs`).
 //!
 //! What the host would count as a fault of the policy fails here, and what it cannot notice while requests run: that the
 //! same situation is decided in two ways, or that a target is asked which cannot serve the request.
@@ -16,7 +17,7 @@ use self::case::Case;
 use self::generate::Generator;
 use crate::journal::{Entry, RouteView};
 use crate::plugin::bindings::policy::{Action, Decision, Situation, Target};
-use crate::plugin::{Kind, Plugin, PluginFault, Policy};
+use crate::plugin::{Compiler, Kind, Package, Plugin, PluginFault, Policy};
 
 /// Failures of one check that are told; more would say nothing new.
 const FAILURES_MAX: usize = 5;
@@ -34,6 +35,7 @@ pub struct Trial {
     pub targets: Vec<Target>,
     pub seed: u64,
     pub situations: usize,
+    /// Empty: those in its package.
     pub cases: Vec<Case>,
     /// Of a running gateway: its routes, and what was decided lately.
     pub journal: Option<(Vec<RouteView>, Vec<Entry>)>,
@@ -76,31 +78,38 @@ impl Check {
 }
 
 /// Try a component: every check, up to one without which the rest means nothing.
-pub async fn run(bytes: &[u8], trial: &Trial) -> Vec<Check> {
-    let mut loads = Check::new("loads");
-    let plugin = match Plugin::load("tested", bytes).await {
-        Ok(plugin) if plugin.kind == Kind::Policy => plugin,
-        Ok(plugin) => {
-            loads.fail("the file", format!("it is a {}", plugin.kind), "a policy");
-            return vec![loads];
-        }
+pub async fn run(compiler: &Compiler, bytes: &[u8], trial: &Trial) -> Vec<Check> {
+    match Plugin::load_by(compiler, "tested", bytes).await {
+        Ok(plugin) => try_out(&plugin, trial).await,
         Err(error) => {
+            let mut loads = Check::new("loads");
             loads.fail("the file", format!("{error:#}"), "a component that the gateway can load");
-            return vec![loads];
+            vec![loads]
         }
-    };
+    }
+}
+
+/// The same, for one that is loaded.
+pub async fn try_out(plugin: &Arc<Plugin>, trial: &Trial) -> Vec<Check> {
+    let mut loads = Check::new("loads");
+    if plugin.kind != Kind::Policy {
+        loads.fail("the file", format!("it is a {}", plugin.kind), "a policy");
+        return vec![loads];
+    }
     loads.told = format!("{}, {} bytes, imports no function, sha256 {}", plugin.kind, plugin.bytes, plugin.sha256);
     let mut generator = Generator::new(trial.seed);
-    let (opens, mut opened) = open(&plugin, trial, &mut generator).await;
-    let mut checks = vec![loads, opens, refuses(&plugin, &mut generator).await];
+    let (opens, mut opened) = open(plugin, trial, &mut generator).await;
+    let mut checks = vec![loads, opens, refuses(plugin, &mut generator).await];
     if !opened.is_empty() {
         checks.push(situations(&mut opened, trial, &mut generator).await);
     }
     if !trial.cases.is_empty() {
-        checks.push(cases(&plugin, trial).await);
+        checks.push(cases(plugin, &trial.settings, &trial.cases).await);
+    } else if let Some(package) = &plugin.package {
+        checks.push(shipped(plugin, package, &trial.settings).await);
     }
     if let Some((routes, entries)) = &trial.journal {
-        checks.push(recorded(&plugin, trial, routes, entries).await);
+        checks.push(recorded(plugin, trial, routes, entries).await);
     }
     checks
 }
@@ -181,11 +190,34 @@ async fn situations(opened: &mut [Policy], trial: &Trial, generator: &mut Genera
     check
 }
 
-async fn cases(plugin: &Arc<Plugin>, trial: &Trial) -> Check {
+/// The cases in a package.
+pub async fn shipped(plugin: &Arc<Plugin>, package: &Package, settings: &str) -> Check {
+    match written(package) {
+        Ok(all) => cases(plugin, settings, &all).await,
+        Err(error) => {
+            let mut check = Check::new("cases");
+            check.fail("its package", format!("{error:#}"), "cases that can be read");
+            check
+        }
+    }
+}
+
+/// The cases of all files in a package.
+///
+/// # Errors
+/// What is wrong with one, and in which line.
+pub fn written(package: &Package) -> anyhow::Result<Vec<Case>> {
+    let files = package.cases.iter().map(|cases| case::read(&cases.text, &cases.file));
+    Ok(files.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+async fn cases(plugin: &Arc<Plugin>, settings: &str, all: &[Case]) -> Check {
     let mut check = Check::new("cases");
-    for case in &trial.cases {
-        let settings = case.settings.as_ref().unwrap_or(&trial.settings);
-        let policy = match Policy::open(Arc::clone(plugin), settings.clone(), case.targets.clone()).await {
+    for case in all {
+        // Whoever waits for it may give up, and requests come first.
+        tokio::task::yield_now().await;
+        let settings = case.settings.as_deref().unwrap_or(settings);
+        let policy = match Policy::open(Arc::clone(plugin), settings.to_owned(), case.targets.clone()).await {
             Ok(policy) => policy,
             Err(error) => {
                 check.fail(case.place.clone(), format!("{error:#}"), format!("it opens with {settings}"));
@@ -205,8 +237,8 @@ async fn cases(plugin: &Arc<Plugin>, trial: &Trial) -> Check {
         let situation = Some(case.situation.clone());
         check.failures.push(Failure { place: case.place.clone(), situation, ..outcome });
     }
-    let good = trial.cases.len() - check.failures.len();
-    check.told = format!("{good} of {} are decided as expected", trial.cases.len());
+    let good = all.len() - check.failures.len();
+    check.told = format!("{good} of {} are decided as expected", all.len());
     check
 }
 
@@ -287,7 +319,7 @@ mod tests {
         let bundled = BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");
         let cases = case::read(cases, "here.toml").expect("cases");
         let trial = Trial { settings: settings.into(), seed: 1, situations: 120, cases, ..Trial::default() };
-        run(bundled.bytes, &trial).await
+        run(&Compiler::here(), bundled.bytes, &trial).await
     }
 
     fn failures(checks: &[Check]) -> Vec<&Failure> {
@@ -318,7 +350,7 @@ mod tests {
     async fn what_is_no_policy_fails() {
         let checks = tried("openai-chat", "{}", "").await;
         assert_eq!(failures(&checks)[0].said, "it is a codec");
-        let checks = run(b"\0asm", &Trial::default()).await;
+        let checks = run(&Compiler::here(), b"\0asm", &Trial::default()).await;
         assert!(failures(&checks)[0].expected.contains("can load"), "{checks:?}");
         let checks = tried("failover", r#"{"attempts": 9}"#, "").await;
         assert!(failures(&checks)[0].said.contains("must be 1 to 5"), "{checks:?}");

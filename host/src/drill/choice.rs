@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use crate::config::{Config, PluginFile};
+use crate::ship::Place;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Choice {
             model.policy.clone_from(&policy.name);
         }
         if let Some(file) = &policy.file {
-            config.plugins.insert(policy.name.clone(), PluginFile { file: file.clone(), sha256: None });
+            config.plugins.insert(policy.name.clone(), PluginFile { place: Place::File(file.clone()), sha256: None, fresh: false });
         }
         config
     }

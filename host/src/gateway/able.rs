@@ -44,7 +44,7 @@ pub async fn judge(exchange: &Exchange) -> Vec<Option<String>> {
 
 async fn unable(exchange: &Exchange, target: &Target) -> Option<String> {
     let (protocol, operation) = (&exchange.endpoint.protocol, &exchange.endpoint.operation);
-    let Some(adapter) = target.provider.adapter(protocol, operation) else {
+    let Some(adapter) = exchange.adapter(target) else {
         return Some(format!("its adapter has no operation `{operation}`"));
     };
     if let Some(field) = exchange.asked.pinned.as_ref().filter(|_| adapter.description.protocol != *protocol) {

@@ -23,8 +23,9 @@ use super::redact::Redaction;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
+use super::shadow::Shadow;
+use super::spent::Told;
 use super::splice::Said;
-use super::table::Target;
 use crate::health::{self, Running};
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -79,6 +80,7 @@ struct Good {
     first: Bytes,
     rest: Option<Rest>,
     facts: Facts,
+    adapter: Arc<Adapter>,
 }
 
 /// Of a streamed reply.
@@ -92,11 +94,12 @@ struct Rest {
 
 impl Good {
     fn held_back(self, running: Running) -> HeldBack {
-        let Good { status, headers, content_type, first, rest, facts } = self;
+        let Good { status, headers, content_type, first, rest, facts, adapter } = self;
         let rest = match rest {
             Some(Rest { reply, writer, pace, said }) => Some(Box::new(Relay::new(reply, writer, pace, running, said))),
             None => {
                 running.succeed(Instant::now());
+                adapter.plugin.tally.note_outcome(true);
                 None
             }
         };
@@ -110,7 +113,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
     let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
     let model = target.model(&exchange.asked.model);
-    let facts = Facts { target: name(exchange, target), dropped: outgoing.dropped, ..Facts::default() };
+    let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
         (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model), None),
         (Some(memory), None) => (Writer::translating(exchange, memory), None),
@@ -124,12 +127,14 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         first: Bytes::new(),
         rest: None,
         facts,
+        adapter: Arc::clone(&adapter),
     };
     match Framer::new(outgoing.framing) {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();
-            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
-            begin(Rest { reply, writer, pace: pace(exchange, step), said }, &mut good).await?;
+            let shadow = Shadow::of(exchange, &adapter);
+            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+            begin(Rest { reply, writer, pace: pace(exchange, step), said }, &step.told, &mut good).await?;
         }
         None => whole(exchange, &adapter, response, &redaction, writer, &mut good).await?,
     }
@@ -137,21 +142,17 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
 }
 
 async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch), Bad> {
-    let Begun { exchange, target, running, .. } = begun;
+    let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
     let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();
-    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction);
-    let held = hold_back(&mut reply).await?;
-    Ok((name(exchange, target), reply, held))
-}
-
-/// `provider/model`
-fn name(exchange: &Exchange, target: &Target) -> String {
-    format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
+    let shadow = Shadow::of(exchange, &adapter);
+    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+    let held = hold_back(&mut reply, &step.told).await?;
+    Ok((exchange.name(step.target), reply, held))
 }
 
 fn pace(exchange: &Exchange, step: &Step) -> Pace {
@@ -191,11 +192,12 @@ async fn send(
 }
 
 /// Hold a stream back until its first content.
-async fn hold_back(reply: &mut Reply) -> Result<Batch, Fault> {
+async fn hold_back(reply: &mut Reply, told: &Told) -> Result<Batch, Fault> {
     let mut held = Batch::default();
     let mut held_bytes = 0;
     loop {
         let mut batch = reply.next().await;
+        told.note(usage(&batch.events));
         if let Some(fault) = batch.fault() {
             return Err(fault.clone());
         }
@@ -209,10 +211,10 @@ async fn hold_back(reply: &mut Reply) -> Result<Batch, Fault> {
     }
 }
 
-async fn begin(mut rest: Rest, good: &mut Good) -> Result<(), Fault> {
-    let held = hold_back(&mut rest.reply).await?;
+async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault> {
+    let held = hold_back(&mut rest.reply, told).await?;
     let finished = held.finished();
-    good.facts.usage = usage(&held.events);
+    good.facts.usage = told.usage();
     if let Some((_, said)) = &mut rest.said {
         said.note(&held.events);
     }
@@ -239,8 +241,12 @@ async fn whole(
     let body = redaction.answer(body?.to_bytes());
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
     let frame = Frame { event: None, data: body.to_vec() };
-    let decoded = codec.decode(&exchange.endpoint.operation, false, &[], &[frame], true).await;
+    let (operation, frames) = (&exchange.endpoint.operation, [frame]);
+    let decoded = codec.decode(operation, false, &[], &frames, true).await;
     let events = decoded.map_err(|fault| adapter_failed(adapter, &fault))?.events;
+    if let Some(mut shadow) = Shadow::of(exchange, adapter) {
+        shadow.decode(operation, false, &frames, true, &events).await;
+    }
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
         return Err(fault.clone());
@@ -281,6 +287,9 @@ async fn refused(
         Some(codec) => codec.classify(&exchange.endpoint.operation, &reply_head, &body).await,
         None => return Bad::from(fault(FaultKind::AdapterFailed, "the plugin is not an adapter")),
     };
+    if let (Ok(fault), Some(shadow)) = (&classified, Shadow::of(exchange, adapter)) {
+        shadow.classify(&exchange.endpoint.operation, &reply_head, &body, fault).await;
+    }
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));

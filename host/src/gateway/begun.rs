@@ -12,6 +12,7 @@ use super::exchange::Exchange;
 use super::refusal::fault;
 use super::table::Target;
 use crate::health::{self, Running};
+use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
 /// An attempt that failed before the caller saw anything of it.
@@ -21,6 +22,8 @@ pub struct Failed {
     pub started_at: Duration,
     pub elapsed: Duration,
     pub fault: Fault,
+    /// What its provider told of its use.
+    pub used: Option<Usage>,
     /// The provider's own reply, when the caller speaks its protocol.
     pub raw: Option<RawReply>,
 }
@@ -68,6 +71,7 @@ impl<'a> Begun<'a> {
                 started_at: started.saturating_duration_since(exchange.arrived),
                 elapsed: now.saturating_duration_since(started),
                 fault: fault(kind, text),
+                used: None,
                 raw: None,
             })
         };
@@ -120,6 +124,10 @@ impl<'a> Begun<'a> {
                 Ok((good, running))
             }
             Err(bad) => {
+                // Whosesoever fault it is said to be: that is the adapter's own word.
+                if let Some(adapter) = exchange.adapter(target) {
+                    adapter.plugin.tally.note_outcome(false);
+                }
                 if matches!(bad.fault.kind, FaultKind::Authentication | FaultKind::QuotaExhausted) {
                     // Somebody has to do something, whether callers notice or not.
                     let (provider, key, kind) = (&target.provider.name, running.key_at() + 1, bad.fault.kind);
@@ -137,6 +145,7 @@ impl<'a> Begun<'a> {
                     started_at: started.saturating_duration_since(exchange.arrived),
                     elapsed: now.saturating_duration_since(started),
                     fault: bad.fault,
+                    used: step.told.usage(),
                     raw: bad.raw,
                 }))
             }

@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail, ensure};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Gateway;
+use super::act::{Act, configured};
+use super::files::{Admitted, Moment, admit_files};
+use super::restore::{earlier_version, saved};
 use super::rollout::{Verdict, judge};
-use super::table::{Slot, Table, load_slots};
+use super::table::{Slot, Table, Trial, load_slots};
+use super::{Gateway, gate};
 use crate::config::Config;
 use crate::health::Health;
 use crate::plugin::bindings::policy::Circuit;
 use crate::plugin::{Counts, Kind, Plugin};
+use crate::store::{Kept, Notes, VersionFile, What, Who};
 
 /// One slot, for operators.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +30,7 @@ pub struct SlotView {
     pub staged: Option<VersionView>,
     pub previous: Option<VersionView>,
     pub canary: Option<VersionView>,
-    /// Of a hundred requests that the canary decides for.
+    /// Of a hundred requests that the canary serves.
     pub canary_percent: Option<u8>,
     pub shadow: Option<VersionView>,
     /// Versions that were taken back by themselves: digest and reason.
@@ -39,12 +44,19 @@ pub struct VersionView {
     pub bytes: usize,
     pub calls: u64,
     pub faults: u64,
-    /// In the shadow: decisions like those that were obeyed, and others.
+    /// In the shadow: answers like those that were obeyed, and others.
     pub alike: u64,
     pub differing: u64,
-    /// Requests that ended well, and that did not by no fault of their callers.
+    /// Requests that ended well, and that did not by no fault of their callers. Of an adapter: its callers' requests, and
+    /// attempts at its providers.
     pub good: u64,
     pub bad: u64,
+    /// Calls that were made again in a fresh instance, and those of them that it answered otherwise.
+    pub repeated: u64,
+    pub impure: u64,
+    /// Instances in memory: those in which a call runs, and those that wait for one.
+    pub instances_running: u64,
+    pub instances_idle: u64,
 }
 
 /// One target that was asked since the gateway began, for operators.
@@ -74,7 +86,7 @@ impl Gateway {
             let target = targets
                 .filter(|target| target.provider.name == provider)
                 .max_by_key(|target| target.model(&model) == model)?;
-            let keys = target.provider.adapters.first().map_or(&[][..], |adapter| &adapter.keys);
+            let keys = target.provider.first().map_or(&[][..], |adapter| &adapter.keys);
             let state = health.view(keys, target.limits, true, now);
             let circuit = match state.circuit {
                 Circuit::Closed => "closed",
@@ -102,10 +114,17 @@ impl Gateway {
     /// # Errors
     /// What is wrong; the old one stays.
     pub async fn apply(&self, config: Config) -> anyhow::Result<()> {
+        // Before anything waits for it: what a file costs to compile must not keep a bad version from being taken back.
+        let admitted = admit_files(&self.compiler, &config, &self.table().slots, Moment::Reload).await?;
         let _changing = self.changing.lock().await;
         let before = self.table();
-        let slots = load_slots(&config, &before.slots).await?;
-        self.table.store(Arc::new(Table::build(Arc::new(config), slots, Some(&before)).await?));
+        let files = admitted.iter().map(Admitted::file).collect();
+        let slots = load_slots(&self.compiler, &config, &before.slots, admitted).await?;
+        let table = self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
+        let changes = configured(&self.clock, &before.slots, &table.slots);
+        if !changes.is_empty() {
+            drop(self.store.note(Notes { changes, slots: saved(&table.slots), files }));
+        }
         Ok(())
     }
 
@@ -114,16 +133,28 @@ impl Gateway {
         self.table().slots.iter().map(|(name, slot)| view(name, slot)).collect()
     }
 
-    /// Compile and check a plugin, and stage it. A name that is new becomes a slot at once, which nothing uses yet.
+    /// Let a file without a signature through the gate, and stage it: see [`Gateway::load_signed`].
     ///
     /// # Errors
-    /// What is wrong with the plugin; nothing changes.
+    /// As there.
     pub async fn load(&self, name: &str, bytes: &[u8]) -> anyhow::Result<SlotView> {
+        self.load_signed(name, bytes, None).await
+    }
+
+    /// Let a file through the gate, and stage it. A name that is new becomes a slot at once, which nothing uses yet.
+    ///
+    /// # Errors
+    /// Why it may not serve; nothing changes.
+    pub async fn load_signed(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> anyhow::Result<SlotView> {
         let well = !name.is_empty()
             && name.len() <= 64
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         ensure!(well, "`{name}` cannot be a plugin's name: up to 64 letters, digits, `-`, `_` and `.`");
-        let plugin = Plugin::load(name, bytes).await?;
+        let plugin = gate::admit(&self.compiler, &self.table().config.gate, name, bytes, signature).await?;
+        let file = self
+            .store
+            .folder()
+            .map(|_| VersionFile { sha256: plugin.sha256.clone(), bytes: Bytes::copy_from_slice(bytes) });
         self.change(name, |slots| {
             match slots.get_mut(name) {
                 Some(slot) => {
@@ -137,7 +168,7 @@ impl Gateway {
                 }
                 None => drop(slots.insert(name.to_owned(), Slot::new(plugin))),
             }
-            Ok(())
+            Ok(Act { file, ..Act::of(What::Loaded, Who::Operator) })
         })
         .await
     }
@@ -150,48 +181,53 @@ impl Gateway {
     pub async fn swap(&self, name: &str, insist: bool) -> anyhow::Result<SlotView> {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
-            let waiting = slot.staged.take().or_else(|| slot.canary.take().map(|(canary, _)| canary));
+            let waiting = slot.staged.take().or_else(|| slot.canary.take().map(|trial| trial.version));
             let waiting = waiting.or_else(|| slot.shadow.take());
             let version = waiting.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
             may_come(slot, &version, insist)?;
             slot.canary = None;
             slot.publish(version);
-            Ok(())
+            Ok(Act::of(What::Swapped, Who::Operator))
         })
         .await
     }
 
-    /// Put the staged version on trial: it decides for so many of a hundred requests.
+    /// Put the staged version on trial: it serves so many of a hundred requests.
     ///
     /// # Errors
-    /// When there is none, it is no policy, or it refuses a route's settings; nothing changes.
+    /// When there is none, or it refuses the settings of a route or a provider; nothing changes.
     pub async fn canary(&self, name: &str, percent: u8, insist: bool) -> anyhow::Result<SlotView> {
         ensure!((1..=99).contains(&percent), "{percent} % is no share for a trial: 1 to 99, and `swap` for all");
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
-            let running = slot.canary.take().map(|(canary, _)| canary);
+            let running = slot.canary.take().map(|trial| trial.version);
             let version = slot.staged.take().or(running).or_else(|| slot.shadow.take());
             let version = version.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
-            only_policies(name, &version)?;
             may_come(slot, &version, insist)?;
-            slot.canary = Some((version, percent));
-            Ok(())
+            let (since, beside) = (version.tally.counts(), slot.live.tally.counts());
+            slot.canary = Some(Trial { version, percent, since, beside });
+            let why = format!("for {percent} % of the requests");
+            Ok(Act { why, ..Act::of(What::Canary, Who::Operator) })
         })
         .await
     }
 
-    /// Put the staged version into the shadow of the live one: it decides beside it, and is not obeyed.
+    /// Put the staged version into the shadow of the live one: it is asked the same, and not obeyed.
     ///
     /// # Errors
-    /// When there is none, it is no policy, or it refuses a route's settings; nothing changes.
+    /// When there is none, it only speaks to callers, or it refuses the settings of a route or a provider; nothing changes.
     pub async fn shadow(&self, name: &str) -> anyhow::Result<SlotView> {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
             let version = slot.staged.take();
             let version = version.ok_or_else(|| anyhow!("`{name}` has no staged version: load one first"))?;
-            only_policies(name, &version)?;
+            ensure!(
+                version.kind != Kind::Adapter { provider: false, client: true },
+                "`{name}` is a {}: what callers are told is not said twice; use `canary` or `swap`",
+                version.kind
+            );
             slot.shadow = Some(version);
-            Ok(())
+            Ok(Act::of(What::Shadow, Who::Operator))
         })
         .await
     }
@@ -200,33 +236,34 @@ impl Gateway {
     ///
     /// # Errors
     /// When the one before it refuses a route's settings by now; nothing changes.
-    pub(super) async fn take_back(&self, name: &str, verdict: &Verdict) -> anyhow::Result<SlotView> {
-        self.change(name, |slots| {
+    pub(super) async fn take_back(&self, name: &str, verdict: &Verdict) -> anyhow::Result<()> {
+        let changed = self.change_at_once(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
             // An operator may have been quicker.
             if judge(slot).as_ref() != Some(verdict) {
-                return Ok(());
+                return Ok(None);
             }
             let (gone, why) = match verdict {
                 Verdict::TakeBack(why) => {
-                    let Some(previous) = slot.previous.take() else { return Ok(()) };
+                    let Some(previous) = slot.previous.take() else { return Ok(None) };
                     let gone = Arc::clone(&slot.live);
                     slot.publish(previous);
                     (gone, why)
                 }
                 Verdict::DropCanary(why) => match slot.canary.take() {
-                    Some((canary, _)) => (canary, why),
-                    None => return Ok(()),
+                    Some(trial) => (trial.version, why),
+                    None => return Ok(None),
                 },
                 Verdict::DropShadow(why) => match slot.shadow.take() {
                     Some(shadow) => (shadow, why),
-                    None => return Ok(()),
+                    None => return Ok(None),
                 },
             };
             slot.barred.insert(gone.sha256.clone(), why.clone());
-            Ok(())
-        })
-        .await
+            Ok(Some(Act { why: why.clone(), ..Act::of(What::TakenBack, Who::Itself) }))
+        });
+        // Nobody waits for the disk here: the next version may misbehave, too.
+        changed.await.map(drop)
     }
 
     /// End a trial or a shadow if there is one; else make the previous version live again, and the live one the previous.
@@ -237,29 +274,73 @@ impl Gateway {
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
             if slot.canary.take().is_some() || slot.shadow.take().is_some() {
-                return Ok(());
+                return Ok(Act::of(What::Ended, Who::Operator));
             }
             let previous = slot.previous.take();
             slot.publish(previous.ok_or_else(|| anyhow!("`{name}` has no previous version"))?);
-            Ok(())
+            Ok(Act::of(What::RolledBack, Who::Operator))
         })
         .await
     }
 
+    /// Make a version live again that was in the slot before, by the beginning of its digest. `insist`: even if it was taken
+    /// back.
+    ///
+    /// # Errors
+    /// When its bytes are gone, or it refuses a route's settings; nothing changes.
+    pub async fn rollback_to(&self, name: &str, digest: &str, insist: bool) -> anyhow::Result<SlotView> {
+        let slot = self.table().slots.get(name).cloned().ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+        let (version, file) = {
+            let compiler = self.compiler.within(self.table().config.gate.compile);
+            earlier_version(&self.store, &compiler, name, &slot, digest).await?
+        };
+        self.change(name, |slots| {
+            let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
+            ensure!(slot.live.sha256 != version.sha256, "{version:?} is live already");
+            ensure!(slot.live.kind == version.kind, "{version:?} is a {}, not a {}", version.kind, slot.live.kind);
+            may_come(slot, &version, insist)?;
+            (slot.canary, slot.shadow) = (None, None);
+            slot.publish(version);
+            Ok(Act { file, ..Act::of(What::RolledBack, Who::Operator) })
+        })
+        .await
+    }
+
+    /// What an operator changes. The answer waits for the disk, what changes does not.
     async fn change(
         &self,
         name: &str,
-        change: impl FnOnce(&mut BTreeMap<String, Slot>) -> anyhow::Result<()>,
+        change: impl FnOnce(&mut BTreeMap<String, Slot>) -> anyhow::Result<Act>,
     ) -> anyhow::Result<SlotView> {
+        let (view, kept) = self.change_at_once(name, |slots| change(slots).map(Some)).await?;
+        kept.wait().await;
+        Ok(view)
+    }
+
+    async fn change_at_once(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BTreeMap<String, Slot>) -> anyhow::Result<Option<Act>>,
+    ) -> anyhow::Result<(SlotView, Kept)> {
         let _changing = self.changing.lock().await;
         let before = self.table();
         let mut slots = before.slots.clone();
-        change(&mut slots)?;
-        let table = Arc::new(Table::build(Arc::clone(&before.config), slots, Some(&before)).await?);
+        let act = change(&mut slots)?;
+        let table = Table::build(Arc::clone(&before.config), slots, Some(&before)).await?;
         let slot = table.slots.get(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
         let view = view(name, slot);
-        self.table.store(table);
-        Ok(view)
+        let table = self.put(table);
+        let Some(act) = act else { return Ok((view, Kept::default())) };
+        let (change, file) = act.told(&self.clock, name, before.slots.get(name), table.slots.get(name));
+        let (changes, files) = (vec![change], file.into_iter().collect());
+        Ok((view, self.store.note(Notes { changes, slots: saved(&table.slots), files })))
+    }
+
+    fn put(&self, table: Table) -> Arc<Table> {
+        table.isolate();
+        let table = Arc::new(table);
+        self.table.store(Arc::clone(&table));
+        table
     }
 }
 
@@ -277,19 +358,24 @@ fn may_come(slot: &mut Slot, version: &Plugin, insist: bool) -> anyhow::Result<(
     }
 }
 
-fn only_policies(name: &str, version: &Plugin) -> anyhow::Result<()> {
-    ensure!(
-        version.kind == Kind::Policy,
-        "`{name}` is a {}: only policies can decide beside another version; use `swap`",
-        version.kind
-    );
-    Ok(())
-}
-
 fn view(name: &str, slot: &Slot) -> SlotView {
     let version = |plugin: &Arc<Plugin>| {
-        let Counts { calls, faults, alike, differing, good, bad } = plugin.tally.counts();
-        VersionView { sha256: plugin.sha256.clone(), bytes: plugin.bytes, calls, faults, alike, differing, good, bad }
+        let Counts { calls, faults, alike, differing, good, bad, repeated, impure } = plugin.tally.counts();
+        let running = plugin.tally.running.count();
+        VersionView {
+            sha256: plugin.sha256.clone(),
+            bytes: plugin.bytes,
+            calls,
+            faults,
+            alike,
+            differing,
+            good,
+            bad,
+            repeated,
+            impure,
+            instances_running: running,
+            instances_idle: plugin.tally.instances.count().saturating_sub(running),
+        }
     };
     SlotView {
         name: name.to_owned(),
@@ -297,8 +383,8 @@ fn view(name: &str, slot: &Slot) -> SlotView {
         live: version(&slot.live),
         staged: slot.staged.as_ref().map(version),
         previous: slot.previous.as_ref().map(version),
-        canary: slot.canary.as_ref().map(|(canary, _)| version(canary)),
-        canary_percent: slot.canary.as_ref().map(|(_, percent)| *percent),
+        canary: slot.canary.as_ref().map(|trial| version(&trial.version)),
+        canary_percent: slot.canary.as_ref().map(|trial| trial.percent),
         shadow: slot.shadow.as_ref().map(version),
         barred: slot.barred.clone(),
     }

@@ -8,8 +8,9 @@ use super::about;
 use super::begun::Failed;
 use super::exchange::Exchange;
 use super::race::Runner;
+use super::spent::Told;
 use crate::health::{Blame, blame};
-use crate::journal::Deliberation;
+use crate::journal::{Deliberation, Difference, What};
 use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
     Action, Attempt, AttemptReport, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
@@ -46,6 +47,8 @@ pub struct Step {
     /// The target was out for a while: this attempt finds out whether it is well again, and only one may.
     pub is_probe: bool,
     pub reason: String,
+    /// Of what it uses.
+    pub told: Told,
 }
 
 /// Ask the policy; when it misbehaves, go by the configured order.
@@ -71,7 +74,9 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
     }
     let shadow = shadow(exchange, &situation, said.as_ref().ok()).await;
     let said = said.map_err(|fault| fault.to_string());
-    (next, Some(Deliberation { situation, said, overruled, shadow }))
+    let deliberation = Deliberation { situation, said, overruled, shadow };
+    note_difference(exchange, &deliberation);
+    (next, Some(deliberation))
 }
 
 /// What the version in the shadow would have said. It is never obeyed.
@@ -80,12 +85,32 @@ async fn shadow(
     situation: &Situation,
     said: Option<&Decision>,
 ) -> Option<Result<Decision, String>> {
-    let shadow = exchange.route.shadow.as_ref()?;
+    // Beside the live version, not beside one that is itself on trial.
+    let shadow = exchange.route.shadow.as_ref().filter(|_| exchange.is_live())?;
     let decision = shadow.decide(situation).await;
     if let (Ok(decision), Some(said)) = (&decision, said) {
         shadow.plugin.tally.note_comparison(decision.action == said.action);
     }
     Some(decision.map_err(|fault| fault.to_string()))
+}
+
+fn note_difference(exchange: &Exchange, deliberation: &Deliberation) {
+    let (Some(version), Some(shadow)) = (&exchange.route.shadow, &deliberation.shadow) else { return };
+    let Ok(said) = &deliberation.said else { return };
+    if shadow.as_ref().is_ok_and(|shadow| shadow.action == said.action) {
+        return;
+    }
+    let targets = (0..exchange.route.targets.len()).map(|target| exchange.name(target)).collect();
+    let live = &exchange.policy().plugin;
+    let difference = Difference {
+        request: exchange.id.clone(),
+        at_unix_ms: deliberation.situation.now_unix_ms,
+        route: exchange.route.pattern.to_string(),
+        live: format!("{live:?}"),
+        shadow: format!("{:?}", version.plugin),
+        what: What::Decision { targets, deliberation: Box::new(deliberation.clone()) },
+    };
+    exchange.gateway.differences.add(&live.name, difference);
 }
 
 /// Attempts that were made, in this sense: the target was asked.
@@ -189,6 +214,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
         now_unix_ms: millis(exchange.gateway.clock.unix()),
         random: exchange.random,
         sequence: exchange.sequence,
+        attributes: Vec::new(),
     }
 }
 
@@ -200,6 +226,7 @@ fn report(failed: &Failed) -> AttemptReport {
         fault: failed.fault.kind,
         status: failed.fault.status,
         retry_after_ms: failed.fault.retry_after_ms,
+        attributes: Vec::new(),
     }
 }
 
@@ -264,6 +291,7 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
             && situation.history.iter().all(|report| report.fault == FaultKind::Busy),
         is_probe: state.circuit == Circuit::HalfOpen && state.ready_in_ms == 0,
         reason,
+        told: Told::default(),
     })
 }
 

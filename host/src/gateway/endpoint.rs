@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use hyper::Method;
 
 use super::array::Shape;
+use super::table::Trial;
 use crate::plugin::bindings::client_protocol::{Endpoint as Described, Streaming};
 use crate::plugin::{Codec, Plugin};
 
@@ -27,6 +28,8 @@ pub struct Endpoint {
     pub protocol: String,
     /// Has a client side.
     pub plugin: Arc<Plugin>,
+    /// Answers a share of the requests in its place.
+    canary: Option<(Arc<Endpoint>, Trial)>,
 }
 
 /// Where an endpoint is, with a place for the model's name or without one.
@@ -56,7 +59,29 @@ impl Endpoint {
             turns_field: described.turns_field.clone(),
             protocol: protocol.to_owned(),
             plugin: Arc::clone(plugin),
+            canary: None,
         })
+    }
+
+    /// A version of its plugin is on trial. What that does not answer at this place stays with the live one.
+    pub fn on_trial(&mut self, trial: &Trial) -> anyhow::Result<()> {
+        let description = trial.version.codec.as_ref().and_then(|codec| codec.client_description.as_ref());
+        let Some(description) = description else { return Ok(()) };
+        for described in &description.endpoints {
+            let endpoint = Endpoint::new(described, &description.protocol, &trial.version)?;
+            if endpoint.method == self.method && endpoint.path == self.path {
+                self.canary = Some((Arc::new(endpoint), trial.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// In the version that answers this request, by its random number.
+    pub fn version(self: Arc<Endpoint>, random: u64) -> Arc<Endpoint> {
+        match &self.canary {
+            Some((endpoint, trial)) if trial.has(random) => Arc::clone(endpoint),
+            _ => self,
+        }
     }
 
     /// How a stream is sent to a caller who asks with this query.

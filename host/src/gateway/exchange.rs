@@ -20,6 +20,7 @@ use super::begun::Failed;
 use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;
+use super::provider::Adapter;
 use super::race::{News, Race, Runner};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
@@ -50,6 +51,9 @@ pub struct Exchange {
     pub arrived: Instant,
     /// When all must be over.
     pub deadline: Instant,
+    /// The request's, in the journal and for its caller.
+    pub id: String,
+    /// Chance, for all that is decided by chance: a policy sees it.
     pub random: u64,
     pub sequence: u64,
     /// For each target of the route: why it cannot serve this request, if it cannot.
@@ -81,9 +85,11 @@ where
     B: HttpBody<Data = Bytes> + Send + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let random = gateway.clock.random();
+    let endpoint = endpoint.version(random);
     let mut record = Record::begin(&gateway, &endpoint);
     let shape = endpoint.shape(request.uri().query());
-    let mut response = match line(gateway, table, Arc::clone(&endpoint), caller, request, &mut record).await {
+    let mut response = match line(gateway, table, Arc::clone(&endpoint), random, caller, request, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
             record.refused(&refusal.fault);
@@ -99,6 +105,7 @@ async fn line<B>(
     gateway: Arc<Gateway>,
     table: Arc<Table>,
     endpoint: Arc<Endpoint>,
+    random: u64,
     caller: Option<Arc<Caller>>,
     request: Request<B>,
     record: &mut Record,
@@ -128,7 +135,8 @@ where
     gateway.healths.request(arrived);
     let mut exchange = Exchange {
         deadline: arrived + table.config.timeouts.total,
-        random: gateway.clock.random(),
+        id: record.id(),
+        random,
         sequence: route.sequence.fetch_add(1, Ordering::Relaxed),
         unable: Vec::new(),
         read: OnceCell::new(),
@@ -166,7 +174,10 @@ where
         }
         match race.news().await {
             Some(News::Content(held_back)) => break held_back,
-            Some(News::Failed(failed)) => history.push(failed),
+            Some(News::Failed(failed)) => {
+                record.failed_attempt(&exchange, &failed);
+                history.push(failed);
+            }
             Some(News::Late) | None => {}
         }
     };
@@ -202,20 +213,35 @@ impl Exchange {
     /// The version that decides for this request, to its end.
     pub fn policy(&self) -> &Policy {
         match &self.route.canary {
-            Some(canary) if (self.random >> 32) % 100 < u64::from(canary.percent) => &canary.policy,
+            Some((policy, trial)) if trial.has(self.random) => policy,
             _ => &self.route.policy,
         }
     }
 
+    /// `provider/model` of the route's target at this position.
+    pub fn name(&self, target: usize) -> String {
+        let target = &self.route.targets[target];
+        format!("{}/{}", target.provider.name, target.model(&self.asked.model))
+    }
+
+    /// Is that the live one, and none on trial?
+    pub fn is_live(&self) -> bool {
+        std::ptr::eq(self.policy(), self.route.policy.as_ref())
+    }
+
     /// What is remembered of a target, for the model that it would be asked for.
     pub fn health(&self, target: &Target) -> Arc<Health> {
-        self.gateway.healths.of(&target.provider.name, target.model(&self.asked.model))
+        target.health(&self.asked.model, &self.gateway.healths)
+    }
+
+    /// Who speaks to a target for this request, in the version that does so to its end.
+    pub fn adapter<'a>(&self, target: &'a Target) -> Option<&'a Arc<Adapter>> {
+        target.provider.adapter(&self.endpoint.protocol, &self.endpoint.operation, self.random)
     }
 
     /// The keys that a target can be asked with.
     pub fn keys<'a>(&self, target: &'a Target) -> &'a [KeyId] {
-        let adapter = target.provider.adapter(&self.endpoint.protocol, &self.endpoint.operation);
-        adapter.map_or(&[], |adapter| &adapter.keys)
+        self.adapter(target).map_or(&[], |adapter| &adapter.keys)
     }
 
     /// These attempts lost a race: they would have taken longer than they were given.

@@ -2,6 +2,7 @@
 
 mod able;
 mod about;
+mod act;
 mod allowance;
 mod array;
 mod attempt;
@@ -12,6 +13,8 @@ mod decide;
 mod endpoint;
 mod estimate;
 mod exchange;
+pub mod files;
+mod gate;
 mod hops;
 mod intake;
 mod load;
@@ -27,10 +30,14 @@ mod refusal;
 mod relay;
 mod rename;
 mod reply;
+mod restore;
 mod rollout;
 mod scan;
+mod shadow;
+mod spent;
 mod splice;
 mod table;
+mod unlike;
 
 use std::sync::Arc;
 
@@ -42,14 +49,17 @@ use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Healths;
-use crate::journal::{Journal, RouteView};
+use crate::journal::{Differences, Journal, RouteView};
 use crate::net::Network;
+use crate::plugin::Compiler;
+use crate::store::{Store, StoreView};
 use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
 pub use exchange::answer;
 pub use probes::probe;
 pub use rollout::look_after;
+pub use spent::Spent;
 pub use table::{Route, Table, Target};
 
 /// The body of a reply to a caller.
@@ -59,6 +69,7 @@ pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 /// keeps it to its end, so that it never sees two configurations or two versions of a plugin.
 pub struct Gateway {
     table: ArcSwap<Table>,
+    compiler: Compiler,
     /// Held while a new table is made, so that two changes do not undo each other.
     changing: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -66,6 +77,8 @@ pub struct Gateway {
     load: Arc<load::Load>,
     healths: Arc<Healths>,
     journal: Journal,
+    differences: Differences,
+    store: Arc<Store>,
     upstream: upstream::Client,
 }
 
@@ -78,22 +91,49 @@ impl Gateway {
         Self::on(&Network::System, config, clock).await
     }
 
+    /// The same, with what outlives the process in this store: plugins are put back as the last process left them.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn with(store: Store, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        Self::begin(Compiler::here(), &Network::System, config, clock, store).await
+    }
+
     /// The same, with its providers in this network.
     ///
     /// # Errors
     /// As above.
     pub async fn on(network: &Network, config: Config, clock: Clock) -> anyhow::Result<Arc<Gateway>> {
+        Self::begin(Compiler::here(), network, config, clock, Store::default()).await
+    }
+
+    /// The same; plugins are compiled as `compiler` says, and what outlives the process is in this store.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn begin(
+        compiler: Compiler,
+        network: &Network,
+        config: Config,
+        clock: Clock,
+        store: Store,
+    ) -> anyhow::Result<Arc<Gateway>> {
         let upstream = upstream::Client::new(network, config.timeouts.connect)?;
-        let slots = table::load_slots(&config, &Default::default()).await?;
-        let table = Table::build(Arc::new(config), slots, None).await?;
+        let store = Arc::new(store);
+        let table = restore::first_table(&compiler, config, &store, &clock).await?;
+        table.isolate();
+        let journal = store.folder().map_or_else(Journal::default, Journal::on_disk);
         Ok(Arc::new(Gateway {
             table: ArcSwap::from_pointee(table),
+            compiler,
             changing: tokio::sync::Mutex::new(()),
             clock,
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
-            journal: Journal::default(),
+            journal,
+            differences: Differences::default(),
+            store,
             upstream,
         }))
     }
@@ -101,6 +141,28 @@ impl Gateway {
     /// What happened to the last requests.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Where versions in the shadow would have answered otherwise.
+    pub fn differences(&self) -> &Differences {
+        &self.differences
+    }
+
+    /// What outlives the process.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How it is, and the journal on the disk, for operators.
+    pub fn store_view(&self) -> StoreView {
+        let (journal_dropped, journal_trouble) = self.journal.losses();
+        StoreView { journal_dropped, journal_trouble, ..self.store.view() }
+    }
+
+    /// Until what was remembered before is on the disk, or the disk has had its time.
+    pub async fn flush(&self) {
+        self.store.flush().await;
+        self.journal.flush().await;
     }
 
     /// The routes as their policies know them.

@@ -13,6 +13,7 @@ use super::hops::Hops;
 use super::media;
 use super::provider::{Access, Adapter};
 use super::redact::Redaction;
+use super::shadow::Shadow;
 use super::splice::Said;
 use super::table::Target;
 use crate::plugin::PluginFault;
@@ -95,7 +96,7 @@ impl Outgoing {
 
 fn adapter<'a>(exchange: &Exchange, target: &'a Target) -> Result<&'a Arc<Adapter>, Fault> {
     let endpoint = &exchange.endpoint;
-    target.provider.adapter(&endpoint.protocol, &endpoint.operation).ok_or_else(|| {
+    exchange.adapter(target).ok_or_else(|| {
         let text = format!("its adapter has no operation `{}`", endpoint.operation);
         super::refusal::fault(FaultKind::Unsupported, text)
     })
@@ -109,7 +110,11 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_a
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let operation = &exchange.endpoint.operation;
     let call = codec.forward(&adapter.settings, operation, model, exchange.asked.stream).await;
-    let call = call.map_err(|fault| adapter_failed(adapter, &fault))??;
+    let call = call.map_err(|fault| adapter_failed(adapter, &fault))?;
+    if let Some(shadow) = Shadow::of(exchange, adapter) {
+        shadow.forward(operation, model, exchange.asked.stream, &call).await;
+    }
+    let call = call?;
     let body = with_model(exchange, model);
     let mut headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
@@ -179,7 +184,11 @@ async fn encode(
     let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
     let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts).told();
     let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
-    encoded.map_err(|fault| adapter_failed(adapter, &fault))
+    let encoded = encoded.map_err(|fault| adapter_failed(adapter, &fault))?;
+    if let Some(shadow) = Shadow::of(exchange, adapter) {
+        shadow.encode(operation, &asked, &facts, size, &encoded).await;
+    }
+    Ok(encoded)
 }
 
 /// The caller's body with the target's name for the model: the very same bytes when the names are equal.

@@ -39,9 +39,8 @@ pub async fn probe(gateway: Arc<Gateway>) {
                 continue;
             }
             let targets = table.routes.iter().flat_map(|route| &route.targets);
-            let adapter = targets
-                .filter(|target| target.provider.name == *name)
-                .find_map(|target| target.provider.adapters.first());
+            let adapter =
+                targets.filter(|target| target.provider.name == *name).find_map(|target| target.provider.first());
             let Some(adapter) = adapter.map(Arc::clone) else { continue };
             last.insert(name.clone(), now);
             running.spawn(one(Arc::clone(&gateway), adapter, probe.clone()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, ensure};
 
 use super::redact::Redaction;
-use super::table::Slot;
+use super::table::{Slot, Trial};
 use crate::config::{self, Secret};
 use crate::health::{self, KeyId};
 use crate::plugin::bindings::provider::{self, Auth};
@@ -17,7 +17,14 @@ use crate::upstream::{Origin, Tokens};
 pub struct Provider {
     pub name: String,
     /// At least one. The first is for callers whose protocol none speaks.
-    pub adapters: Vec<Arc<Adapter>>,
+    adapters: Vec<Versions>,
+}
+
+/// An adapter in the versions that serve.
+struct Versions {
+    live: Arc<Adapter>,
+    /// Serves a share of the requests in its place.
+    canary: Option<(Arc<Adapter>, Trial)>,
 }
 
 /// One way to speak to a provider.
@@ -37,6 +44,8 @@ pub struct Adapter {
     /// Has a provider side.
     pub plugin: Arc<Plugin>,
     pub description: provider::Description,
+    /// A version that says and reads the same beside it, and is not obeyed.
+    pub shadow: Option<Arc<Adapter>>,
 }
 
 /// How a provider is shown who asks.
@@ -55,26 +64,86 @@ pub enum Access {
 }
 
 impl Provider {
+    /// `before`: what stands there is kept if its versions do not change.
     pub async fn open(
         name: &str,
         config: &config::Provider,
         slots: &BTreeMap<String, Slot>,
+        before: Option<&Provider>,
     ) -> anyhow::Result<Provider> {
         let mut adapters = Vec::new();
         for (position, adapter) in config.adapters.iter().enumerate() {
-            let plugin = &slots.get(adapter).ok_or_else(|| anyhow!("no plugin `{adapter}`"))?.live;
+            let slot = slots.get(adapter).ok_or_else(|| anyhow!("no plugin `{adapter}`"))?;
             let settings = if position == 0 { config.settings.as_str() } else { "{}" };
-            let adapter = Adapter::open(name, config, plugin, settings.to_owned()).await;
-            adapters.push(Arc::new(adapter.with_context(|| plugin.name.clone())?));
+            let before = before.and_then(|before| before.adapters.get(position));
+            let opened = Versions::open(name, config, slot, settings, before).await;
+            adapters.push(opened.with_context(|| adapter.clone())?);
         }
         Ok(Provider { name: name.to_owned(), adapters })
     }
 
-    /// The adapter for a caller's operation: one that speaks its protocol, else the first that knows the operation.
-    pub fn adapter(&self, protocol: &str, operation: &str) -> Option<&Arc<Adapter>> {
-        let mut able = self.adapters.iter().filter(|adapter| adapter.knows(operation));
-        let first = able.clone().next();
-        able.find(|adapter| adapter.description.protocol == protocol).or(first)
+    /// The live version of the first adapter.
+    pub fn first(&self) -> Option<&Arc<Adapter>> {
+        self.adapters.first().map(|versions| &versions.live)
+    }
+
+    /// The adapter for a caller's operation, in the version that serves the request with this random number: one that speaks
+    /// its protocol, else the first that knows the operation.
+    pub fn adapter(&self, protocol: &str, operation: &str, random: u64) -> Option<&Arc<Adapter>> {
+        let mut able =
+            self.adapters.iter().map(|versions| versions.of(random)).filter(|adapter| adapter.knows(operation));
+        let first = able.next()?;
+        if first.description.protocol == protocol {
+            return Some(first);
+        }
+        able.find(|adapter| adapter.description.protocol == protocol).or(Some(first))
+    }
+}
+
+impl Versions {
+    async fn open(
+        provider: &str,
+        config: &config::Provider,
+        slot: &Slot,
+        settings: &str,
+        before: Option<&Versions>,
+    ) -> anyhow::Result<Versions> {
+        let open = async |plugin: &Arc<Plugin>, shadow: Option<Arc<Adapter>>| {
+            if let Some(opened) = before.and_then(|before| before.opened(plugin, shadow.as_ref())) {
+                return anyhow::Ok(opened);
+            }
+            Ok(Arc::new(Adapter::open(provider, config, plugin, settings.to_owned(), shadow).await?))
+        };
+        let shadow = match &slot.shadow {
+            Some(version) => Some(open(version, None).await?),
+            None => None,
+        };
+        let canary = match &slot.canary {
+            Some(trial) => Some((open(&trial.version, None).await?, trial.clone())),
+            None => None,
+        };
+        Ok(Versions { live: open(&slot.live, shadow).await?, canary })
+    }
+
+    fn of(&self, random: u64) -> &Arc<Adapter> {
+        match &self.canary {
+            Some((adapter, trial)) if trial.has(random) => adapter,
+            _ => &self.live,
+        }
+    }
+
+    fn opened(&self, plugin: &Arc<Plugin>, shadow: Option<&Arc<Adapter>>) -> Option<Arc<Adapter>> {
+        let all = [&self.live].into_iter().chain(self.canary.as_ref().map(|(adapter, _)| adapter));
+        let mut all = all.chain(&self.live.shadow);
+        let is_same = |adapter: &&Arc<Adapter>| {
+            let same_shadow = match (&adapter.shadow, shadow) {
+                (None, None) => true,
+                (Some(before), Some(shadow)) => Arc::ptr_eq(before, shadow),
+                _ => false,
+            };
+            same_shadow && Arc::ptr_eq(&adapter.plugin, plugin)
+        };
+        all.find(is_same).map(Arc::clone)
     }
 }
 
@@ -84,6 +153,7 @@ impl Adapter {
         config: &config::Provider,
         plugin: &Arc<Plugin>,
         settings: String,
+        shadow: Option<Arc<Adapter>>,
     ) -> anyhow::Result<Adapter> {
         let is_adapter = matches!(plugin.kind, Kind::Adapter { provider: true, .. });
         let codec = plugin.codec.as_ref().filter(|_| is_adapter);
@@ -111,6 +181,7 @@ impl Adapter {
             settings,
             plugin: Arc::clone(plugin),
             description,
+            shadow,
         })
     }
 

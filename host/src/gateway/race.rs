@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::begun::Failed;
 use super::commit::HeldBack;
 use super::decide::Step;
+use super::spent::Told;
 
 /// How an attempt ends, as far as its caller is concerned: content is here, or none will come.
 pub type Outcome = Result<HeldBack, Box<Failed>>;
@@ -31,6 +32,7 @@ pub struct Runner {
     pub starts: Instant,
     /// When to ask the policy again.
     hedge_at: Option<Instant>,
+    pub told: Told,
 }
 
 /// What the policy wants to hear of.
@@ -46,7 +48,7 @@ impl<'a> Race<'a> {
     pub fn start(&mut self, step: &Step, attempt: impl Future<Output = Outcome> + Send + 'a) {
         let (target, starts) = (step.target, Instant::now() + step.after);
         let hedge_at = step.hedge_after.map(|after| starts + after);
-        self.running.push(Runner { target, starts, hedge_at });
+        self.running.push(Runner { target, starts, hedge_at, told: step.told.clone() });
         let waits = !step.after.is_zero();
         self.attempts.push(Box::pin(async move {
             // Even a sleep of nothing lasts until the timer's next millisecond.

@@ -7,13 +7,14 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::Gateway;
+use super::begun::Failed;
 use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
 use super::exchange::{Asked, COUNT_TOKENS, Exchange};
 use super::load::Held;
 use super::race::Runner;
-use super::table::Target;
+use super::spent::Spent;
 use crate::callers::Admitted;
 use crate::config::Caller;
 use crate::health::{Blame, blame};
@@ -48,7 +49,7 @@ struct Line {
     skipped: Vec<String>,
     outrun: Vec<String>,
     spliced: Vec<String>,
-    outrun_input_tokens: u64,
+    spent: Vec<Spent>,
     first_token: Option<Duration>,
     usage: Option<Usage>,
     outcome: Outcome,
@@ -62,7 +63,9 @@ struct Story {
     targets: Vec<String>,
     deliberations: Vec<Deliberation>,
     /// Of the version that decided.
-    tally: Option<Arc<Tally>>,
+    policy: Option<Arc<Tally>>,
+    /// Of the version that spoke to the caller.
+    endpoint: Arc<Tally>,
     /// Nobody but the caller is to blame for how it ended.
     is_callers_own: bool,
 }
@@ -82,7 +85,8 @@ impl Record {
             route: String::new(),
             targets: Vec::new(),
             deliberations: Vec::new(),
-            tally: None,
+            policy: None,
+            endpoint: Arc::clone(&endpoint.plugin.tally),
             is_callers_own: false,
         };
         let line = Line {
@@ -104,7 +108,7 @@ impl Record {
             skipped: Vec::new(),
             outrun: Vec::new(),
             spliced: Vec::new(),
-            outrun_input_tokens: 0,
+            spent: Vec::new(),
             first_token: None,
             usage: None,
             outcome: Outcome::CallerLeft,
@@ -138,6 +142,10 @@ impl Record {
         self.note(|line| line.held = Some(held));
     }
 
+    pub fn id(&self) -> String {
+        self.line.as_ref().map(|line| line.id.clone()).unwrap_or_default()
+    }
+
     pub fn its_admission(&mut self) -> Option<&mut Admitted> {
         self.line.as_mut()?.admitted.as_mut()
     }
@@ -154,9 +162,8 @@ impl Record {
         self.note(|line| {
             line.policy = format!("{}@{}", plugin.name, plugin.digest12());
             line.story.route = exchange.route.pattern.to_string();
-            line.story.tally = Some(Arc::clone(&plugin.tally));
-            let name = |target: &Target| format!("{}/{}", target.provider.name, target.model(&exchange.asked.model));
-            line.story.targets = exchange.route.targets.iter().map(name).collect();
+            line.story.policy = Some(Arc::clone(&plugin.tally));
+            line.story.targets = (0..exchange.route.targets.len()).map(|target| exchange.name(target)).collect();
         });
     }
 
@@ -167,33 +174,38 @@ impl Record {
 
     /// Which targets cannot serve the request, and why.
     pub fn unable(&mut self, exchange: &Exchange) {
-        let told = exchange.unable.iter().zip(&exchange.route.targets).filter_map(|(reason, target)| {
-            let model = target.model(&exchange.asked.model);
-            reason.as_ref().map(|reason| format!("{}/{model}: {reason}", target.provider.name))
+        let told = exchange.unable.iter().enumerate().filter_map(|(target, reason)| {
+            reason.as_ref().map(|reason| format!("{}: {reason}", exchange.name(target)))
         });
         let told = told.collect();
         self.note(|line| line.skipped = told);
     }
 
     pub fn attempt(&mut self, exchange: &Exchange, step: &Step) {
-        let target = &exchange.route.targets[step.target];
         self.note(|line| {
             line.attempts += 1;
-            line.target = format!("{}/{}", target.provider.name, target.model(&exchange.asked.model));
+            line.target = exchange.name(step.target);
             line.reason.clone_from(&step.reason);
         });
     }
 
-    /// Attempts that were cancelled because another showed content first. What they cost is nobody's to tell: at least
-    /// their input, which is guessed.
+    /// Its provider may have counted tokens before it failed.
+    pub fn failed_attempt(&mut self, exchange: &Exchange, failed: &Failed) {
+        let spent = Spent::new(exchange.name(failed.target), failed.used, None);
+        self.note(|line| line.spent.extend(spent));
+    }
+
+    /// Attempts that were cancelled because another showed content first. Where nobody told what they cost, it is at least
+    /// their input.
     pub fn outrun(&mut self, exchange: &Exchange, losers: &[Runner]) {
-        let told = losers.iter().map(|runner| {
-            let target = &exchange.route.targets[runner.target];
-            format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
+        let guess = exchange.body.len() as u64 / 4;
+        self.note(|line| {
+            for loser in losers {
+                let name = exchange.name(loser.target);
+                line.outrun.push(name.clone());
+                line.spent.extend(Spent::new(name, loser.told.usage(), Some(guess)));
+            }
         });
-        let told: Vec<String> = told.collect();
-        let tokens = exchange.body.len() as u64 / 4 * told.len() as u64;
-        self.note(|line| (line.outrun, line.outrun_input_tokens) = (told, tokens));
     }
 
     /// Another target goes on with a reply that broke off.
@@ -269,15 +281,19 @@ impl Line {
 }
 
 impl Line {
-    /// The policy's version hears how it ended, and the journal of all.
+    /// The versions that served it hear how it ended, and the journal of all.
     fn remember(self, outcome: &str, why: String, usage: Usage) {
-        let is_telling = !self.story.is_callers_own && self.outcome != Outcome::CallerLeft;
-        if let Some(tally) = self.story.tally.filter(|_| is_telling) {
-            tally.note_outcome(self.outcome == Outcome::Done);
+        let is_good = self.outcome == Outcome::Done;
+        if self.outcome != Outcome::CallerLeft {
+            // That it is the caller's own fault is an adapter's word: a bad version may say it of good requests.
+            self.story.endpoint.note_outcome(is_good);
+            if let Some(policy) = self.story.policy.filter(|_| !self.story.is_callers_own) {
+                policy.note_outcome(is_good);
+            }
         }
         let gateway = self.story.gateway;
-        let most = gateway.table().config.journal;
-        if most == 0 {
+        let settings = gateway.table().config.journal;
+        if settings.is_off() {
             return;
         }
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -295,6 +311,7 @@ impl Line {
             targets: self.story.targets,
             deliberations: self.story.deliberations,
             answered_by: self.target,
+            spent: self.spent,
             outcome: outcome.to_owned(),
             why,
             first_token_ms: self.first_token.map(millis),
@@ -302,7 +319,7 @@ impl Line {
             input_tokens: usage.input,
             output_tokens: usage.output,
         };
-        gateway.journal.add(entry, most);
+        gateway.journal.add(entry, settings);
     }
 }
 
@@ -347,7 +364,10 @@ impl Drop for Record {
             output_tokens = usage.output,
             spliced = (!line.spliced.is_empty()).then(|| line.spliced.join(", ")),
             outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),
-            outrun_input_tokens = (line.outrun_input_tokens > 0).then_some(line.outrun_input_tokens),
+            // Of attempts that did not answer.
+            spent_input_tokens = Some(line.spent.iter().map(|spent| spent.input_tokens).sum::<u64>()).filter(|sum| *sum > 0),
+            spent_output_tokens =
+                Some(line.spent.iter().map(|spent| spent.output_tokens).sum::<u64>()).filter(|sum| *sum > 0),
             "request"
         );
         line.remember(outcome, why, usage);

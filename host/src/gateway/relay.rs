@@ -114,12 +114,13 @@ impl Relay {
         }
     }
 
-    /// The target's health hears how it ended.
+    /// The target's health hears how it ended, and its adapter's version.
     fn end(&mut self, how: Result<(), &Fault>) {
-        match (self.running.take(), how) {
-            (Some(running), Ok(())) => running.succeed(Instant::now()),
-            (Some(running), Err(fault)) => running.fail(fault.kind, None, Instant::now()),
-            (None, _) => {}
+        let Some(running) = self.running.take() else { return };
+        self.reply.note_outcome(how.is_ok());
+        match how {
+            Ok(()) => running.succeed(Instant::now()),
+            Err(fault) => running.fail(fault.kind, None, Instant::now()),
         }
     }
 

@@ -13,6 +13,7 @@ use super::outgoing::adapter_failed;
 use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
+use super::shadow::Shadow;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider;
@@ -30,6 +31,7 @@ pub struct Reply {
     adapter: Arc<Adapter>,
     operation: String,
     redaction: Arc<Redaction>,
+    shadow: Option<Shadow>,
     memory: Vec<u8>,
     queue: VecDeque<Frame>,
     /// No more bytes will come, and why.
@@ -89,9 +91,15 @@ impl Reply {
         adapter: Arc<Adapter>,
         operation: String,
         redaction: Arc<Redaction>,
+        shadow: Option<Shadow>,
     ) -> Reply {
         let (memory, queue) = (Vec::new(), VecDeque::new());
-        Reply { incoming, framer, adapter, operation, redaction, memory, queue, ended: None }
+        Reply { incoming, framer, adapter, operation, redaction, shadow, memory, queue, ended: None }
+    }
+
+    /// The version that reads it hears how it ended.
+    pub fn note_outcome(&self, is_good: bool) {
+        self.adapter.plugin.tally.note_outcome(is_good);
     }
 
     /// The next batch; after one that is finished or failed there is none. Failures are events: a broken connection and a
@@ -168,6 +176,8 @@ impl Reply {
         // Something in this batch is a failure. What stands before it is the caller's, so find the frame: decoding is a
         // pure function, and can be done again.
         self.memory = before;
+        // The version in the shadow has read the whole batch already.
+        self.shadow = None;
         let mut good = Batch::default();
         let mut frames = VecDeque::from(batch.frames);
         while let Some(frame) = frames.pop_front() {
@@ -218,6 +228,9 @@ impl Reply {
         };
         match codec.decode(&self.operation, true, &self.memory, &given, ended).await {
             Ok(decoded) => {
+                if let Some(shadow) = &mut self.shadow {
+                    shadow.decode(&self.operation, true, &given, ended, &decoded.events).await;
+                }
                 self.memory = decoded.memory;
                 Batch { frames, events: decoded.events, failing: None }
             }

@@ -150,6 +150,7 @@ impl Splice {
             started_at: self.began.saturating_duration_since(exchange.arrived),
             elapsed: self.began.elapsed(),
             fault: fault.clone(),
+            used: None,
             raw: None,
         });
         let is_plain = !self.said.is_more && !self.said.text.trim_end().is_empty();

@@ -2,20 +2,22 @@
 //! new table.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use hyper::Method;
 use pointsman_bundle::BUNDLED;
 
 use super::endpoint::Endpoint;
+use super::files::Admitted;
 use super::provider::Provider;
+use super::rollout::lot;
 use crate::config::{self, Config, Pattern};
 use crate::facts::{Book, Facts};
-use crate::health::AdmissionSettings;
+use crate::health::{AdmissionSettings, Health, Healths};
 use crate::plugin::bindings::policy::Attribute;
-use crate::plugin::{self, Counts, Kind, Plugin, Policy, RouteTarget};
+use crate::plugin::{self, Compiler, Counts, Kind, Plugin, Policy, RouteTarget};
 use crate::upstream::fetch::Fetcher;
 
 /// See the module.
@@ -23,6 +25,7 @@ pub struct Table {
     pub config: Arc<Config>,
     pub slots: BTreeMap<String, Slot>,
     pub endpoints: Vec<Arc<Endpoint>>,
+    pub providers: BTreeMap<String, Arc<Provider>>,
     pub routes: Vec<Arc<Route>>,
     /// Absent: media is not fetched.
     pub fetcher: Option<Fetcher>,
@@ -36,19 +39,43 @@ pub struct Slot {
     pub staged: Option<Arc<Plugin>>,
     /// Live before; `rollback` brings it back.
     pub previous: Option<Arc<Plugin>>,
-    /// On trial, for so many of a hundred requests.
-    pub canary: Option<(Arc<Plugin>, u8)>,
+    pub canary: Option<Trial>,
     /// Decides beside the live one, and is not obeyed.
     pub shadow: Option<Arc<Plugin>>,
     /// What the live one had counted when it became so.
     pub since: Counts,
     /// Digests of versions that were taken back by themselves, and why: none comes again unless an operator insists.
     pub barred: BTreeMap<String, String>,
-    /// Digest of the file that the configuration gave last: unless it changes, what an operator swapped in stays.
+    /// Digest of what the configuration gave last (of a package, its manifest's): unless it changes, what an operator swapped
+    /// in stays.
     pub configured: Option<String>,
 }
 
+/// A version that serves a share of the requests.
+#[derive(Clone)]
+pub struct Trial {
+    pub version: Arc<Plugin>,
+    /// Of the requests: 1 to 99.
+    pub percent: u8,
+    /// What it and the live version had counted when the trial began.
+    pub since: Counts,
+    pub beside: Counts,
+}
+
+impl Trial {
+    /// Is this request one of its share?
+    pub fn has(&self, random: u64) -> bool {
+        lot(random, &self.version.name) < self.percent
+    }
+}
+
 impl Slot {
+    /// All versions that it holds.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        let canary = self.canary.as_ref().map(|trial| &trial.version);
+        [&self.live].into_iter().chain(&self.staged).chain(&self.previous).chain(canary).chain(&self.shadow)
+    }
+
     pub fn new(live: Arc<Plugin>) -> Self {
         let since = live.tally.counts();
         Slot {
@@ -73,11 +100,11 @@ impl Slot {
 /// What happens to the requests for some models.
 pub struct Route {
     pub pattern: Pattern,
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Decides for a share of the requests in its place.
-    pub canary: Option<Canary>,
+    pub canary: Option<(Arc<Policy>, Trial)>,
     /// Decides beside it, and is not obeyed.
-    pub shadow: Option<Policy>,
+    pub shadow: Option<Arc<Policy>>,
     pub targets: Vec<Target>,
     /// Names of callers' headers that the policy may see, in lower case.
     pub policy_headers: Vec<String>,
@@ -85,13 +112,6 @@ pub struct Route {
     pub splice: bool,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
-}
-
-/// A version on trial.
-pub struct Canary {
-    pub policy: Policy,
-    /// Of the requests: 1 to 99.
-    pub percent: u8,
 }
 
 /// One place where a request can go.
@@ -103,9 +123,13 @@ pub struct Target {
     pub limits: AdmissionSettings,
     /// Of that model.
     facts: Option<Facts>,
+    /// Of that model, once it was looked up.
+    health: OnceLock<Arc<Health>>,
 }
 
 impl Table {
+    /// What is as `before` is kept, opened as it is.
+    ///
     /// # Errors
     /// What does not fit together.
     pub async fn build(
@@ -116,18 +140,27 @@ impl Table {
         let endpoints = endpoints(&slots)?;
         let mut providers = BTreeMap::new();
         for (name, provider) in &config.providers {
-            let opened = Provider::open(name, provider, &slots).await;
-            providers.insert(name.as_str(), Arc::new(opened.with_context(|| format!("providers.{name}"))?));
+            let is_same = |before: &&Table| before.config.providers.get(name) == Some(provider);
+            let before = before.filter(is_same).and_then(|before| before.providers.get(name));
+            let opened = Provider::open(name, provider, &slots, before.map(AsRef::as_ref)).await;
+            providers.insert(name.clone(), Arc::new(opened.with_context(|| format!("providers.{name}"))?));
         }
         let mut routes = Vec::new();
         for model in &config.models {
-            let sequence = before.and_then(|table| table.routes.iter().find(|route| route.pattern == model.pattern));
-            let sequence = sequence.map_or_else(Arc::default, |route| Arc::clone(&route.sequence));
-            let route = Route::open(model, &config, &slots, &providers, sequence).await;
+            let before = before.and_then(|table| table.routes.iter().find(|route| route.pattern == model.pattern));
+            let route = Route::open(model, &config, &slots, &providers, before.map(AsRef::as_ref)).await;
             routes.push(Arc::new(route.with_context(|| format!("models.\"{}\"", model.pattern))?));
         }
         let fetcher = config.fetch.clone().map(Fetcher::new).transpose()?;
-        Ok(Table { config, slots, endpoints, routes, fetcher })
+        Ok(Table { config, slots, endpoints, providers, routes, fetcher })
+    }
+
+    /// Tell all versions whether their calls may share instances.
+    pub fn isolate(&self) {
+        for (name, slot) in &self.slots {
+            let fresh = self.config.plugins.get(name).is_some_and(|given| given.fresh);
+            slot.versions().for_each(|version| version.isolation.set(fresh));
+        }
     }
 
     /// The endpoint at this path.
@@ -151,6 +184,15 @@ impl Target {
         self.model.as_deref().unwrap_or(asked)
     }
 
+    /// What is remembered of it, for the model that it asks.
+    pub fn health(&self, asked: &str, healths: &Healths) -> Arc<Health> {
+        let look_up = || healths.of(&self.provider.name, self.model(asked));
+        match self.model {
+            Some(_) => Arc::clone(self.health.get_or_init(look_up)),
+            None => look_up(),
+        }
+    }
+
     /// What is known of the model that it asks.
     pub fn facts(&self, asked: &str, book: &Book) -> Facts {
         self.facts.clone().unwrap_or_else(|| book.of(asked))
@@ -162,8 +204,8 @@ impl Route {
         model: &config::Model,
         config: &Config,
         slots: &BTreeMap<String, Slot>,
-        providers: &BTreeMap<&str, Arc<Provider>>,
-        sequence: Arc<AtomicU64>,
+        providers: &BTreeMap<String, Arc<Provider>>,
+        before: Option<&Route>,
     ) -> anyhow::Result<Route> {
         let slot = slots.get(&model.policy).ok_or_else(|| anyhow!("no plugin `{}`", model.policy))?;
         let plugin = &slot.live;
@@ -187,15 +229,24 @@ impl Route {
             });
             let max_in_flight = target.max_in_flight.or(config.limits.max_in_flight);
             let limits = AdmissionSettings { max_in_flight, ..config.limits };
-            targets.push(Target { provider: Arc::clone(provider), model: target.model.clone(), limits, facts });
+            targets.push(Target {
+                provider: Arc::clone(provider),
+                model: target.model.clone(),
+                limits,
+                facts,
+                health: OnceLock::new(),
+            });
         }
         let open = async |version: &Arc<Plugin>| {
+            if let Some(opened) = before.and_then(|before| before.opened(version, &model.settings, &told)) {
+                return Ok(opened);
+            }
             let policy = Policy::open(Arc::clone(version), model.settings.clone(), told.clone()).await;
-            policy.with_context(|| format!("the policy {version:?} refuses its settings"))
+            policy.map(Arc::new).with_context(|| format!("the policy {version:?} refuses its settings"))
         };
         let policy = open(plugin).await?;
         let canary = match &slot.canary {
-            Some((version, percent)) => Some(Canary { policy: open(version).await?, percent: *percent }),
+            Some(trial) => Some((open(&trial.version).await?, trial.clone())),
             None => None,
         };
         let shadow = match &slot.shadow {
@@ -210,8 +261,18 @@ impl Route {
             targets,
             policy_headers: model.policy_headers.clone(),
             splice: model.splice,
-            sequence,
+            sequence: before.map_or_else(Arc::default, |before| Arc::clone(&before.sequence)),
         })
+    }
+
+    /// Its policy in this version, if it is open for the same settings and targets.
+    fn opened(&self, version: &Arc<Plugin>, settings: &str, targets: &[RouteTarget]) -> Option<Arc<Policy>> {
+        let canary = self.canary.as_ref().map(|(policy, _)| policy);
+        let mut all = [&self.policy].into_iter().chain(canary).chain(&self.shadow);
+        let is_same = |policy: &&Arc<Policy>| {
+            Arc::ptr_eq(&policy.plugin, version) && policy.settings() == settings && policy.targets() == targets
+        };
+        all.find(is_same).map(Arc::clone)
     }
 }
 
@@ -223,7 +284,10 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
             continue;
         };
         for described in &description.endpoints {
-            let endpoint = Endpoint::new(described, &description.protocol, plugin)?;
+            let mut endpoint = Endpoint::new(described, &description.protocol, plugin)?;
+            if let Some(trial) = &slot.canary {
+                endpoint.on_trial(trial)?;
+            }
             let taken = endpoints.iter().find(|other| other.path == endpoint.path && other.method == endpoint.method);
             if let Some(taken) = taken {
                 let (method, path, by) = (&taken.method, &taken.path, &taken.plugin.name);
@@ -238,8 +302,13 @@ fn endpoints(slots: &BTreeMap<String, Slot>) -> anyhow::Result<Vec<Arc<Endpoint>
     Ok(endpoints)
 }
 
-/// The plugins for a configuration: built in, from its files, and what operators loaded before.
-pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> anyhow::Result<BTreeMap<String, Slot>> {
+/// The plugins for a configuration: built in, from its files (see `files.rs`), and what operators loaded before.
+pub async fn load_slots(
+    compiler: &Compiler,
+    config: &Config,
+    before: &BTreeMap<String, Slot>,
+    files: Vec<Admitted>,
+) -> anyhow::Result<BTreeMap<String, Slot>> {
     let mut slots = BTreeMap::new();
     for (name, slot) in before {
         let left_the_configuration = slot.configured.is_some() && !config.plugins.contains_key(name);
@@ -249,46 +318,26 @@ pub async fn load_slots(config: &Config, before: &BTreeMap<String, Slot>) -> any
     }
     let missing = BUNDLED.iter().map(|bundled| bundled.name).filter(|name| !slots.contains_key(*name));
     // Compiling takes a core each, so they do not wait for one another.
-    let loading: Vec<_> = missing.map(|name| (name, tokio::spawn(plugin::bundled(name)))).collect();
+    let bundled = |name| {
+        let compiler = compiler.clone();
+        tokio::spawn(async move { plugin::bundled_by(&compiler, name).await })
+    };
+    let loading: Vec<_> = missing.map(|name| (name, bundled(name))).collect();
     for (name, loading) in loading {
         let plugin = loading.await.context("loading was cut short")?;
         slots.insert(name.to_owned(), Slot::new(plugin.with_context(|| format!("the built-in plugin `{name}`"))?));
     }
-    for (name, given) in &config.plugins {
-        let (plugin, sha256) = match read(name, given, slots.get(name)).await? {
-            Some(read) => read,
-            None => continue,
-        };
-        match slots.get_mut(name) {
+    for Admitted { plugin, configured, .. } in files {
+        let name = plugin.name.clone();
+        match slots.get_mut(&name) {
+            // The configuration was read twice at once.
+            Some(slot) if slot.configured.as_ref() == Some(&configured) => continue,
             Some(slot) => slot.publish(plugin),
             None => drop(slots.insert(name.clone(), Slot::new(plugin))),
         }
-        if let Some(slot) = slots.get_mut(name) {
-            slot.configured = Some(sha256);
+        if let Some(slot) = slots.get_mut(&name) {
+            slot.configured = Some(configured);
         }
     }
     Ok(slots)
-}
-
-/// A plugin file, unless it is the one that the configuration gave last.
-async fn read(
-    name: &str,
-    given: &config::PluginFile,
-    slot: Option<&Slot>,
-) -> anyhow::Result<Option<(Arc<Plugin>, String)>> {
-    use sha2::{Digest as _, Sha256};
-    let path = given.file.display();
-    let bytes = tokio::fs::read(&given.file).await.with_context(|| format!("plugins.{name}: reading {path}"))?;
-    let sha256 = plugin::hex(&Sha256::digest(&bytes));
-    if let Some(expected) = &given.sha256 {
-        ensure!(
-            *expected == sha256,
-            "plugins.{name}: {path} has digest {sha256}, but the configuration says {expected}"
-        );
-    }
-    if slot.is_some_and(|slot| slot.configured.as_ref() == Some(&sha256)) {
-        return Ok(None);
-    }
-    let plugin = Plugin::load(name, &bytes).await.with_context(|| format!("plugins.{name}: {path}"))?;
-    Ok(Some((plugin, sha256)))
 }

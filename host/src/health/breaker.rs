@@ -52,6 +52,8 @@ pub struct Breaker {
     /// How often it opened since it was closed for good.
     opened: u32,
     open_until: Option<Instant>,
+    /// When it did so first since then.
+    opened_at: Option<Instant>,
     /// How often it opened or closed. What began before the last time says nothing about what is now.
     changes: u64,
     probing: bool,
@@ -74,6 +76,11 @@ impl Breaker {
             Circuit::Open => self.open_until,
             Circuit::HalfOpen => self.probing.then(|| now + PROBE_PATIENCE),
         }
+    }
+
+    /// How long ago it opened, however many probes failed since; absent while it is closed.
+    pub fn out_since(&self, now: Instant) -> Option<Duration> {
+        self.opened_at.map(|at| now.saturating_duration_since(at))
     }
 
     /// If it is open, it has been so for long enough.
@@ -116,6 +123,7 @@ impl Breaker {
             self.faults = 0;
             if self.open_until.take().is_some() {
                 (self.opened, self.probing) = (0, false);
+                self.opened_at = None;
                 self.changes += 1;
                 self.window = Window::default();
             }
@@ -131,6 +139,7 @@ impl Breaker {
         if opens {
             let out = settings.out.saturating_mul(1 << self.opened.min(16)).min(settings.out_max);
             self.open_until = Some(now + jittered(out, chance));
+            self.opened_at.get_or_insert(now);
             self.opened += 1;
             (self.faults, self.probing) = (0, false);
             self.changes += 1;

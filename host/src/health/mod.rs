@@ -26,7 +26,7 @@ use self::breaker::{Breaker, Window};
 use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
-use crate::plugin::bindings::policy::{Circuit, TargetState};
+use crate::plugin::bindings::policy::{Attribute, Circuit, TargetState};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::admission::{Admission, AdmissionSettings, Busy, Permit};
@@ -188,6 +188,7 @@ impl Health {
             headroom: state.headroom.now(now),
             price: None,
             warm_ms: None,
+            attributes: state.breaker.out_since(now).map(out_since).into_iter().collect(),
         }
     }
 
@@ -221,6 +222,11 @@ impl Health {
     fn lock(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
     }
+}
+
+/// What a policy is told of an open breaker besides.
+fn out_since(time: Duration) -> Attribute {
+    Attribute { name: "out-since-ms".to_owned(), value: time.as_millis().to_string() }
 }
 
 /// The longer of two rests.

@@ -29,14 +29,20 @@ async fn faults_in_a_row_open_the_breaker_and_one_probe_closes_it() {
     }
     let out = view(&health);
     assert_eq!((out.circuit, out.ready_in_ms, out.retry_after_ms), (Circuit::Open, 5_000, 0));
+    let out_since_ms = |state: &TargetState| {
+        let told = state.attributes.iter().find(|attribute| attribute.name == "out-since-ms");
+        told.map(|attribute| attribute.value.clone())
+    };
+    assert_eq!(out_since_ms(&out).as_deref(), Some("0"));
     tokio::time::advance(BREAKER.out).await;
     assert_eq!(view(&health).ready_in_ms, 0);
     let probe = begin(&health, KEYS).await;
     let half = view(&health);
     assert_eq!(half.circuit, Circuit::HalfOpen);
     assert!(half.ready_in_ms > 0, "only one probe at a time");
+    assert_eq!(out_since_ms(&half), Some(BREAKER.out.as_millis().to_string()));
     probe.succeed(Instant::now());
-    assert_eq!(view(&health).circuit, Circuit::Closed);
+    assert_eq!((view(&health).circuit, out_since_ms(&view(&health))), (Circuit::Closed, None));
 }
 
 #[tokio::test(start_paused = true)]

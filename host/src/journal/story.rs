@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Deliberation, Entry};
+use crate::gateway::Spent;
 use crate::plugin::bindings::policy::{Action, AttemptReport, Circuit, Decision, TargetState};
 
 /// What happened, a line for each thing.
@@ -24,7 +25,11 @@ pub fn story(entry: &Entry) -> String {
     for deliberation in &entry.deliberations {
         let situation = &deliberation.situation;
         for report in situation.history.iter().skip(told) {
-            tell(format!("{}{}", at(report.started_at_ms.saturating_add(report.elapsed_ms)), failure(entry, report)));
+            tell(format!(
+                "{}{}",
+                at(report.started_at_ms.saturating_add(report.elapsed_ms)),
+                failure(&entry.targets, report)
+            ));
         }
         told = situation.history.len();
         tell(format!("{}{}", at(situation.elapsed_ms), said(entry, deliberation)));
@@ -34,6 +39,13 @@ pub fn story(entry: &Entry) -> String {
     }
     if let Some(first_token_ms) = entry.first_token_ms {
         tell(format!("{}first content, from {}", at(first_token_ms), entry.answered_by));
+    }
+    for Spent { target, input_tokens, output_tokens, told } in &entry.spent {
+        let by = if *told { "as its provider told" } else { "a guess: its provider told nothing" };
+        tell(format!(
+            "{:12}{target} did not answer, and used {input_tokens} tokens in, {output_tokens} out ({by})",
+            ""
+        ));
     }
     let why = if entry.why.is_empty() { String::new() } else { format!(": {}", entry.why) };
     let tokens = match (entry.input_tokens, entry.output_tokens) {
@@ -58,20 +70,20 @@ fn end(outcome: &str) -> &str {
     }
 }
 
-fn name(entry: &Entry, target: u32) -> &str {
-    entry.targets.get(target as usize).map_or("a target that is not there", String::as_str)
+fn name(targets: &[String], target: u32) -> &str {
+    targets.get(target as usize).map_or("a target that is not there", String::as_str)
 }
 
-fn failure(entry: &Entry, report: &AttemptReport) -> String {
+pub(super) fn failure(targets: &[String], report: &AttemptReport) -> String {
     let status = if report.status == 0 { String::new() } else { format!(" ({})", report.status) };
     let patience = report.retry_after_ms.map(|ms| format!(", asks for {ms} ms of patience")).unwrap_or_default();
-    let (target, fault, elapsed_ms) = (name(entry, report.target), report.fault.word(), report.elapsed_ms);
+    let (target, fault, elapsed_ms) = (name(targets, report.target), report.fault.word(), report.elapsed_ms);
     format!("{target} failed: {fault}{status} after {elapsed_ms} ms{patience}")
 }
 
 fn said(entry: &Entry, deliberation: &Deliberation) -> String {
     let mut said = match &deliberation.said {
-        Ok(decision) => format!("the policy: {}", did(entry, decision)),
+        Ok(decision) => format!("the policy: {}", did(&entry.targets, decision)),
         Err(fault) => format!("the policy failed ({fault})"),
     };
     if let Some(overruled) = &deliberation.overruled {
@@ -79,20 +91,20 @@ fn said(entry: &Entry, deliberation: &Deliberation) -> String {
     }
     match &deliberation.shadow {
         Some(Ok(shadow)) if deliberation.said.as_ref().is_ok_and(|said| said.action == shadow.action) => {}
-        Some(Ok(shadow)) => said += &format!("; in the shadow: {}", did(entry, shadow)),
+        Some(Ok(shadow)) => said += &format!("; in the shadow: {}", did(&entry.targets, shadow)),
         Some(Err(fault)) => said += &format!("; the version in the shadow failed ({fault})"),
         None => {}
     }
     said
 }
 
-/// What a decision says, in words.
-pub fn did(entry: &Entry, decision: &Decision) -> String {
+/// What a decision says, in words; `targets` are the route's.
+pub fn did(targets: &[String], decision: &Decision) -> String {
     let what = match &decision.action {
         Action::Attempt(attempt) => {
             let after = if attempt.after_ms > 0 { format!(" in {} ms", attempt.after_ms) } else { String::new() };
             let hedge = attempt.hedge_after_ms.map(|ms| format!(", and look again after {ms} ms")).unwrap_or_default();
-            format!("ask {}{after}{hedge}", name(entry, attempt.target))
+            format!("ask {}{after}{hedge}", name(targets, attempt.target))
         }
         Action::Wait => "wait for what runs".to_owned(),
         Action::GiveUp => "give up".to_owned(),
@@ -100,7 +112,7 @@ pub fn did(entry: &Entry, decision: &Decision) -> String {
     if decision.reason.is_empty() { what } else { format!("{what} ({})", decision.reason) }
 }
 
-fn health(state: &TargetState) -> String {
+pub(super) fn health(state: &TargetState) -> String {
     if !state.able {
         return "cannot serve this request".to_owned();
     }

@@ -1,12 +1,16 @@
 //! The contract as Rust types, generated from `wit/`. One imaginary world exports everything, so that the types of a
 //! fault or an event are the same whichever world a component was written for; what a component really exports is found
-//! out when it is loaded (`load.rs`).
+//! out when it is loaded (`load.rs`). The previous version's interfaces stand beside the current ones, for `previous.rs`.
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: ["../wit", "src/plugin/previous.wit"],
     inline: "
         package pointsman:host;
         world everything {
+            export pointsman:plugin/policy@0.2.0;
+            export pointsman:plugin/about@0.2.0;
+            export pointsman:plugin/provider@0.2.0;
+            export pointsman:plugin/client-protocol@0.2.0;
             export pointsman:plugin/policy@0.1.0;
             export pointsman:plugin/provider@0.1.0;
             export pointsman:plugin/client-protocol@0.1.0;
@@ -17,8 +21,9 @@ wasmtime::component::bindgen!({
     additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
 });
 
-pub use self::exports::pointsman::plugin::{client_protocol, policy, provider};
-pub use self::pointsman::plugin::{chat, faults};
+pub use self::exports::pointsman::plugin0_1_0 as previous;
+pub use self::exports::pointsman::plugin0_2_0::{about, client_protocol, policy, provider};
+pub use self::pointsman::plugin0_2_0::{chat, faults};
 
 impl faults::FaultKind {
     /// In the order of the contract.

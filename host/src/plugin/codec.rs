@@ -3,22 +3,45 @@
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
-use wasmtime::component::InstancePre;
 
 use super::bindings::chat::{Event, Json, Request};
 use super::bindings::client_protocol as client;
 use super::bindings::faults::Fault;
 use super::bindings::provider;
-use super::engine::{self, Guest};
+use super::engine;
 use super::fault::PluginFault;
-use super::instance::{Instance, Pool};
+use super::instance::{Instance, Isolation, Pool};
+use super::load::Code;
+use super::previous::{ClientGuest, ClientIndices, ProviderGuest, ProviderIndices, either};
 use super::tally::Tally;
+
+/// One call: taken, asked, counted, and now and then made again in a fresh instance, which must not make a difference. A
+/// macro, because closures that are futures cannot be required to be `Send` yet.
+macro_rules! call {
+    ($codec:ident, $side:ident, $body_bytes:expr, $function:ident($($argument:expr),*)) => {{
+        let mut instance = $codec.take($body_bytes).await?;
+        let guest = instance.exports.$side()?;
+        let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
+        let answer = $codec.tally.note($codec.pool.finish(instance, result))?;
+        if $codec.tally.is_repeated() {
+            // Boxed: it is seldom, and should not make every call's future larger.
+            let again = Box::pin(async {
+                let mut instance = $codec.pool.ready($codec.instantiate().await?, $body_bytes);
+                let guest = instance.exports.$side()?;
+                let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
+                $codec.pool.finish(instance, result)
+            });
+            $codec.tally.note_again(again.await.map(|again| again == answer));
+        }
+        Ok(answer)
+    }};
+}
 
 /// One version of an adapter.
 pub struct Codec {
-    pre: InstancePre<Guest>,
-    provider: Option<provider::GuestIndices>,
-    client: Option<client::GuestIndices>,
+    code: Code,
+    provider: Option<ProviderIndices>,
+    client: Option<ClientIndices>,
     pool: Pool<Exports>,
     tally: Arc<Tally>,
     /// What the client side says of itself.
@@ -26,35 +49,38 @@ pub struct Codec {
 }
 
 struct Exports {
-    provider: Option<provider::Guest>,
-    client: Option<client::Guest>,
+    provider: Option<ProviderGuest>,
+    client: Option<ClientGuest>,
 }
 
 impl Codec {
     pub(super) async fn open(
-        pre: &InstancePre<Guest>,
+        code: &Code,
         provider: bool,
         client: bool,
-        tally: Arc<Tally>,
+        tally: &Arc<Tally>,
+        isolation: &Arc<Isolation>,
     ) -> anyhow::Result<Codec> {
-        let misfit = |error: wasmtime::Error| anyhow!("it does not fit this contract (0.1.0): {error:#}");
+        let misfit = |error: wasmtime::Error| code.misfit(&error);
+        let Code { contract, pre } = code;
         let mut codec = Codec {
-            pre: pre.clone(),
-            provider: provider.then(|| provider::GuestIndices::new(pre)).transpose().map_err(misfit)?,
-            client: client.then(|| client::GuestIndices::new(pre)).transpose().map_err(misfit)?,
-            pool: Pool::new(),
-            tally,
+            code: code.clone(),
+            provider: provider.then(|| ProviderIndices::find(*contract, pre)).transpose().map_err(misfit)?,
+            client: client.then(|| ClientIndices::find(*contract, pre)).transpose().map_err(misfit)?,
+            pool: Pool::new(tally, isolation),
+            tally: Arc::clone(tally),
             client_description: None,
         };
         let mut instance = codec.instantiate().await.map_err(|error| anyhow!("starting it failed: {error}"))?;
         let described = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
         if let Some(guest) = &instance.exports.provider {
             // It may want settings, and say so; but it must answer.
-            let description = guest.call_describe(&mut instance.store, &"{}".to_owned()).await;
+            let none = "{}".to_owned();
+            let description = either!(guest, guest => guest.call_describe(&mut instance.store, &none).await);
             description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?.ok();
         }
         if let Some(guest) = &instance.exports.client {
-            let description = guest.call_describe(&mut instance.store).await;
+            let description = either!(guest, guest => guest.call_describe(&mut instance.store).await);
             let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
             ensure!(!description.endpoints.is_empty(), "its client protocol has no endpoint");
             description.endpoints.iter().try_for_each(check_endpoint)?;
@@ -65,9 +91,10 @@ impl Codec {
     }
 
     async fn instantiate(&self) -> Result<Instance<Exports>, PluginFault> {
-        let mut store = engine::store(engine::CODEC).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
+        let mut store =
+            engine::store(engine::CODEC, &self.tally).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
         engine::arm(&mut store, 0);
-        let exports = match self.pre.instantiate_async(&mut store).await {
+        let exports = match self.code.pre.instantiate_async(&mut store).await {
             Ok(instance) => {
                 let provider = self.provider.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();
                 let client = self.client.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();
@@ -76,18 +103,16 @@ impl Codec {
             Err(error) => Err(error),
         };
         match exports {
-            Ok(exports) => Ok(Instance { store, exports }),
+            Ok(exports) => Ok(Instance::new(store, exports)),
             Err(error) => Err(PluginFault::of(&error, &store)),
         }
     }
 
     async fn take(&self, body_bytes: usize) -> Result<Instance<Exports>, PluginFault> {
-        if let Some(instance) = self.pool.take(body_bytes) {
-            return Ok(instance);
+        match self.pool.take(body_bytes) {
+            Some(instance) => Ok(instance),
+            None => Ok(self.pool.ready(self.tally.note(self.instantiate().await)?, body_bytes)),
         }
-        let mut instance = self.tally.note(self.instantiate().await)?;
-        engine::arm(&mut instance.store, body_bytes);
-        Ok(instance)
     }
 
     /// What the provider side says of itself with these settings.
@@ -97,8 +122,8 @@ impl Codec {
     pub async fn describe(&self, settings: &Json) -> anyhow::Result<provider::Description> {
         let failed = |fault: PluginFault| anyhow!("asking it to describe itself failed: {fault}");
         let mut instance = self.take(0).await.map_err(failed)?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider).map_err(failed)?;
-        let result = guest.call_describe(&mut instance.store, settings).await;
+        let guest = instance.exports.provider().map_err(failed)?;
+        let result = either!(guest, guest => guest.call_describe(&mut instance.store, settings).await);
         let described = self.tally.note(self.pool.finish(instance, result)).map_err(failed)?;
         let description = described.map_err(|text| anyhow!("its adapter refuses the settings: {text}"))?;
         check_paths(&description.reply_model)?;
@@ -113,10 +138,7 @@ impl Codec {
         facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
-        let mut instance = self.take(body_bytes).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_encode(&mut instance.store, settings, operation, request, facts).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, body_bytes, call_encode(settings, operation, request, facts))
     }
 
     pub async fn forward(
@@ -126,10 +148,7 @@ impl Codec {
         model: &str,
         stream: bool,
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
-        let mut instance = self.take(0).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_forward(&mut instance.store, settings, operation, model, stream).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, 0, call_forward(settings, operation, model, stream))
     }
 
     pub async fn classify(
@@ -138,10 +157,7 @@ impl Codec {
         head: &provider::ReplyHead,
         body: &[u8],
     ) -> Result<Fault, PluginFault> {
-        let mut instance = self.take(body.len()).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_classify(&mut instance.store, operation, head, body).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, body.len(), call_classify(operation, head, body))
     }
 
     pub async fn decode(
@@ -153,10 +169,7 @@ impl Codec {
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
         let body_bytes = frames.iter().map(|frame| frame.data.len()).sum();
-        let mut instance = self.take(body_bytes).await?;
-        let guest = instance.exports.provider.as_ref().ok_or_else(no_provider)?;
-        let result = guest.call_decode(&mut instance.store, operation, stream, memory, frames, ended).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, provider, body_bytes, call_decode(operation, stream, memory, frames, ended))
     }
 
     pub async fn read(
@@ -165,10 +178,7 @@ impl Codec {
         headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
-        let mut instance = self.take(body.len()).await?;
-        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_read(&mut instance.store, operation, headers, body).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, client, body.len(), call_read(operation, headers, body))
     }
 
     pub async fn write(
@@ -179,26 +189,22 @@ impl Codec {
         events: &[Event],
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
-        let mut instance = self.take(memory.len()).await?;
-        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_write(&mut instance.store, operation, stream, memory, events, ended).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, client, memory.len(), call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
-        let mut instance = self.take(0).await?;
-        let guest = instance.exports.client.as_ref().ok_or_else(no_client)?;
-        let result = guest.call_refuse(&mut instance.store, operation, fault).await;
-        self.tally.note(self.pool.finish(instance, result))
+        call!(self, client, 0, call_refuse(operation, fault))
     }
 }
 
-fn no_provider() -> PluginFault {
-    PluginFault::Nonsense("it has no provider side".to_owned())
-}
+impl Exports {
+    fn provider(&self) -> Result<&ProviderGuest, PluginFault> {
+        self.provider.as_ref().ok_or_else(|| PluginFault::Nonsense("it has no provider side".to_owned()))
+    }
 
-fn no_client() -> PluginFault {
-    PluginFault::Nonsense("it has no client side".to_owned())
+    fn client(&self) -> Result<&ClientGuest, PluginFault> {
+        self.client.as_ref().ok_or_else(|| PluginFault::Nonsense("it has no client side".to_owned()))
+    }
 }
 
 fn check_endpoint(endpoint: &client::Endpoint) -> anyhow::Result<()> {

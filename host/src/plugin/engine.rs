@@ -6,11 +6,14 @@
 //!
 //! A simulation has no real time to count. There, time is fuel: instructions, the same number in every run, and no yield.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
+
+use super::tally::{One, Tally};
 
 /// How long one tick is.
 const TICK: Duration = Duration::from_millis(1);
@@ -68,11 +71,30 @@ fn counts_fuel() -> bool {
     *FUEL.get_or_init(|| false)
 }
 
-fn start() -> anyhow::Result<Engine> {
+/// One that only compiles, and counts nothing: what it makes, [`engine`] can run.
+///
+/// # Errors
+/// See [`engine`].
+pub fn compiling() -> anyhow::Result<Engine> {
     let mut config = Config::new();
     config.wasm_component_model(true).epoch_interruption(!counts_fuel()).consume_fuel(counts_fuel());
     config.async_stack_size(STACK_BYTES).max_wasm_stack(STACK_BYTES / 2);
-    let engine = Engine::new(&config).map_err(explained)?;
+    Engine::new(&config).map_err(explained)
+}
+
+/// Engines with the same number make the same of a component: the same version, settings and processor.
+///
+/// # Errors
+/// See [`engine`].
+pub fn fingerprint() -> anyhow::Result<u64> {
+    // Its numbers stay the same; if a later Rust changed them, everything would be compiled once more.
+    let mut hasher = DefaultHasher::new();
+    engine()?.precompile_compatibility_hash().hash(&mut hasher);
+    Ok(hasher.finish())
+}
+
+fn start() -> anyhow::Result<Engine> {
+    let engine = compiling()?;
     if counts_fuel() {
         return Ok(engine);
     }
@@ -101,6 +123,8 @@ pub struct Guest {
     opened_bytes: Option<usize>,
     /// Which limit ended the call, when one did: wasmtime's error text would have to be searched otherwise.
     pub exceeded: Option<Exceeded>,
+    /// Counted as long as the store is there.
+    _one: One,
 }
 
 /// A limit that a plugin ran into.
@@ -110,12 +134,19 @@ pub enum Exceeded {
     Memory,
 }
 
-/// An empty store with these limits.
+/// An empty store with these limits, counted as an instance.
 ///
 /// # Errors
 /// See [`engine`].
-pub fn store(limits: Limits) -> anyhow::Result<Store<Guest>> {
-    let guest = Guest { limits, ticks_left: limits.ticks, memory_bytes: 0, opened_bytes: None, exceeded: None };
+pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
+    let guest = Guest {
+        limits,
+        ticks_left: limits.ticks,
+        memory_bytes: 0,
+        opened_bytes: None,
+        exceeded: None,
+        _one: tally.instances.one_more(),
+    };
     let mut store = Store::new(engine()?, guest);
     store.limiter(|guest| guest);
     if counts_fuel() {

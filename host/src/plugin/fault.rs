@@ -17,6 +17,8 @@ pub enum PluginFault {
     Trap(String),
     /// It answered, but with something no correct plugin says.
     Nonsense(String),
+    /// A fresh instance answered the same call otherwise.
+    Impure,
 }
 
 impl PluginFault {
@@ -27,6 +29,7 @@ impl PluginFault {
             PluginFault::Memory => "memory",
             PluginFault::Trap(_) => "trap",
             PluginFault::Nonsense(_) => "nonsense",
+            PluginFault::Impure => "impure",
         }
     }
 
@@ -47,6 +50,9 @@ impl fmt::Display for PluginFault {
             PluginFault::Memory => formatter.write_str("it wanted more memory than a plugin may have"),
             PluginFault::Trap(text) => write!(formatter, "it trapped: {text}"),
             PluginFault::Nonsense(text) => write!(formatter, "its answer makes no sense: {text}"),
+            PluginFault::Impure => {
+                formatter.write_str("a fresh instance answers otherwise: it remembers something between calls")
+            }
         }
     }
 }

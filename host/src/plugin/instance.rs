@@ -1,10 +1,15 @@
 //! Instances of one plugin that wait for the next call. Making one costs about 20 µs, using one again about 1 µs; plugins
-//! are pure functions, so it does not matter which call an instance served before.
+//! are pure functions, so it does not matter which call an instance served before. That is checked (`tally.rs`), and who
+//! does not want to rely on it turns it off for a slot ([`Isolation`]).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::Store;
 
 use super::engine::{self, Guest};
 use super::fault::PluginFault;
+use super::tally::{One, Tally};
 use crate::sync::{Mutex, PoisonError};
 
 /// Idle instances kept for each plugin (and route, for policies). More are made when more calls run at once.
@@ -18,23 +23,61 @@ const IDLE_GROWN_BYTES_MAX: usize = 8 << 20;
 pub struct Instance<E> {
     pub store: Store<Guest>,
     pub exports: E,
+    /// A call runs in it.
+    running: Option<One>,
+}
+
+impl<E> Instance<E> {
+    pub fn new(store: Store<Guest>, exports: E) -> Self {
+        Instance { store, exports, running: None }
+    }
+}
+
+/// Do the calls of a version share instances? Operators say so for a slot, while it runs.
+#[derive(Debug, Default)]
+pub struct Isolation {
+    fresh: AtomicBool,
+}
+
+impl Isolation {
+    /// From now on each call has an instance of its own, or not.
+    pub fn set(&self, fresh: bool) {
+        self.fresh.store(fresh, Ordering::Relaxed);
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed)
+    }
 }
 
 /// Instances that wait.
 pub struct Pool<E> {
     idle: Mutex<Vec<Instance<E>>>,
+    tally: Arc<Tally>,
+    isolation: Arc<Isolation>,
 }
 
 impl<E> Pool<E> {
-    pub fn new() -> Self {
-        Pool { idle: Mutex::new(Vec::new()) }
+    pub fn new(tally: &Arc<Tally>, isolation: &Arc<Isolation>) -> Self {
+        Pool { idle: Mutex::new(Vec::new()), tally: Arc::clone(tally), isolation: Arc::clone(isolation) }
     }
 
     /// An idle instance, ready for a call on `body_bytes`.
     pub fn take(&self, body_bytes: usize) -> Option<Instance<E>> {
-        let mut instance = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        if self.isolation.is_fresh() {
+            // From before it was so.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            return None;
+        }
+        let instance = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(self.ready(instance, body_bytes))
+    }
+
+    /// Make an instance, idle or new, ready for a call on `body_bytes`.
+    pub fn ready(&self, mut instance: Instance<E>, body_bytes: usize) -> Instance<E> {
         engine::arm(&mut instance.store, body_bytes);
-        Some(instance)
+        instance.running = Some(self.tally.running.one_more());
+        instance
     }
 
     /// What a call gave. Its instance waits for the next one if the call went well, and is thrown away if not: after a
@@ -49,10 +92,11 @@ impl<E> Pool<E> {
         }
     }
 
-    pub fn give(&self, instance: Instance<E>) {
-        if instance.store.data().grown_bytes() > IDLE_GROWN_BYTES_MAX {
+    pub fn give(&self, mut instance: Instance<E>) {
+        if self.isolation.is_fresh() || instance.store.data().grown_bytes() > IDLE_GROWN_BYTES_MAX {
             return;
         }
+        instance.running = None;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(instance);
@@ -75,15 +119,17 @@ mod tests {
     fn interleavings_of_instances() {
         shuttle::check_random(
             || {
-                let (pool, held) = (Arc::new(Pool::new()), Arc::new(Mutex::new(BTreeSet::new())));
+                let tally = Arc::new(Tally::new("x", ""));
+                let (pool, held) = (Pool::new(&tally, &Arc::default()), Arc::new(Mutex::new(BTreeSet::new())));
+                let pool = Arc::new(pool);
                 let made = Arc::new(AtomicUsize::new(0));
                 let threads = (0..3).map(|_| {
                     let (pool, held, made) = (Arc::clone(&pool), Arc::clone(&held), Arc::clone(&made));
                     thread::spawn(move || {
                         for _ in 0..2 {
-                            let instance = pool.take(0).unwrap_or_else(|| Instance {
-                                store: engine::store(engine::POLICY).expect("a store"),
-                                exports: made.fetch_add(1, Ordering::SeqCst),
+                            let instance = pool.take(0).unwrap_or_else(|| {
+                                let store = engine::store(engine::POLICY, &pool.tally).expect("a store");
+                                Instance::new(store, made.fetch_add(1, Ordering::SeqCst))
                             });
                             assert!(held.lock().expect("no panic").insert(instance.exports), "in two hands");
                             thread::yield_now();

@@ -3,21 +3,23 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use pointsman_bundle::{BUNDLED, Bundled};
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::codec::Codec;
+use super::compile::Compiler;
+use super::contract::{self, Contract};
+use super::describe::{self, About};
 use super::engine::{Guest, engine, explained};
+use super::instance::Isolation;
+use super::package::Package;
 use super::tally::Tally;
 
 /// A component larger than this is refused. Interpreted languages bring up to 20 MB.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
-const POLICY_EXPORT: &str = "pointsman:plugin/policy@0.1.0";
-const PROVIDER_EXPORT: &str = "pointsman:plugin/provider@0.1.0";
-const CLIENT_EXPORT: &str = "pointsman:plugin/client-protocol@0.1.0";
 
 /// What a plugin is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,31 +53,65 @@ pub struct Plugin {
     /// Names of the type-only interfaces that it imports. Functions are never among them.
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// What its author says of it, when it is a package.
+    pub package: Option<Package>,
     /// What it says of itself and how to call it; absent for a policy, which is opened for each route.
     pub codec: Option<Codec>,
-    pub(super) pre: InstancePre<Guest>,
+    about: Option<About>,
+    pub(super) code: Code,
     pub tally: Arc<Tally>,
+    pub isolation: Arc<Isolation>,
+}
+
+/// Compiled and linked, and the version of the contract by which to call it.
+#[derive(Clone)]
+pub(super) struct Code {
+    pub contract: Contract,
+    pub pre: InstancePre<Guest>,
+}
+
+impl Code {
+    /// Its shapes are not those of the version that it names.
+    pub fn misfit(&self, error: &wasmtime::Error) -> anyhow::Error {
+        anyhow!("it does not fit the contract ({}): {error:#}", self.contract)
+    }
 }
 
 impl Plugin {
-    /// Compile and check a component. Takes a tenth of a second to seconds: not for the request path.
+    /// Compile, in this process and without limits, and check a component. Takes a tenth of a second to seconds: not for
+    /// the request path.
     ///
     /// # Errors
     /// Says what is wrong with the bytes, in words for the plugin's author.
     pub async fn load(name: &str, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
+        Self::load_by(&Compiler::here(), name, bytes).await
+    }
+
+    /// The same, compiled as `compiler` says.
+    ///
+    /// # Errors
+    /// As above, and which limit of compiling it does not keep to.
+    pub async fn load_by(compiler: &Compiler, name: &str, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
         ensure!(!bytes.is_empty(), "the file is empty");
         ensure!(
             bytes.len() <= COMPONENT_BYTES_MAX,
             "the file has {} bytes, but a plugin may have {COMPONENT_BYTES_MAX}",
             bytes.len()
         );
-        let owned = bytes.to_vec();
-        let compiled =
-            tokio::task::spawn_blocking(move || compile(&owned)).await.context("compiling was cut short")??;
-        Self::check(name, hex(&Sha256::digest(bytes)), bytes.len(), &compiled).await
+        require_component(bytes)?;
+        let package = Package::of(bytes)?;
+        let sha256 = hex(&Sha256::digest(bytes));
+        let component = compiler.compile(bytes, &sha256).await?;
+        Self::check(name, sha256, bytes.len(), package, &component).await
     }
 
-    async fn check(name: &str, sha256: String, bytes: usize, component: &Component) -> anyhow::Result<Arc<Plugin>> {
+    async fn check(
+        name: &str,
+        sha256: String,
+        bytes: usize,
+        package: Option<Package>,
+        component: &Component,
+    ) -> anyhow::Result<Arc<Plugin>> {
         let engine = engine()?;
         let component_type = component.component_type();
         let mut imports = Vec::new();
@@ -84,17 +120,44 @@ impl Plugin {
             imports.push(import.to_owned());
         }
         let exports: Vec<String> = component_type.exports(engine).map(|(export, _)| export.to_owned()).collect();
-        let kind = kind(&exports)?;
+        let (contract, kind, is_described) = kind(&exports)?;
         let pre = Linker::new(engine).instantiate_pre(component).map_err(explained)?;
-        let tally = Arc::new(Tally::new(name, &sha256));
-        let mut plugin =
-            Plugin { name: name.to_owned(), sha256, kind, bytes, imports, exports, codec: None, pre, tally };
+        let code = Code { contract, pre };
+        let (tally, isolation) = (Arc::new(Tally::new(name, &sha256)), Arc::default());
+        let (mut codec, mut about) = (None, None);
         if let Kind::Adapter { provider, client } = kind {
-            plugin.codec = Some(Codec::open(&plugin.pre, provider, client, plugin.tally.clone()).await?);
+            codec = Some(Codec::open(&code, provider, client, &tally, &isolation).await?);
         } else {
-            super::policy::probe(&plugin.pre).await?;
+            super::policy::probe(&code, &tally).await?;
+            if is_described {
+                about = describe::about(&code, &tally).await?;
+            }
         }
-        Ok(Arc::new(plugin))
+        let name = name.to_owned();
+        Ok(Arc::new(Plugin {
+            name,
+            sha256,
+            kind,
+            bytes,
+            imports,
+            exports,
+            package,
+            codec,
+            about,
+            code,
+            tally,
+            isolation,
+        }))
+    }
+
+    /// What a policy says of itself and its settings, if it says anything.
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_ref()
+    }
+
+    /// The version of the contract that it was built against, or one that is served alike.
+    pub fn contract(&self) -> Contract {
+        self.code.contract
     }
 
     /// The first twelve digits of the digest: enough to tell versions apart.
@@ -114,6 +177,14 @@ impl fmt::Debug for Plugin {
 /// # Errors
 /// When there is none of that name, or the engine does not start.
 pub async fn bundled(name: &str) -> anyhow::Result<Arc<Plugin>> {
+    bundled_by(&Compiler::here(), name).await
+}
+
+/// The same; what was made of it may be kept. It is compiled in this process, because it came with the program.
+///
+/// # Errors
+/// As above.
+pub async fn bundled_by(compiler: &Compiler, name: &str) -> anyhow::Result<Arc<Plugin>> {
     static COMPILED: [OnceLock<Component>; BUNDLED.len()] = [const { OnceLock::new() }; BUNDLED.len()];
     let position = BUNDLED.iter().position(|bundled| bundled.name == name);
     let position = position.ok_or_else(|| anyhow!("there is no built-in plugin `{name}`"))?;
@@ -121,14 +192,14 @@ pub async fn bundled(name: &str) -> anyhow::Result<Arc<Plugin>> {
     let component = match slot.get() {
         Some(component) => component.clone(),
         None => {
-            let made = tokio::task::spawn_blocking(|| compile(bytes)).await.context("compiling was cut short")??;
+            let made = compiler.compile_here(*bytes, sha256).await?;
             slot.get_or_init(|| made).clone()
         }
     };
-    Plugin::check(name, (*sha256).to_owned(), bytes.len(), &component).await
+    Plugin::check(name, (*sha256).to_owned(), bytes.len(), None, &component).await
 }
 
-fn compile(bytes: &[u8]) -> anyhow::Result<Component> {
+fn require_component(bytes: &[u8]) -> anyhow::Result<()> {
     const CORE_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
     ensure!(bytes.starts_with(b"\0asm"), "this is not WebAssembly: it does not begin with `\\0asm`");
     ensure!(
@@ -136,7 +207,7 @@ fn compile(bytes: &[u8]) -> anyhow::Result<Component> {
         "this is a core WebAssembly module, not a component: build it with the linker `wasm-component-ld` (examples/ \
          shows how)"
     );
-    Component::new(engine()?, bytes).map_err(explained).context("the component is damaged or not valid")
+    Ok(())
 }
 
 /// A plugin is a pure function. An import of a function would be a clock, a network or a file.
@@ -159,17 +230,19 @@ fn require_only_types(import: &str, item: &ComponentItem) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn kind(exports: &[String]) -> anyhow::Result<Kind> {
-    let has = |name: &str| exports.iter().any(|export| export == name);
-    let (provider, client) = (has(PROVIDER_EXPORT), has(CLIENT_EXPORT));
-    if has(POLICY_EXPORT) {
+/// What it is, by which version of the contract, and whether it says something of itself.
+fn kind(exports: &[String]) -> anyhow::Result<(Contract, Kind, bool)> {
+    let (contract, interfaces) = contract::find(exports)?.unwrap_or((Contract::Current, Vec::new()));
+    let has = |name: &str| interfaces.contains(&name);
+    let (provider, client) = (has("provider"), has("client-protocol"));
+    if has("policy") {
         ensure!(!provider && !client, "it exports a policy and an adapter: make two plugins of it");
-        return Ok(Kind::Policy);
+        return Ok((contract, Kind::Policy, has("about")));
     }
     if provider || client {
-        return Ok(Kind::Adapter { provider, client });
+        return Ok((contract, Kind::Adapter { provider, client }, false));
     }
-    let expected = [POLICY_EXPORT, PROVIDER_EXPORT, CLIENT_EXPORT].join("`, `");
+    let expected = ["policy", "provider", "client-protocol"].map(contract::export).join("`, `");
     if exports.is_empty() {
         bail!("it exports nothing: a plugin exports one of `{expected}`");
     }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use wasmtime::component::{InstancePre, ResourceAny};
+use wasmtime::component::ResourceAny;
 
 use super::bindings::policy as wit;
 use super::engine::{self, Guest};
 use super::fault::PluginFault;
 use super::instance::{Instance, Pool};
-use super::load::Plugin;
+use super::load::{Code, Plugin};
+use super::previous::{self, Export, PolicyGuest, PolicyIndices, either};
+use super::tally::Tally;
 
 /// What a policy is told of a target when it is opened.
 pub use super::bindings::policy::Target as RouteTarget;
@@ -23,7 +25,7 @@ pub struct Policy {
 }
 
 struct Opened {
-    guest: wit::Guest,
+    guest: PolicyGuest,
     router: ResourceAny,
 }
 
@@ -31,19 +33,22 @@ impl Policy {
     /// # Errors
     /// What the policy says about its settings, or how it failed.
     pub async fn open(plugin: Arc<Plugin>, settings: String, targets: Vec<RouteTarget>) -> anyhow::Result<Policy> {
-        let policy = Policy { plugin, settings, targets, pool: Pool::new() };
+        let pool = Pool::new(&plugin.tally, &plugin.isolation);
+        let policy = Policy { plugin, settings, targets, pool };
         let instance = policy.instantiate().await?;
         policy.pool.give(instance);
         Ok(policy)
     }
 
     async fn instantiate(&self) -> anyhow::Result<Instance<Opened>> {
-        let mut store = engine::store(engine::POLICY)?;
+        let mut store = engine::store(engine::POLICY, &self.plugin.tally)?;
         engine::arm_to_open(&mut store);
-        let guest = instantiate(&self.plugin.pre, &mut store).await?;
-        let opened = guest.router().call_open(&mut store, &self.settings, &self.targets).await;
+        let guest = instantiate(&self.plugin.code, &mut store).await?;
+        let opened = either!(&guest, guest => {
+            guest.router().call_open(&mut store, &self.settings, &self.targets).await
+        });
         match opened {
-            Ok(Ok(router)) => Ok(Instance { store, exports: Opened { guest, router } }),
+            Ok(Ok(router)) => Ok(Instance::new(store, Opened { guest, router })),
             Ok(Err(text)) => Err(anyhow!("{text}")),
             Err(error) => Err(anyhow::Error::new(PluginFault::of(&error, &store)).context("opening it failed")),
         }
@@ -59,40 +64,59 @@ impl Policy {
         &self.targets
     }
 
-    /// Which target, when.
+    /// Which target, when. Now and then it is asked again in a fresh instance, which must not make a difference.
     ///
     /// # Errors
     /// When the plugin misbehaves; the fault is counted already.
     pub async fn decide(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
-        self.plugin.tally.note(self.call(situation).await)
+        let tally = &self.plugin.tally;
+        let decision = tally.note(self.decide_once(situation).await)?;
+        if tally.is_repeated() {
+            let again = self.decide_afresh(situation).await;
+            tally.note_again(again.map(|again| again == decision));
+        }
+        Ok(decision)
     }
 
-    async fn call(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
-        let mut instance = match self.pool.take(0) {
-            Some(instance) => instance,
-            None => {
-                let mut instance = self.instantiate().await.map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
-                engine::arm(&mut instance.store, 0);
-                instance
+    async fn decide_once(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
+        match self.pool.take(0) {
+            Some(instance) => self.decide_in(instance, situation).await,
+            None => self.decide_afresh(situation).await,
+        }
+    }
+
+    async fn decide_afresh(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
+        let instance = self.instantiate().await.map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
+        self.decide_in(self.pool.ready(instance, 0), situation).await
+    }
+
+    async fn decide_in(
+        &self,
+        mut instance: Instance<Opened>,
+        situation: &wit::Situation,
+    ) -> Result<wit::Decision, PluginFault> {
+        let Instance { store, exports: Opened { guest, router }, .. } = &mut instance;
+        let result = match guest {
+            Export::Current(guest) => guest.router().call_decide(store, *router, situation).await,
+            Export::Previous(guest) => {
+                guest.router().call_decide(store, *router, &previous::situation(situation)).await
             }
         };
-        let Opened { guest, router } = &instance.exports;
-        let result = guest.router().call_decide(&mut instance.store, *router, situation).await;
         self.pool.finish(instance, result)
     }
 }
 
 /// Instantiate once and throw the instance away: records that do not fit the contract show only then.
-pub(super) async fn probe(pre: &InstancePre<Guest>) -> anyhow::Result<()> {
-    let mut store = engine::store(engine::POLICY)?;
+pub(super) async fn probe(code: &Code, tally: &Tally) -> anyhow::Result<()> {
+    let mut store = engine::store(engine::POLICY, tally)?;
     engine::arm_to_open(&mut store);
-    instantiate(pre, &mut store).await.map(drop)
+    instantiate(code, &mut store).await.map(drop)
 }
 
-async fn instantiate(pre: &InstancePre<Guest>, store: &mut wasmtime::Store<Guest>) -> anyhow::Result<wit::Guest> {
-    let misfit = |error: wasmtime::Error| anyhow!("it does not fit this contract (0.1.0): {error:#}");
-    let indices = wit::GuestIndices::new(pre).map_err(misfit)?;
-    let instance = match pre.instantiate_async(&mut *store).await {
+async fn instantiate(code: &Code, store: &mut wasmtime::Store<Guest>) -> anyhow::Result<PolicyGuest> {
+    let misfit = |error: wasmtime::Error| code.misfit(&error);
+    let indices = PolicyIndices::find(code.contract, &code.pre).map_err(misfit)?;
+    let instance = match code.pre.instantiate_async(&mut *store).await {
         Ok(instance) => instance,
         Err(error) if store.data().exceeded.is_some() => {
             return Err(anyhow!("starting it failed: {}", PluginFault::of(&error, store)));

@@ -1,8 +1,13 @@
-//! How often a version of a plugin was called, and how often that went wrong.
+//! How often a version of a plugin was called, how often that went wrong, and how many instances of it there are.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fault::PluginFault;
+
+/// One call in so many is made again in a fresh instance. A prime: requests that make the same number of calls each would
+/// have the same kind of call looked at always.
+const REPEATED_EVERY: u64 = 1021;
 
 /// Counts for one version of one plugin.
 #[derive(Debug)]
@@ -11,12 +16,21 @@ pub struct Tally {
     digest12: String,
     calls: AtomicU64,
     faults: AtomicU64,
-    /// In the shadow of another version: decisions that were alike, and that were not.
+    /// In the shadow of another version: answers that were alike, and that were not.
     alike: AtomicU64,
     differing: AtomicU64,
-    /// Requests that ended well, and that did not by no fault of their callers.
+    /// Requests (and attempts, for an adapter) that ended well, and that did not by no fault of their callers.
     good: AtomicU64,
     bad: AtomicU64,
+    /// Calls that were made again in a fresh instance, and those of them that it answered otherwise.
+    repeated: AtomicU64,
+    impure: AtomicU64,
+    /// Calls that might have been repeated.
+    turns: AtomicU64,
+    /// Instances that exist.
+    pub instances: Gauge,
+    /// Those of them in which a call runs.
+    pub running: Gauge,
 }
 
 /// What was counted so far.
@@ -28,6 +42,8 @@ pub struct Counts {
     pub differing: u64,
     pub good: u64,
     pub bad: u64,
+    pub repeated: u64,
+    pub impure: u64,
 }
 
 impl Counts {
@@ -40,6 +56,8 @@ impl Counts {
             differing: self.differing.saturating_sub(before.differing),
             good: self.good.saturating_sub(before.good),
             bad: self.bad.saturating_sub(before.bad),
+            repeated: self.repeated.saturating_sub(before.repeated),
+            impure: self.impure.saturating_sub(before.impure),
         }
     }
 }
@@ -47,24 +65,46 @@ impl Counts {
 impl Tally {
     pub fn new(name: &str, sha256: &str) -> Self {
         let digest12 = sha256.chars().take(12).collect();
-        let [calls, faults, alike, differing, good, bad] = [const { AtomicU64::new(0) }; 6];
-        Tally { name: name.to_owned(), digest12, calls, faults, alike, differing, good, bad }
+        let [calls, faults, alike, differing, good, bad, repeated, impure, turns] = [const { AtomicU64::new(0) }; 9];
+        let (instances, running) = (Gauge::default(), Gauge::default());
+        Tally {
+            name: name.to_owned(),
+            digest12,
+            calls,
+            faults,
+            alike,
+            differing,
+            good,
+            bad,
+            repeated,
+            impure,
+            turns,
+            instances,
+            running,
+        }
     }
 
     pub fn counts(&self) -> Counts {
-        let [calls, faults, alike, differing, good, bad] =
-            [&self.calls, &self.faults, &self.alike, &self.differing, &self.good, &self.bad]
-                .map(|count| count.load(Ordering::Relaxed));
-        Counts { calls, faults, alike, differing, good, bad }
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            calls: get(&self.calls),
+            faults: get(&self.faults),
+            alike: get(&self.alike),
+            differing: get(&self.differing),
+            good: get(&self.good),
+            bad: get(&self.bad),
+            repeated: get(&self.repeated),
+            impure: get(&self.impure),
+        }
     }
 
-    /// In the shadow it decided as the version did that was obeyed, or not.
+    /// In the shadow it answered as the version did that was obeyed, or not.
     pub fn note_comparison(&self, is_alike: bool) {
         let count = if is_alike { &self.alike } else { &self.differing };
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request that it decided for ended.
+    /// A request that it decided for ended, or an attempt that it spoke for.
     pub fn note_outcome(&self, is_good: bool) {
         let count = if is_good { &self.good } else { &self.bad };
         count.fetch_add(1, Ordering::Relaxed);
@@ -76,9 +116,77 @@ impl Tally {
         result.inspect_err(|fault| self.note_fault(fault))
     }
 
+    /// Is the call that went well now to be made again? The first ones of a version often, all others seldom. Counted, not
+    /// drawn: a policy sees the request's random number, and could behave when it is looked at.
+    pub fn is_repeated(&self) -> bool {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed) + 1;
+        turn.is_power_of_two() || turn.is_multiple_of(REPEATED_EVERY)
+    }
+
+    /// A call was made again in a fresh instance: was it answered alike?
+    pub fn note_again(&self, is_alike: Result<bool, PluginFault>) {
+        self.repeated.fetch_add(1, Ordering::Relaxed);
+        match is_alike {
+            Ok(true) => {}
+            Ok(false) => {
+                self.impure.fetch_add(1, Ordering::Relaxed);
+                self.note_fault(&PluginFault::Impure);
+            }
+            Err(fault) => self.note_fault(&fault),
+        }
+    }
+
     /// Count an answer that the host refuses to act on.
     pub fn note_fault(&self, fault: &PluginFault) {
         let faults = self.faults.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(plugin = %self.name, digest = %self.digest12, reason = fault.label(), faults, "plugin fault: {fault}");
+    }
+}
+
+/// How many of something there are.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
+/// One of them, as long as it lives.
+#[derive(Debug)]
+pub struct One(Arc<AtomicU64>);
+
+impl Gauge {
+    pub fn one_more(&self) -> One {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        One(Arc::clone(&self.0))
+    }
+
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_looked_at_closely_at_first_and_then_seldom() {
+        let tally = Tally::new("x", "");
+        let repeated: Vec<u64> = (1..=3_000).filter(|_| tally.is_repeated()).collect();
+        assert_eq!(repeated, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1021, 1024, 2042, 2048]);
+    }
+
+    #[test]
+    fn a_gauge_counts_what_lives() {
+        let gauge = Gauge::default();
+        let one = gauge.one_more();
+        let two = gauge.one_more();
+        drop(one);
+        assert_eq!(gauge.count(), 1);
+        drop(two);
+        assert_eq!(gauge.count(), 0);
     }
 }

@@ -14,7 +14,8 @@ use super::keys::{bearer, same};
 use super::unread::Unread;
 use crate::config::Secret;
 use crate::gateway::{Body, Gateway, SlotView};
-use crate::journal::Entry;
+use crate::journal::{Difference, Entry};
+use crate::plugin::signature::{self, SIGNATURE_HEADER};
 
 /// How an operator gets in.
 pub const TOKEN_HELP: &str = "set POINTSMAN_ADMIN_TOKEN to the same value for `pointsman serve` and for this command";
@@ -25,6 +26,8 @@ const BODY_BYTES_MAX: usize = 33 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LoadReply {
     pub slot: SlotView,
+    /// What keeps the change from outliving the process, where it should.
+    pub not_kept: Option<String>,
 }
 
 /// Answer whatever arrives.
@@ -51,26 +54,39 @@ pub async fn answer(
             return json(StatusCode::OK, &serde_json::json!({ "plugins": gateway.slots() }));
         }
         (&Method::POST, ["plugins", name]) => match Limited::new(body, BODY_BYTES_MAX).collect().await {
-            Ok(body) => gateway.load(name, &body.to_bytes()).await,
+            Ok(body) => load(&gateway, name, &head, &body.to_bytes()).await,
             Err(error) => Err(anyhow::anyhow!("reading the plugin: {error}")),
         },
         (&Method::GET, ["targets"]) => {
             return json(StatusCode::OK, &serde_json::json!({ "targets": gateway.targets() }));
         }
+        (&Method::GET, ["history"]) => {
+            let changes = gateway.store().history(query(head.uri.query(), "plugin"));
+            return json(StatusCode::OK, &serde_json::json!({ "changes": changes, "store": gateway.store_view() }));
+        }
         (&Method::GET, ["journal"]) => {
             let number = |name: &str| query(head.uri.query(), name).and_then(|text| text.parse::<u64>().ok());
             let most = number("most").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
-            let entries = gateway.journal().since(number("since_unix_ms").unwrap_or(0), most);
+            let entries = gateway.journal().recall_since(number("since_unix_ms").unwrap_or(0), most).await;
             let entries: Vec<&Entry> = entries.iter().map(AsRef::as_ref).collect();
             return json(StatusCode::OK, &serde_json::json!({ "routes": gateway.routes(), "entries": entries }));
         }
         (&Method::GET, ["journal", id]) => {
-            return match gateway.journal().find(id) {
+            return match gateway.journal().recall(id).await {
                 Some(entry) => json(StatusCode::OK, &serde_json::json!(*entry)),
                 None => {
                     error(StatusCode::NOT_FOUND, "not_found", &format!("the journal has no request `{id}` (any more)"))
                 }
             };
+        }
+        (&Method::GET, ["plugins", name, "differences"]) => {
+            if !gateway.table().slots.contains_key(*name) {
+                return error(StatusCode::NOT_FOUND, "not_found", &format!("there is no plugin `{name}`"));
+            }
+            let most = query(head.uri.query(), "most").and_then(|most| most.parse().ok()).unwrap_or(usize::MAX);
+            let differences = gateway.differences().of(name, most);
+            let differences: Vec<&Difference> = differences.iter().map(AsRef::as_ref).collect();
+            return json(StatusCode::OK, &serde_json::json!({ "differences": differences }));
         }
         (&Method::POST, ["plugins", name, "canary"]) => {
             let percent = query(head.uri.query(), "percent").and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -78,15 +94,25 @@ pub async fn answer(
         }
         (&Method::POST, ["plugins", name, "shadow"]) => gateway.shadow(name).await,
         (&Method::POST, ["plugins", name, "swap"]) => gateway.swap(name, forced(&head)).await,
-        (&Method::POST, ["plugins", name, "rollback"]) => gateway.rollback(name).await,
+        (&Method::POST, ["plugins", name, "rollback"]) => match query(head.uri.query(), "to") {
+            Some(digest) => gateway.rollback_to(name, digest, forced(&head)).await,
+            None => gateway.rollback(name).await,
+        },
         (method, _) => {
             return error(StatusCode::NOT_FOUND, "not_found", &format!("nothing answers {method} {}", head.uri.path()));
         }
     };
     match changed {
-        Ok(slot) => json(StatusCode::OK, &serde_json::json!({ "slot": slot })),
+        Ok(slot) => json(StatusCode::OK, &serde_json::json!(LoadReply { slot, not_kept: gateway.store().trouble() })),
         Err(fault) => error(StatusCode::UNPROCESSABLE_ENTITY, "refused", &format!("{fault:#}")),
     }
+}
+
+/// With the signature that was sent along, if one was.
+async fn load(gateway: &Gateway, name: &str, head: &Parts, bytes: &[u8]) -> anyhow::Result<SlotView> {
+    let signature =
+        head.headers.get(SIGNATURE_HEADER).map(|header| signature::decode(header.as_bytes())).transpose()?;
+    gateway.load_signed(name, bytes, signature.as_deref()).await
 }
 
 fn query<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {

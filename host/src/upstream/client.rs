@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::dialer::Dialer;
+use super::resolver::{Hosts, Resolver};
 use super::{Pieces, origin};
 use crate::net::Network;
 
@@ -30,7 +31,8 @@ impl Client {
     /// When the platform's certificates cannot be read.
     pub fn new(network: &Network, connect_timeout: Duration) -> anyhow::Result<Client> {
         let dialer = match network {
-            Network::System => system(connect_timeout)?,
+            Network::System => system(Arc::default(), connect_timeout)?,
+            Network::Hosts(hosts) => system(Arc::clone(hosts), connect_timeout)?,
             Network::Simulated(network) => Dialer::Simulated(Arc::clone(network), connect_timeout),
         };
         let pooled = Pooled::builder(TokioExecutor::new())
@@ -61,10 +63,11 @@ impl Client {
     }
 }
 
-fn system(connect_timeout: Duration) -> anyhow::Result<Dialer> {
-    let mut tcp = HttpConnector::new();
+fn system(hosts: Arc<Hosts>, connect_timeout: Duration) -> anyhow::Result<Dialer> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver::new(hosts));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    // Of all addresses of a name together: one that is dead leaves time for the next.
     tcp.set_connect_timeout(Some(connect_timeout));
     tcp.set_keepalive(Some(Duration::from_secs(30)));
     let connector = HttpsConnectorBuilder::new()

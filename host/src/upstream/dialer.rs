@@ -16,13 +16,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
+use super::resolver::Resolver;
 use crate::net::{Dial, Wire};
 
 /// See the module.
 #[derive(Clone)]
 pub enum Dialer {
     /// With the time that name lookup, TCP and TLS may take together.
-    System(HttpsConnector<HttpConnector>, Duration),
+    System(HttpsConnector<HttpConnector<Resolver>>, Duration),
     Simulated(Arc<dyn Dial>, Duration),
 }
 

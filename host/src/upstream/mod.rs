@@ -9,6 +9,7 @@ mod google;
 mod lines;
 mod origin;
 mod pieces;
+mod resolver;
 pub mod sign;
 pub mod sse;
 
@@ -17,3 +18,4 @@ pub use frame::{Frame, Framer};
 pub use google::Tokens;
 pub use origin::Origin;
 pub use pieces::Pieces;
+pub use resolver::Hosts;

@@ -1,5 +1,6 @@
 //! The built-in plugins as bytes: components built from `plugins/policies` and `plugins/adapters` by this crate's build
-//! script, or handed in prebuilt by a packager (see `build.rs`). And the SDK that policies are written with, as text.
+//! script, or handed in prebuilt by a packager (see `build.rs`). And the contract, and the SDK that plugins are written with,
+//! as text.
 
 /// A built-in plugin.
 #[derive(Debug)]

@@ -22,6 +22,7 @@
 //! The built-in policies share what stands in the modules: each makes an order of the targets, and [`retry`] decides which
 //! of them is asked, when, and when it is over.
 
+pub mod about;
 pub mod faults;
 pub mod hash;
 pub mod retry;
@@ -40,13 +41,14 @@ use serde::de::DeserializeOwned;
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "routing-policy",
+        world: "described-policy",
         pub_export_macro: true,
         default_bindings_module: "pointsman_sdk::policy::bindings",
         additional_derives: [PartialEq],
     });
 }
 
+pub use about::{About, Setting};
 pub use bindings::exports::pointsman::plugin::policy::{
     Action, Attempt, AttemptReport, Attribute, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation,
     Target, TargetState,
@@ -68,6 +70,11 @@ pub trait Policy: Sized + 'static {
     /// Called when a request arrives, after each attempt that failed before the caller saw content, and when the time for a
     /// hedge has come. Must depend on nothing but `self` and `situation`.
     fn decide(&self, situation: &Situation) -> Decision;
+
+    /// What it says of itself and its settings, for people and for a search: see [`about`]. It need not say anything.
+    fn about() -> About {
+        About::nothing()
+    }
 }
 
 /// For a policy that has no settings: refuses any.
@@ -149,13 +156,18 @@ macro_rules! policy {
     ($policy:ty) => {
         #[allow(unsafe_code, dead_code, reason = "generated: the canonical ABI passes pointers")]
         const _: () = {
-            use $crate::policy::bindings::exports::pointsman::plugin::policy as wit;
+            use $crate::policy::bindings::exports::pointsman::plugin::{about, policy as wit};
 
             struct Component;
             struct Router($policy);
 
             impl wit::Guest for Component {
                 type Router = Router;
+            }
+            impl about::Guest for Component {
+                fn describe() -> about::Description {
+                    <$policy as $crate::policy::Policy>::about()
+                }
             }
             impl wit::GuestRouter for Router {
                 fn open(settings: String, targets: Vec<wit::Target>) -> Result<wit::Router, String> {

@@ -4,6 +4,7 @@
 mod coverage;
 mod cut;
 mod http2;
+mod names;
 mod upstream;
 
 use std::path::Path;
@@ -58,7 +59,11 @@ impl Line {
         );
         let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
         let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-        let gateway = Gateway::new(parsed, clock).await.expect("a gateway");
+        Self::serve(Gateway::new(parsed, clock).await.expect("a gateway"), good).await
+    }
+
+    /// `good` is the second target.
+    pub async fn serve(gateway: Arc<Gateway>, good: Fake) -> Line {
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let address = port.address().expect("an address");
         tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));

@@ -22,6 +22,7 @@ use pointsman::config::{self, Secret, Source};
 use pointsman::fake::{Fake, Protocol};
 use pointsman::gateway::Gateway;
 use pointsman::server::Port;
+use pointsman::store::Store;
 use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::guests::{HOSTILE, HOSTILE_CODEC, SPY, SPY_CODEC, bundled};
 use pointsman_tests::wait_until;
@@ -205,7 +206,9 @@ impl Stage {
     ) -> Stage {
         let told = format!("{parsed:?}");
         let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-        let gateway = Gateway::new(parsed, clock).await.expect("a gateway");
+        let state = parsed.server.state.clone().expect("a folder");
+        let gateway =
+            Gateway::with(Store::open(&state).await.expect("a store"), parsed, clock).await.expect("a gateway");
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let admin = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let (callers, operators) = (port.address().expect("an address"), admin.address().expect("an address"));
@@ -277,6 +280,14 @@ impl Stage {
         status
     }
 
+    /// All files of the state folder.
+    fn state(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = self.folder.join("state");
+        let entries = [folder.clone(), folder.join("versions")].map(|folder| std::fs::read_dir(folder).expect("it"));
+        let paths = entries.into_iter().flatten().map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.is_file()).map(|path| (path.clone(), std::fs::read(path).expect("it"))).collect()
+    }
+
     /// Everything that came out so far, searched.
     fn leaks(&self) -> Vec<String> {
         let keys = keys();
@@ -288,6 +299,16 @@ impl Stage {
             if place.starts_with(OPERATORS) {
                 found.extend(find(&[prompt()], place, bytes));
             }
+        }
+        let state = self.state();
+        for part in ["deliberations", "rate-limited", "swapped", "good-openai"] {
+            let is_there = state.iter().any(|(_, bytes)| memchr::memmem::find(bytes, part.as_bytes()).is_some());
+            assert!(is_there, "the disk has no `{part}`: nothing was searched");
+        }
+        for (path, bytes) in state {
+            let place = format!("the state on the disk, {}", path.display());
+            found.extend(find(&keys, &place, &bytes));
+            found.extend(find(&[prompt()], &place, &bytes));
         }
         found.extend(self.sent_to_strangers(&keys));
         found
@@ -337,6 +358,9 @@ fn configuration(quoting: &Quoting, fakes: &[(&str, Fake)], nonsense: &Broken) -
 [server]
 caller_keys = ["{CALLER}"]
 admin_token = "${{CANARY_ADMIN}}"
+state = "state"
+[journal]
+keep = "7d"
 [timeouts]
 first_token = "2s"
 reply = "2s"
@@ -601,6 +625,7 @@ async fn no_secret_comes_out() {
     assert!(heard > 500, "{heard} of {kept} replies quote");
     assert!(logs().text().contains("on purpose") && logs().text().contains("TRACE"));
 
+    stage.gateway.flush().await;
     let leaks = stage.leaks();
     std::fs::remove_dir_all(&stage.folder).expect("the folder");
     let some: Vec<&str> = leaks.iter().take(40).map(String::as_str).collect();

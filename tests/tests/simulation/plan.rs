@@ -57,6 +57,8 @@ pub enum What {
 pub enum Break {
     /// New ones are refused, those that are there are reset.
     Refused,
+    /// New ones find no way, and nothing arrives any more on those that are there.
+    NoRoute,
     /// Nothing arrives any more, in either direction.
     Vanished,
     /// A reset after so many bytes of the provider's.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pointsman::fake::{Behaviour, Fault, Protocol};
+use pointsman::journal::story;
 use pointsman_tests::reply::Reply;
 use tokio::time::sleep;
 
@@ -137,6 +138,27 @@ fn what_cannot_be_dialled_is_not_waited_for() {
             let took = outcome.ended_at - outcome.asked_at;
             assert!((SECOND * 7 / 10..SECOND * 8 / 10).contains(&took), "{took:?}");
         }
+    });
+}
+
+/// Faults: F03
+#[test]
+fn what_no_way_leads_to_costs_a_failover_and_nothing_else() {
+    ready();
+    in_virtual_time(async {
+        let text = "[models.all]\ntargets = [\"a/m\", \"b/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        all_answered(&in_turn(&stage, 1, SECOND).await);
+        // What is there already falls silent, and is noticed only by those who wait on it: here none does.
+        stage.links[0].set(Some(Break::NoRoute));
+        sleep(120 * SECOND).await;
+        let outcomes = in_turn(&stage, 3, SECOND).await;
+        all_answered(&outcomes);
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("b/m".into(), 3)]));
+        assert!(outcomes.iter().all(|outcome| outcome.ended_at - outcome.asked_at < SECOND), "nobody waits for it");
+        stage.links[0].set(None);
+        sleep(60 * SECOND).await;
+        assert_eq!(by_target(&in_turn(&stage, 1, SECOND).await), BTreeMap::from([("a/m".into(), 1)]));
     });
 }
 
@@ -323,6 +345,35 @@ fn a_late_first_token_is_hedged_and_the_loser_is_cancelled() {
         assert_eq!(outcome.header("x-pointsman-outrun"), "a/m", "it is told, because it may cost something");
         sleep(SECOND).await;
         assert_eq!((stage.fakes[0].cancelled(), stage.fakes[0].open()), (1, 0), "the loser is cancelled upstream");
+    });
+}
+
+#[test]
+fn what_attempts_cost_that_did_not_answer_is_counted() {
+    ready();
+    in_virtual_time(async {
+        let text = "[attempts]\nhedge_share = 1.0\n[models.all]\npolicy = \"hedged\"\nsettings = { hedge_after_ms = 2000 }\n\
+                    targets = [\"b/m\", \"a/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        let mut spent = Vec::new();
+        // Anthropic tells its input with the opening frames; who says nothing leaves us a guess; and an error status is free.
+        for fault in [Fault::HangBeforeContent, Fault::ErrorBeforeContent, Fault::HangBeforeHeaders] {
+            stage.fakes[1].behave(Behaviour { fault, ..Behaviour::default() });
+            let now = stage.began.elapsed();
+            let outcome = stage.ask(Ask { stream: true, ..ask(1, now) }).await.expect("no panic");
+            assert_eq!((outcome.status, outcome.header("x-pointsman-target")), (200, "a/m"));
+            let entry =
+                stage.gateway.journal().find(outcome.header("x-pointsman-request-id")).expect("it is remembered");
+            let [one] = entry.spent.as_slice() else { panic!("{:?}", entry.spent) };
+            assert!(one.target == "b/m" && one.input_tokens > 0, "{one:?}");
+            assert!(story(&entry).contains("b/m did not answer, and used"), "{}", story(&entry));
+            spent.push(one.told);
+        }
+        assert_eq!(spent, [true, true, false]);
+        stage.fakes[1].behave(status(503, None));
+        let outcome = stage.ask(Ask { stream: true, ..ask(1, stage.began.elapsed()) }).await.expect("no panic");
+        let entry = stage.gateway.journal().find(outcome.header("x-pointsman-request-id")).expect("it is remembered");
+        assert_eq!(entry.spent, []);
     });
 }
 

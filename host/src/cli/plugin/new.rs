@@ -5,41 +5,57 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
-use pointsman_bundle::SDK;
 
-/// The project, but for the SDK: where a file goes, and its text, in which `{{name}}` stands for the project's name, `{{file}}` for it
-/// in the component's.
-const TEMPLATE: [(&str, &str); 6] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
-    ("src/lib.rs", include_str!("template/lib.rs.txt")),
-    ("src/tests.rs", include_str!("template/tests.rs.txt")),
-    ("cases/outage.toml", include_str!("template/outage.toml")),
-    ("README.md", include_str!("template/README.md")),
-    (".gitignore", "/target\n*.wasm\n"),
-];
-/// The folder of the SDK's copy.
-const SDK_FOLDER: &str = "pointsman-sdk";
-/// Names that cargo refuses for a library, or that the project's own dependencies have.
+use super::language::Language;
+use super::template;
+use crate::cli::print_json;
+
+/// Names that cargo refuses for a library, or that a project's own dependencies have.
 const TAKEN: &str = "as async await break const continue crate dyn else enum extern false fn for gen if impl in let loop match \
                      mod move mut pub ref return self static struct super trait true type unsafe use where while abstract become \
                      box do final macro override priv try typeof unsized virtual yield alloc core proc-macro std test build deps \
-                     examples incremental pointsman-sdk serde serde_json wit-bindgen proptest";
+                     examples incremental pointsman-sdk pointsman-adapter-sdk serde serde_json postcard wit-bindgen proptest \
+                     typescript componentize-qjs node_modules";
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Such as `day-and-night`: the plugin's name, and the crate's.
+    /// Such as `day-and-night`: the plugin's name, and the project's.
     name: String,
-    /// A routing policy, in Rust. (Adapters have no template yet: copy one of plugins/adapters.)
-    #[arg(long, required = true)]
-    policy: bool,
+    #[command(flatten)]
+    world: World,
+    /// What it is written in; adapters are written in Rust.
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
+    lang: Language,
     /// The project's folder. Default: the name, in the working directory.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// As JSON: `name`, `folder`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct World {
+    /// A routing policy: who gets a request, and who is next when one fails.
+    #[arg(long)]
+    policy: bool,
+    /// An adapter for the API of a provider.
+    #[arg(long)]
+    provider: bool,
+    /// An adapter for a protocol that callers speak.
+    #[arg(long)]
+    client: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { name, dir, .. } = arguments;
+    let Arguments { name, world, lang, dir, json } = arguments;
     check(name)?;
+    ensure!(
+        world.policy || *lang == Language::Rust,
+        "there is no example of an adapter in {}: adapters are written in Rust (leave --lang out), policies in any",
+        lang.name()
+    );
     let folder = dir.clone().unwrap_or_else(|| PathBuf::from(name));
     if folder.exists() {
         let mut there = fs::read_dir(&folder).with_context(|| format!("{} is no folder", folder.display()))?;
@@ -49,21 +65,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             folder.display()
         );
     }
-    let file = name.replace('-', "_");
-    let filled = |text: &str| {
-        let text = text.replace("{{name}}", name).replace("{{file}}", &file);
-        text.replace("{{version}}", env!("CARGO_PKG_VERSION"))
+    let files = match world {
+        World { provider: true, .. } => template::provider(name),
+        World { client: true, .. } => template::client(name),
+        World { .. } => template::policy(name, *lang),
     };
-    for (path, text) in TEMPLATE {
-        write(&folder.join(path), &filled(text))?;
+    for (path, text) in files {
+        write(&folder.join(path), &text)?;
     }
-    for (path, text) in SDK {
-        write(&folder.join(SDK_FOLDER).join(path), text)?;
+    if *json {
+        print_json(&serde_json::json!({ "name": name, "folder": folder }))?;
+    } else {
+        println!("{}", folder.display());
     }
-    write(&folder.join(SDK_FOLDER).join("README.md"), &filled(include_str!("template/sdk.md")))?;
-    println!("{}", folder.display());
+    let source = if world.policy { lang.source() } else { "src/" };
     eprintln!(
-        "a policy that works: src/lib.rs is yours to change. Next, in that folder:\n  cargo test\n  pointsman plugin build"
+        "it works as it is, and {source} is yours to change. Next, in that folder:\n  pointsman plugin build\n  {}",
+        lang.tests()
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +94,7 @@ fn check(name: &str) -> anyhow::Result<()> {
     }
     ensure!(
         !TAKEN.split_whitespace().any(|taken| taken == name),
-        "`{name}` is a name that Rust or cargo keeps for itself: choose another, such as `my-{name}`"
+        "`{name}` is a name that a language or its tools keep for themselves: choose another, such as `my-{name}`"
     );
     Ok(())
 }
@@ -99,13 +117,5 @@ mod tests {
         for name in ["", "2p", "Night", "a b", "../x", "ä", "-a", "match", "test", "serde", &"a".repeat(65)] {
             assert!(check(name).is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn the_sdk_goes_along_without_codecs_and_stands_alone() {
-        let text = |name: &str| SDK.iter().find(|(path, _)| *path == name).map_or("", |(_, text)| *text);
-        assert!(text("wit/policy.wit").contains("interface policy") && text("src/policy/retry.rs").contains("Retry"));
-        assert!(!text("src/lib.rs").contains("codec") && text("src/codec.rs").is_empty());
-        assert!(!text("Cargo.toml").contains("workspace") && text("Cargo.toml").contains("wit-bindgen = "));
     }
 }

@@ -5,9 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
+use super::compiler;
 use crate::cli::explain::{Told, read_journal};
+use crate::cli::print_json;
+use crate::conformance;
 use crate::conformance::case::{self, Case};
-use crate::conformance::{Check, Trial, run as try_out, target};
+use crate::conformance::{Check, Trial, target};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -16,7 +19,7 @@ pub struct Arguments {
     /// The settings to open it with: JSON.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
-    /// Your own cases: a folder with `*.toml`, as `plugin new` makes one, or a file.
+    /// Your own cases, in place of those in the package: a folder with `*.toml`, as `plugin new` makes one, or a file.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
     /// Recorded situations as well: what the admin port of a gateway gives at /journal.
@@ -52,11 +55,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         cases: cases.as_deref().map(read_cases).transpose()?.unwrap_or_default(),
         journal: journal.as_deref().map(read_journal).transpose()?.map(|Told { routes, entries }| (routes, entries)),
     };
-    let checks = try_out(&bytes, &trial).await;
+    let checks = conformance::run(&compiler(), &bytes, &trial).await;
     let passed = checks.iter().all(|check| check.failures.is_empty());
     if json {
-        let told = serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks });
-        println!("{told}");
+        print_json(&serde_json::json!({ "file": file, "passed": passed, "seed": seed, "checks": checks }))?;
     } else {
         print(&checks);
         let word = if passed { "passed" } else { "FAILED" };
@@ -68,7 +70,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(checks: &[Check]) {
+/// Each check, and what was wrong.
+pub fn print(checks: &[Check]) {
     for Check { name, told, failures } in checks {
         let word = if failures.is_empty() { "ok" } else { "FAILED" };
         println!("{word:<9} {name}: {told}");
@@ -84,7 +87,10 @@ fn print(checks: &[Check]) {
 }
 
 /// Those of all files of the folder, in the order of their names.
-fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
+///
+/// # Errors
+/// What is wrong in which file, or that there is no case.
+pub fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
         files.clear();

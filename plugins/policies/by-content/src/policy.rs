@@ -57,6 +57,13 @@ impl Policy for ByContent {
         Ok(ByContent { rules: rules.collect::<Result<_, String>>()?, retry })
     }
 
+    fn about() -> About {
+        let meaning = "A list: the first rule whose conditions all hold says which targets may be asked.";
+        let rules = Setting::other("rules", "[]", meaning);
+        About::new("By rules about the request: tools, images, size, caller, headers.", [rules])
+            .and(RetrySettings::about())
+    }
+
     fn decide(&self, situation: &Situation) -> Decision {
         let rule = self.rules.iter().enumerate().find(|(_, (when, _))| when.holds(&situation.request));
         let Some((number, (_, effect))) = rule else {

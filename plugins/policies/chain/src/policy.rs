@@ -44,6 +44,13 @@ impl Policy for Chain {
         Ok(Chain { links: links.collect::<Result<_, String>>()? })
     }
 
+    fn about() -> About {
+        let meaning =
+            "A list, 1 to 5: the policies that are asked in turn, each with its `settings`. It must be there.";
+        let links = Setting::other("links", None, meaning);
+        About::new("Several policies in turn: one that gives up hands over to the next.", [links])
+    }
+
     fn decide(&self, situation: &Situation) -> Decision {
         let mut last = give_up("the chain has no links");
         for (name, decide) in &self.links {

@@ -55,6 +55,29 @@ impl Policy for Cheapest {
         Ok(Cheapest { retry: Retry::open(settings.retry.clone(), &targets)?, settings })
     }
 
+    fn about() -> About {
+        let Settings { output_tokens, min_success_rate, .. } = Settings::default();
+        let own = [
+            Setting::whole("output_tokens", output_tokens, 0..=10_000_000, "Tokens that an answer is expected to have."),
+            Setting::choice("unknown_price", ["last", "first"], "Where a target stands whose price is not known."),
+            Setting::number(
+                "min_success_rate",
+                min_success_rate,
+                0.0..=1.0,
+                "A target that succeeds less often comes after all others.",
+            )
+            .vary(0.0..=0.95),
+            Setting::whole(
+                "max_first_token_ms",
+                None,
+                1..=600_000,
+                "Milliseconds: a target whose first token takes longer comes after all others. Absent: it does not matter.",
+            )
+            .vary(500..=30_000),
+        ];
+        About::new("The lowest price for the request among the targets that are well.", own).and(RetrySettings::about())
+    }
+
     fn decide(&self, situation: &Situation) -> Decision {
         let unknown_usd = if self.settings.unknown_price == Place::First { 0.0 } else { f64::INFINITY };
         let price_usd = |target: usize| self.price_usd(situation, target).unwrap_or(unknown_usd);

@@ -38,10 +38,10 @@ fn a_target_without_a_price_is_last_or_first() {
 fn what_fails_or_is_slow_or_out_is_no_bargain() {
     let dear = || priced(9.0, 9.0);
     let failing = TargetState { samples: 20, success_rate: 0.3, ..priced(1.0, 1.0) };
-    assert_eq!(decide("{}", &situation(vec![failing, dear()])), Some(1));
+    assert_eq!(decide("{}", &situation(vec![failing.clone(), dear()])), Some(1));
     assert_eq!(decide(r#"{"min_success_rate": 0.1}"#, &situation(vec![failing, dear()])), Some(0));
     let slow = TargetState { first_token_ms: Some(3_000.0), ..priced(1.0, 1.0) };
-    assert_eq!(decide("{}", &situation(vec![slow, dear()])), Some(0));
+    assert_eq!(decide("{}", &situation(vec![slow.clone(), dear()])), Some(0));
     assert_eq!(decide(r#"{"max_first_token_ms": 2000}"#, &situation(vec![slow, dear()])), Some(1));
     let out = TargetState { ready_in_ms: 900, circuit: Circuit::Open, ..priced(1.0, 1.0) };
     assert_eq!(decide("{}", &situation(vec![out, dear()])), Some(1));

@@ -14,6 +14,10 @@ impl Policy for Failover {
         Ok(Failover { retry: Retry::open(settings.retry, &targets)? })
     }
 
+    fn about() -> About {
+        About::new("The first target that is ready, in the configured order.", RetrySettings::about())
+    }
+
     fn decide(&self, situation: &Situation) -> Decision {
         self.retry.decide(situation, &situation.in_order(), "the first")
     }

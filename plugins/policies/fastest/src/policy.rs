@@ -5,6 +5,10 @@
 use pointsman_sdk::policy::*;
 use serde::Deserialize;
 
+/// Rarer than that is never.
+const EXPLORE_MAX: u64 = 1_000_000;
+const FAILURE_MAX_MS: u64 = 600_000;
+
 /// See the crate.
 pub struct Fastest {
     explore_one_in: u64,
@@ -37,7 +41,8 @@ impl Policy for Fastest {
     type Settings = Settings;
 
     fn open(settings: Settings, targets: Vec<Target>) -> Result<Self, String> {
-        within("failure_ms", settings.failure_ms, 0..=600_000)?;
+        within("explore_one_in", settings.explore_one_in, 0..=EXPLORE_MAX)?;
+        within("failure_ms", settings.failure_ms, 0..=FAILURE_MAX_MS)?;
         within("low_headroom", settings.low_headroom, 0.0..=1.0)?;
         Ok(Fastest {
             explore_one_in: settings.explore_one_in,
@@ -45,6 +50,35 @@ impl Policy for Fastest {
             low_headroom: settings.low_headroom,
             retry: Retry::open(settings.retry, &targets)?,
         })
+    }
+
+    fn about() -> About {
+        let Settings { explore_one_in, failure_ms, low_headroom, .. } = Settings::default();
+        let own = [
+            Setting::whole(
+                "explore_one_in",
+                explore_one_in,
+                0..=EXPLORE_MAX,
+                "One request in so many goes to the target with the fewest samples; 0 is never.",
+            )
+            .vary(10..=500),
+            Setting::whole(
+                "failure_ms",
+                failure_ms,
+                0..=FAILURE_MAX_MS,
+                "Milliseconds that a failed attempt is thought to cost.",
+            )
+            .vary(1_000..=60_000),
+            Setting::number(
+                "low_headroom",
+                low_headroom,
+                0.0..=1.0,
+                "Below this share of its provider's rate limits a target counts as slower.",
+            )
+            .vary(0.0..=0.5),
+        ];
+        About::new("Of two targets drawn by lot, the one that is sooner with its first token.", own)
+            .and(RetrySettings::about())
     }
 
     fn decide(&self, situation: &Situation) -> Decision {

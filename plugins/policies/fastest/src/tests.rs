@@ -54,7 +54,7 @@ fn of_many_the_slowest_is_never_asked_and_the_fastest_not_always() {
 #[test]
 fn one_request_in_so_many_looks_at_a_target_that_is_seldom_asked() {
     let seldom = TargetState { samples: 1, ..state(5_000.0, 1.0) };
-    assert_eq!(shares(r#"{"explore_one_in": 50}"#, &[state(100.0, 1.0), seldom]), [980, 20]);
+    assert_eq!(shares(r#"{"explore_one_in": 50}"#, &[state(100.0, 1.0), seldom.clone()]), [980, 20]);
     let out = TargetState { ready_in_ms: 50, ..seldom };
     assert_eq!(shares(r#"{"explore_one_in": 50}"#, &[state(100.0, 1.0), out]), [1_000, 0], "not while it is out");
 }

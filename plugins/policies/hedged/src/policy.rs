@@ -4,6 +4,8 @@
 use pointsman_sdk::policy::*;
 use serde::Deserialize;
 
+const MINUTES_10_MS: u64 = 600_000;
+
 /// See the crate.
 pub struct Hedged {
     settings: Settings,
@@ -51,11 +53,48 @@ impl Policy for Hedged {
     type Settings = Settings;
 
     fn open(settings: Settings, targets: Vec<Target>) -> Result<Self, String> {
-        within("hedge_after_ms", settings.hedge_after_ms.unwrap_or(1), 1..=600_000)?;
+        within("hedge_after_ms", settings.hedge_after_ms.unwrap_or(1), 1..=MINUTES_10_MS)?;
         within("hedge_after_times", settings.hedge_after_times, 1.0..=100.0)?;
-        within("hedge_after_min_ms", settings.hedge_after_min_ms, 1..=600_000)?;
-        within("hedge_after_max_ms", settings.hedge_after_max_ms, settings.hedge_after_min_ms..=600_000)?;
+        within("hedge_after_min_ms", settings.hedge_after_min_ms, 1..=MINUTES_10_MS)?;
+        within("hedge_after_max_ms", settings.hedge_after_max_ms, settings.hedge_after_min_ms..=MINUTES_10_MS)?;
         Ok(Hedged { retry: Retry::open(settings.retry.clone(), &targets)?, settings })
+    }
+
+    fn about() -> About {
+        let Settings { hedge_after_times, hedge_after_min_ms, hedge_after_max_ms, .. } = Settings::default();
+        let own = [
+            Setting::choice("order", ["configured", "fastest"], "Who is asked first, and who is the hedge.").vary_all(),
+            Setting::whole(
+                "hedge_after_ms",
+                None,
+                1..=MINUTES_10_MS,
+                "Milliseconds after which an attempt is late. Absent: by its target's own latency, as follows.",
+            )
+            .vary(200..=20_000),
+            Setting::number(
+                "hedge_after_times",
+                hedge_after_times,
+                1.0..=100.0,
+                "Late is so many times the target's usual first token.",
+            )
+            .vary(1.0..=5.0),
+            Setting::whole(
+                "hedge_after_min_ms",
+                hedge_after_min_ms,
+                1..=MINUTES_10_MS,
+                "Milliseconds, the least of that.",
+            )
+            .vary(100..=3_000),
+            Setting::whole(
+                "hedge_after_max_ms",
+                hedge_after_max_ms,
+                1..=MINUTES_10_MS,
+                "Milliseconds, the most of that, and where the latency is not known.",
+            )
+            .vary(3_000..=30_000),
+        ];
+        About::new("A second target when the first token is late; the loser is cancelled.", own)
+            .and(RetrySettings::about())
     }
 
     fn decide(&self, situation: &Situation) -> Decision {

@@ -53,6 +53,30 @@ impl Policy for Sticky {
         Ok(Sticky { retry: Retry::open(settings.retry.clone(), &targets)?, targets, settings })
     }
 
+    fn about() -> About {
+        let Settings { max_warm_ms, min_success_rate, .. } = Settings::default();
+        let own = [
+            Setting::whole(
+                "max_warm_ms",
+                max_warm_ms,
+                1..=86_400_000,
+                "Milliseconds after its last answer for which a target's prompt cache is taken for warm.",
+            )
+            .vary(60_000..=3_600_000),
+            Setting::number(
+                "min_success_rate",
+                min_success_rate,
+                0.0..=1.0,
+                "A target that succeeds less often keeps no conversation.",
+            )
+            .vary(0.0..=0.95),
+            Setting::choice("begin", ["configured", "spread"], "Where a conversation goes that is warm nowhere.")
+                .vary_all(),
+        ];
+        About::new("Where the conversation's prompt cache is warm, until that target is unwell.", own)
+            .and(RetrySettings::about())
+    }
+
     fn decide(&self, situation: &Situation) -> Decision {
         let mut order = match (self.settings.begin, situation.request.conversation) {
             (Begin::Configured, _) => situation.in_order(),

@@ -26,7 +26,7 @@ fn it_leaves_a_target_that_is_not_well() {
     let out = TargetState { circuit: Circuit::Open, ready_in_ms: 900, ..warm(10) };
     let probed = TargetState { circuit: Circuit::HalfOpen, ..warm(10) };
     let told = TargetState { ready_in_ms: 10, retry_after_ms: 10, ..warm(10) };
-    for unwell in [failing, full, out, probed, told] {
+    for unwell in [failing.clone(), full, out, probed, told] {
         assert_eq!(decide("{}", &situation(vec![ready(), unwell])), Some(0));
     }
     assert_eq!(decide(r#"{"min_success_rate": 0.3}"#, &situation(vec![ready(), failing])), Some(1));

@@ -40,6 +40,12 @@ impl Policy for Weighted {
         Ok(Weighted { stick_to: settings.stick_to, retry: Retry::open(settings.retry, &targets)?, targets })
     }
 
+    fn about() -> About {
+        let meaning = "What keeps its target while that is ready and the weights stay.";
+        let own = [Setting::choice("stick_to", ["request", "conversation", "caller"], meaning)];
+        About::new("Shares of the traffic by weight; the others when one fails.", own).and(RetrySettings::about())
+    }
+
     fn decide(&self, situation: &Situation) -> Decision {
         // The whole order is drawn, so that the traffic of a target that fails is spread by weight as well.
         let order = rendezvous(self.key(situation), &self.targets);

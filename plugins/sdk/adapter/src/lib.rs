@@ -1,4 +1,5 @@
-//! What an adapter is written with whose API no caller speaks: only the provider's side of a [`codec`](pointsman_sdk::codec).
+//! What an adapter is written with that is one side of a [`codec`](pointsman_sdk::codec) only: an API that no caller speaks,
+//! or ([`client`]) one that no provider does.
 //! A crate of its own, because two worlds that export the same interface cannot be generated in one.
 
 #[doc(hidden)]
@@ -12,16 +13,18 @@ pub mod bindings {
         default_bindings_module: "pointsman_adapter_sdk::bindings",
         additional_derives: [PartialEq],
         with: {
-            "pointsman:plugin/chat@0.1.0": pointsman_sdk::codec::bindings::pointsman::plugin::chat,
-            "pointsman:plugin/faults@0.1.0": pointsman_sdk::codec::bindings::pointsman::plugin::faults,
+            "pointsman:plugin/chat@0.2.0": pointsman_sdk::codec::bindings::pointsman::plugin::chat,
+            "pointsman:plugin/faults@0.2.0": pointsman_sdk::codec::bindings::pointsman::plugin::faults,
         },
     });
 }
 
+pub mod client;
+
 pub use bindings::exports::pointsman::plugin::provider;
 pub use bindings::exports::pointsman::plugin::provider::Guest as Provider;
 
-pub use pointsman_sdk::{embeddings, extras};
+pub use pointsman_sdk::{embeddings, extras, json};
 
 pub use pointsman_sdk::codec::{Fault, FaultKind, chat, fault, fault_at, recall, remember};
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::faults::{FAULTS, callers_own, fault_named, passes, was_called};
-use super::{Circuit, Decision, FaultKind, Situation, Target, TargetState, attempt, give_up, wait, within};
+use super::{Circuit, Decision, FaultKind, Setting, Situation, Target, TargetState, attempt, give_up, wait, within};
 
 /// More than the host allows would be a promise that nobody keeps.
 const ATTEMPTS_MAX: u32 = 5;
@@ -48,6 +48,38 @@ impl Default for RetrySettings {
             retry_callers_own: false,
             on: BTreeMap::new(),
         }
+    }
+}
+
+impl RetrySettings {
+    /// What a policy that has these settings says of them.
+    pub fn about() -> [Setting; 6] {
+        let RetrySettings { attempts, backoff_ms, backoff_max_ms, wait_ms, retry_callers_own, .. } = Self::default();
+        let (attempts, attempts_max) = (u64::from(attempts), u64::from(ATTEMPTS_MAX));
+        [
+            Setting::whole("attempts", attempts, 1..=attempts_max, "Attempts for one request, over all targets.").vary_all(),
+            Setting::whole(
+                "backoff_ms",
+                backoff_ms,
+                0..=MINUTES_10_MS,
+                "Milliseconds, the most to wait before the second attempt at the same target; doubles for each further one.",
+            )
+            .vary(0..=5_000),
+            Setting::whole("backoff_max_ms", backoff_max_ms, 0..=MINUTES_10_MS, "Milliseconds where the doubling stops."),
+            Setting::whole(
+                "wait_ms",
+                wait_ms,
+                0..=MINUTES_10_MS,
+                "Milliseconds that a request may wait for a target whose provider asked for it, when no other is left.",
+            )
+            .vary(0..=30_000),
+            Setting::flag(
+                "retry_callers_own",
+                retry_callers_own,
+                "Asks another target also when the fault is the caller's own.",
+            ),
+            Setting::other("on", "{}", "What follows a fault, by its name: `next`, `again`, `larger` or `give-up`."),
+        ]
     }
 }
 

@@ -34,6 +34,7 @@ pub fn ready() -> TargetState {
         headroom: None,
         price: None,
         warm_ms: None,
+        attributes: Vec::new(),
     }
 }
 
@@ -74,12 +75,21 @@ pub fn situation(targets: Vec<TargetState>) -> Situation {
         now_unix_ms: 0,
         random: 7,
         sequence: 0,
+        attributes: Vec::new(),
     }
 }
 
 /// An attempt at this target that failed at once.
 pub fn failed(target: u32, fault: FaultKind) -> AttemptReport {
-    AttemptReport { target, started_at_ms: 0, elapsed_ms: 5, fault, status: 0, retry_after_ms: None }
+    AttemptReport {
+        target,
+        started_at_ms: 0,
+        elapsed_ms: 5,
+        fault,
+        status: 0,
+        retry_after_ms: None,
+        attributes: Vec::new(),
+    }
 }
 
 /// The same request, after these attempts.

@@ -64,6 +64,7 @@ pub fn any_situation(targets: usize) -> impl Strategy<Value = Situation> {
                 now_unix_ms,
                 random,
                 sequence,
+                attributes: Vec::new(),
             }
         },
     )
@@ -111,6 +112,7 @@ fn any_state() -> impl Strategy<Value = TargetState> {
         headroom: load.2,
         price: price.map(|(input, output)| Price { input, output }),
         warm_ms,
+        attributes: Vec::new(),
     })
 }
 
@@ -143,6 +145,7 @@ fn any_report(targets: usize) -> impl Strategy<Value = AttemptReport> {
             fault,
             status,
             retry_after_ms,
+            attributes: Vec::new(),
         },
     )
 }

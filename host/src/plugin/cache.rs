@@ -1,0 +1,160 @@
+//! Compiled components on disk, so that a gateway with a policy in Python starts in no time the second time. A file that is
+//! damaged, or was made by another version of the engine, is not found, and made again.
+//!
+//! What lies here is executed. So the folder must be ours alone, and it is looked at each time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, ensure};
+use sha2::{Digest as _, Sha256};
+
+use super::compile::Artifact;
+use super::engine;
+use crate::clock::Clock;
+
+/// All files together: the built-in plugins have 14 MB, CPython 35. The ones that were not used for the longest time go.
+const CACHE_BYTES_MAX: u64 = 512 << 20;
+/// At the end of each file: SHA-256 of what stands before.
+const DIGEST_BYTES: usize = 32;
+
+/// A folder of compiled components.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// In this folder, which is made if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made, or somebody else could write there.
+    pub fn open(folder: PathBuf) -> anyhow::Result<Cache> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let cache = Cache { folder };
+        cache.is_ours_alone()?;
+        Ok(cache)
+    }
+
+    /// Could nobody but our own user have put there what we find?
+    fn is_ours_alone(&self) -> anyhow::Result<()> {
+        let us = rustix::process::geteuid().as_raw();
+        let metadata = fs::symlink_metadata(&self.folder)?;
+        let shown = self.folder.display();
+        ensure!(metadata.is_dir(), "{shown} is not a folder");
+        ensure!(metadata.uid() == us, "{shown} belongs to another user");
+        ensure!(metadata.mode() & 0o077 == 0, "others may enter {shown}: chmod 700 {shown}");
+        // Who can write the folder above can put another in its place.
+        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let metadata = fs::metadata(above)?;
+        let shown = above.display();
+        let sticky = metadata.mode() & 0o1000 != 0;
+        ensure!([us, 0].contains(&metadata.uid()), "{shown} belongs to another user");
+        ensure!(sticky || metadata.mode() & 0o022 == 0, "others may write into {shown}: chmod go-w {shown}");
+        Ok(())
+    }
+
+    /// What was made of the component with this digest, by an engine like ours.
+    pub(super) fn find(&self, sha256: &str) -> Option<Artifact> {
+        let path = self.path(sha256)?;
+        let mut file = File::open(&path).ok()?;
+        if let Err(error) = self.is_ours_alone() {
+            tracing::warn!("compiled plugins are not taken from the disk: {error:#}");
+            return None;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
+        let digest = bytes.split_off(bytes.len().checked_sub(DIGEST_BYTES)?);
+        if Sha256::digest(&bytes)[..] != digest[..] {
+            tracing::warn!(file = %path.display(), "a compiled plugin is damaged, and is made again");
+            return None;
+        }
+        // The ones that are used stay.
+        let _ = file.set_modified(now());
+        Some(Artifact::trusted(bytes))
+    }
+
+    /// Keep what was made. A disk that is full costs only the next start its time.
+    pub(super) fn keep(&self, sha256: &str, artifact: &Artifact) {
+        let kept = self.is_ours_alone().and_then(|()| self.write(sha256, artifact.bytes()));
+        if let Err(error) = kept.and_then(|()| self.make_room()) {
+            tracing::warn!("a compiled plugin is not kept: {error:#}");
+        }
+    }
+
+    fn write(&self, sha256: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let path = self.path(sha256).context("the engine does not start")?;
+        // Whole or not at all: it gets its name when it is written.
+        let begun = path.with_extension(format!("{}.new", fastrand::u64(..)));
+        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&begun).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.write_all(&Sha256::digest(bytes))?;
+            fs::rename(&begun, &path)
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&begun);
+        }
+        written.with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// The oldest files go, until what is left is not too much.
+    fn make_room(&self) -> anyhow::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            // Another gateway on this folder may have been quicker.
+            let Ok(metadata) = entry.metadata() else { continue };
+            files.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, path) in files {
+            if bytes <= CACHE_BYTES_MAX {
+                break;
+            }
+            let _ = fs::remove_file(path);
+            bytes -= size;
+        }
+        Ok(())
+    }
+
+    fn path(&self, sha256: &str) -> Option<PathBuf> {
+        Some(self.folder.join(format!("{sha256}-{:016x}", engine::fingerprint().ok()?)))
+    }
+}
+
+/// As the file system counts it.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Clock::system().unix()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_found_and_the_oldest_go_when_there_is_too_much() {
+        let state = std::env::temp_dir().join(format!("pointsman-compiled-{}", std::process::id()));
+        let cache = Cache::open(state.join("compiled")).expect("a folder");
+        for (name, age) in [("new", 1), ("old", 2), ("older", 3)] {
+            // Sparse: no disk is filled.
+            let file = File::create(cache.folder.join(name)).expect("a file");
+            file.set_len(CACHE_BYTES_MAX / 2).expect("a length");
+            file.set_modified(now() - Duration::from_secs(age)).expect("a time");
+        }
+        cache.keep("00", &Artifact::trusted(vec![1, 2, 3]));
+        let found = cache.find("00").map(|artifact| artifact.bytes().to_vec());
+        assert_eq!((found, cache.find("11").is_none()), (Some(vec![1, 2, 3]), true));
+        let left = fs::read_dir(&cache.folder).expect("a folder").map(|entry| entry.expect("a file").file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        assert!(left.len() == 2 && left[1] == "new", "{left:?}");
+        fs::remove_dir_all(state).expect("the folder");
+    }
+}

@@ -1,0 +1,124 @@
+//! The folder: a lock, databases, and the versions of plugins, each in a file that is called by its digest.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, ensure};
+use sha2::{Digest as _, Sha256};
+
+use super::change::VersionFile;
+use crate::plugin::hex;
+
+/// See the module. Who has it has the lock, to the end of the process.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Another gateway has the lock.
+#[derive(Debug)]
+pub struct InUse(PathBuf);
+
+impl fmt::Display for InUse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folder = self.0.display();
+        write!(formatter, "the state folder {folder} is in use by another gateway: give each its own ([server] state)")
+    }
+}
+
+impl std::error::Error for InUse {}
+
+impl Folder {
+    /// # Errors
+    /// `InUse`, or what keeps it from being used at all.
+    pub fn open(path: &Path) -> anyhow::Result<Folder> {
+        let versions = path.join("versions");
+        let told = || format!("the state folder {}", path.display());
+        // Prompts are never in it, but what a company's policies look like is nobody else's business.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&versions);
+        let lock_path = path.join("lock");
+        let lock = match OpenOptions::new().write(true).create(true).truncate(false).open(&lock_path) {
+            Ok(lock) => lock,
+            // What was written before may be readable still.
+            Err(error) => File::open(&lock_path).map_err(|_| made.err().unwrap_or(error)).with_context(told)?,
+        };
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(anyhow!(InUse(path.to_owned()))),
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", lock_path.display())),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The database of slots and their changes.
+    pub fn rollouts(&self) -> PathBuf {
+        self.path.join("rollouts.db")
+    }
+
+    fn versions(&self) -> PathBuf {
+        self.path.join("versions")
+    }
+
+    fn version(&self, sha256: &str) -> PathBuf {
+        self.versions().join(sha256).with_extension("wasm")
+    }
+
+    /// The file is there whole, or not at all, whenever the process or the machine ends.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn write(&self, version: &VersionFile) -> anyhow::Result<()> {
+        let path = self.version(&version.sha256);
+        let new = path.with_extension("new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&version.bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            File::open(self.versions())?.sync_all()
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&new))).with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// # Errors
+    /// When it is not there, or its digest is another.
+    pub fn read(&self, sha256: &str) -> anyhow::Result<Vec<u8>> {
+        let path = self.version(sha256);
+        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let found = hex(&Sha256::digest(&bytes));
+        ensure!(found == sha256, "{} is damaged: its digest is {found}", path.display());
+        Ok(bytes)
+    }
+
+    /// Digests of the versions that are here, of those that begin so.
+    pub fn find(&self, beginning: &str) -> Vec<String> {
+        let names = self.names().into_iter();
+        names
+            .filter_map(|name| Some(name.strip_suffix(".wasm")?.to_owned()))
+            .filter(|name| name.starts_with(beginning))
+            .collect()
+    }
+
+    /// Throw away what nothing names, and what was never finished.
+    pub fn sweep(&self, wanted: &BTreeSet<String>) {
+        for name in self.names() {
+            if !name.strip_suffix(".wasm").is_some_and(|sha256| wanted.contains(sha256)) {
+                // What cannot be thrown away now can be the next time.
+                let _ = fs::remove_file(self.versions().join(name));
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.versions()).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+}

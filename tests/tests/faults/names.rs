@@ -1,0 +1,83 @@
+//! Names with several addresses, some of them dead.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman::clock::Clock;
+use pointsman::config;
+use pointsman::fake::{Fake, Protocol};
+use pointsman::gateway::Gateway;
+use pointsman::net::Network;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::{Caller, Line};
+
+/// Nobody listens there.
+const REFUSES: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+const SILENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const ALIVE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// An address at which a connection is neither made nor refused: the kernel drops what comes to a full queue.
+async fn silence(port: u16) -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::new(SILENT, port)).expect("the port is free at this address");
+    let listener = socket.listen(1).expect("it listens");
+    let mut queued = Vec::new();
+    while let Ok(connected) = timeout(Duration::from_millis(300), TcpStream::connect((SILENT, port))).await {
+        queued.push(connected.expect("a place in the queue"));
+        assert!(queued.len() < 100, "the queue is never full");
+    }
+    (listener, queued)
+}
+
+/// A gateway whose first target's name has these addresses, the fake's port at each.
+async fn line(addresses: &[IpAddr], first: &Fake) -> Line {
+    let good = Fake::start(Protocol::OpenAiChat).await.expect("a port");
+    let base_url = first.base_url().replace("127.0.0.1", "provider.test");
+    let text = format!(
+        r#"
+        [timeouts]
+        connect = "4s"
+        [providers.first]
+        adapter = "openai-chat"
+        base_url = "{base_url}"
+        key = "k"
+        [providers.good]
+        adapter = "openai-chat"
+        base_url = "{}"
+        key = "k"
+        [models.both]
+        targets = ["first/first", "good/second"]
+        "#,
+        good.base_url()
+    );
+    let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
+    let network = Network::Hosts(Arc::new(BTreeMap::from([("provider.test".to_owned(), addresses.to_vec())])));
+    let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
+    Line::serve(Gateway::on(&network, parsed, clock).await.expect("a gateway"), good).await
+}
+
+/// Faults: F08
+#[tokio::test(flavor = "multi_thread")]
+async fn one_dead_address_of_a_name_costs_no_request_and_no_failover() {
+    let first = Fake::start(Protocol::OpenAiChat).await.expect("a port");
+    let port = first.base_url().split([':', '/']).filter_map(|piece| piece.parse().ok()).next().expect("a port");
+    let _silence = silence(port).await;
+    for (addresses, answers) in [
+        (vec![REFUSES, ALIVE], "first/first"),
+        (vec![SILENT, ALIVE], "first/first"),
+        (vec![REFUSES, SILENT, ALIVE], "first/first"),
+        (vec![REFUSES, REFUSES], "good/second"),
+        (vec![REFUSES, SILENT], "good/second"),
+    ] {
+        let line = line(&addresses, &first).await;
+        for stream in [false, true] {
+            let answer = line.ask(Caller::OpenAi, stream).await;
+            assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-target")), (200, answers), "{addresses:?}");
+        }
+    }
+}
