@@ -71,7 +71,10 @@ impl Choice {
             model.policy.clone_from(&policy.name);
         }
         if let Some(file) = &policy.file {
-            config.plugins.insert(policy.name.clone(), PluginFile { place: Place::File(file.clone()), sha256: None, fresh: false });
+            config.plugins.insert(
+                policy.name.clone(),
+                PluginFile { place: Place::File(file.clone()), sha256: None, fresh: false },
+            );
         }
         config
     }

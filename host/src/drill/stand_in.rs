@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::KEY;
 use super::scene::{Place, Scene};
-use crate::config::{AwsKeys, Config, Secret};
+use crate::config::{AwsKeys, Config, JournalSettings, Secret};
 use crate::fake::Protocol;
 use crate::gateway::Table;
 
@@ -16,7 +16,7 @@ const JOURNAL: usize = 1_000;
 /// Without any secret. Keys are told apart by their positions.
 pub fn without_secrets(config: &Config) -> Config {
     let mut config = config.clone();
-    config.journal = JOURNAL;
+    config.journal = JournalSettings { requests: JOURNAL, on_disk: None };
     let key = |position: usize| Secret::new(format!("{KEY}{position}"));
     for (number, provider) in config.providers.values_mut().enumerate() {
         provider.keys = (1..=provider.keys.len()).map(key).collect();
@@ -54,7 +54,7 @@ pub fn placed(config: &Config, table: &Table, scene: &Scene) -> anyhow::Result<(
     for (number, (name, provider)) in config.providers.iter_mut().enumerate() {
         let mut targets = table.routes.iter().flat_map(|route| &route.targets);
         let Some(opened) = targets.find(|target| target.provider.name == *name) else { continue };
-        let Some(adapter) = opened.provider.adapters.first() else { continue };
+        let Some(adapter) = opened.provider.first() else { continue };
         let after_scheme = adapter.base_url.split_once("://").map_or("", |(_, rest)| rest);
         let path = after_scheme.find('/').map_or("", |at| &after_scheme[at..]);
         provider.base_url = Some(format!("http://{}{path}", host(number)));
