@@ -14,7 +14,7 @@ use self::program::{Folder, Serving, TOKEN, root, run};
 async fn help_names_every_verb() {
     let (code, out, _) = run(&["--help"], &[]).await;
     assert_eq!(code, 0);
-    for verb in ["targets", "explain", "replay", "serve", "check", "plugin", "key", "demo", "fake"] {
+    for verb in ["targets", "explain", "replay", "serve", "check", "plugin", "key", "demo", "drill", "fake"] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {out}");
     }
     let (code, _, err) = run(&["serv"], &[]).await;
@@ -140,6 +140,42 @@ async fn every_example_configuration_is_valid() {
         }
     }
     assert!(examples >= 5);
+}
+
+#[tokio::test]
+async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
+    let example = root().join("examples/two-providers.toml");
+    let drill = |more: &[&str]| {
+        let example = example.to_string_lossy().into_owned();
+        let more: Vec<String> = more.iter().map(|&word| word.to_owned()).collect();
+        async move {
+            let given = ["drill", &example, "--rate", "20", "--hours", "0.2"];
+            let all: Vec<&str> = given.into_iter().chain(more.iter().map(String::as_str)).collect();
+            run(&all, &[]).await
+        }
+    };
+    let (code, out, err) = drill(&["--incident", "provider-loss", "--expect", "success >= 90%"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("straight to the first target") && err.starts_with("met: success >= 90%"), "{out}{err}");
+    let (code, out, err) =
+        drill(&["--incident", "provider-loss", "--json", "--expect", "lost <= 0", "--expect", "attempts <= 1"]).await;
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("MISSED: attempts <= 1 (measured: 1."), "{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).expect("JSON and nothing else");
+    assert_eq!(report["incident"], "provider-loss");
+    for (more, words) in [
+        (&["--incident", "no-such"][..], "there are 2026-06-02-claude"),
+        (&["--incident", "brown-out", "--expect", "sucess >= 1%"][..], "nobody measures `sucess`"),
+        (&["--incident", "brown-out", "--policy", "hedged {"][..], "are no JSON"),
+    ] {
+        let (code, _, err) = drill(more).await;
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(words), "{err}");
+    }
+    let folder = Folder::new("incident");
+    let file = folder.write("bad.toml", "name = \"n\"\nabout = \"a\"\nlasts = \"1h\"\nphases = 3\n");
+    let (code, _, err) = drill(&["--incident", &file]).await;
+    assert!(code == 2 && err.contains("bad.toml:4:1: unknown field `phases`"), "{err}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use pointsman::gateway::Gateway;
 use pointsman::plugin::{Cache, Cases, CompileLimits, Compiler, Package, Plugin};
 use pointsman_bundle::BUNDLED;
 
-use self::program::{Folder, Serving, TOKEN, run};
+use self::program::{CACHE, Folder, Serving, TOKEN, run};
 
 /// So little that nothing can be compiled.
 const NOTHING: &str = "[gate]\nmax_compile_bytes = 1048576\n";
@@ -45,11 +45,19 @@ fn bomb() -> Vec<u8> {
 struct Setting {
     folder: Folder,
     fake: Fake,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Setting {
     async fn new(name: &str) -> Setting {
-        Setting { folder: Folder::new(name), fake: Fake::start(Protocol::AnthropicMessages).await.expect("a port") }
+        let fake = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+        Setting { folder: Folder::new(name), fake, environment: vec![("TOKEN", TOKEN)] }
+    }
+
+    /// What was compiled for other tests is not found.
+    async fn anew(name: &str) -> Setting {
+        let setting = Self::new(name).await;
+        Setting { environment: [setting.environment, vec![(CACHE, "")]].concat(), ..setting }
     }
 
     fn config(&self, tables: &str) -> String {
@@ -64,13 +72,13 @@ impl Setting {
 
     async fn serve(&self, tables: &str) -> Serving {
         let path = self.config(tables);
-        Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await
+        Serving::start(&["serve", "--config", &path], &self.environment).await
     }
 
     /// It does not start, and says why.
     async fn refused(&self, tables: &str) -> String {
         let path = self.config(tables);
-        let (code, _, err) = run(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await;
+        let (code, _, err) = run(&["serve", "--config", &path], &self.environment).await;
         assert_eq!(code, 2, "{err}");
         err
     }
@@ -94,7 +102,7 @@ async fn load_fails(serving: &Serving, file: &str, words: &str) {
 /// Faults: F98
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_hard_to_compile_costs_its_limits_and_no_more() {
-    let setting = Setting::new("bomb").await;
+    let setting = Setting::anew("bomb").await;
     let file = setting.folder.write("bomb.wasm", bomb());
     assert!(fs::metadata(&file).expect("a file").len() < 100_000);
     // Where memory is the limit, and where time is.
@@ -141,7 +149,7 @@ async fn whatever_becomes_of_the_process_that_compiles_is_told() {
 /// An interpreter's component, tens of megabytes, passes with the default limits, and is compiled once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_compiled_is_found_at_the_next_start() {
-    let setting = Setting::new("kept").await;
+    let setting = Setting::anew("kept").await;
     let python = languages::PYTHON.component();
     let plugin = format!("[plugins.night]\nfile = {python:?}\n");
     let serving = setting.serve(&plugin).await;

@@ -11,13 +11,14 @@ use tokio::process::{Child, Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
 pub const TOKEN: &str = "choose-one";
+pub const CACHE: &str = "POINTSMAN_CACHE";
 
 #[allow(dead_code, reason = "not every test asks for it")]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
 
-/// The program, with nothing in its environment but what is given.
+/// The program, with nothing in its environment but what is given, and where to find what was compiled of plugins before.
 pub fn program(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     command(PROGRAM, arguments, environment)
 }
@@ -25,7 +26,8 @@ pub fn program(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
 /// Another one, that runs it.
 pub fn command(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(arguments).env_clear().envs(std::env::var_os(CACHE).map(|folder| (CACHE, folder)));
+    command.envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 

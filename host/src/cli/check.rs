@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{ConfigArgument, print_json};
+use super::{ConfigArgument, compiler, print_json};
 use crate::clock::Clock;
 use crate::config::{self, Source};
 use crate::gateway::{Gateway, Table, Target};
 use crate::net::Network;
-use crate::plugin::{Compiler, Plugin};
+use crate::plugin::Plugin;
 use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub struct Arguments {
 pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<ExitCode> {
     let source = Source::find(file.or(config.config).as_deref());
     let config = source.load(&config::process_environment)?;
-    let compiler = Compiler::apart(config.gate.compile);
+    let compiler = compiler(config.gate.compile, config.server.state.as_deref());
     let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), Store::default()).await?;
     let table = gateway.table();
     if json {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
+use crate::plugin::engine::count_fuel;
 use crate::plugin::{COMPONENT_BYTES_MAX, precompile};
 
 /// Requests come first.
@@ -20,11 +21,17 @@ pub struct Arguments {
     /// Of address space.
     #[arg(long)]
     bytes: u64,
+    /// For an engine that counts instructions in place of time.
+    #[arg(long)]
+    fuel: bool,
 }
 
 /// Exit code 1, with the reason in words, when it is no component.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { seconds, bytes } = *arguments;
+    let Arguments { seconds, bytes, fuel } = *arguments;
+    if fuel {
+        count_fuel()?;
+    }
     limit(Resource::Cpu, seconds)?;
     limit(Resource::As, bytes)?;
     // What breaks is told in words, and leaves no file.

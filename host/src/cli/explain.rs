@@ -1,5 +1,6 @@
 //! `pointsman explain`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -29,6 +30,14 @@ pub struct Arguments {
 pub struct Told {
     pub routes: Vec<RouteView>,
     pub entries: Vec<Entry>,
+}
+
+/// From a file.
+pub fn read_journal(path: &Path) -> anyhow::Result<Told> {
+    let text = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!("{} is not what `curl -H \"authorization: Bearer …\" ADMIN/journal` gives", path.display())
+    })
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod completions;
 mod demo;
+mod drill;
 mod explain;
 mod fake;
 mod key;
@@ -14,11 +15,13 @@ mod replay;
 mod serve;
 mod targets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
+
+use crate::plugin::{Cache, CompileLimits, Compiler};
 
 const EXIT_CODES: &str = "Exit codes:
   0  it is done, or the answer is yes
@@ -81,6 +84,16 @@ enum Verb {
     Replay(replay::Arguments),
     /// See it work, without keys: two fake providers, an outage, and a policy swapped in the middle of it.
     Demo(demo::Arguments),
+    /// Rehearse an outage before it happens: hours of it in seconds, in virtual time, with your configuration and the policies
+    /// that run in production. No key is used and nothing is sent anywhere.
+    ///
+    ///     pointsman drill pointsman.toml --incident 2026-06-02-claude
+    ///     pointsman drill pointsman.toml --incident brown-out --policy failover --against hedged
+    ///     pointsman drill pointsman.toml --incident provider-loss --expect 'success >= 99.9%' --expect 'cost <= 1.3x'
+    ///
+    /// Exit code 1 when an expectation is missed.
+    #[command(verbatim_doc_comment)]
+    Drill(drill::Arguments),
     /// Serve a fake provider, to try a configuration without keys.
     ///
     ///     pointsman fake anthropic-messages --listen 127.0.0.1:5001
@@ -145,6 +158,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Explain(arguments) => explain::run(arguments).await.map_err(Usage),
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
+        Verb::Drill(arguments) => drill::run(arguments).map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
         Verb::Compile(arguments) => compile::run(&arguments).map_err(Usage),
         Verb::Completions(arguments) => completions::run(&arguments).map_err(Usage),
@@ -176,7 +190,22 @@ fn moment(unix_ms: u64) -> String {
     format!("{:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", date.year(), time.hour(), time.minute(), time.second())
 }
 
-/// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo has the screen to itself.
+/// For what strangers made. What was compiled is found again at the next call: where `POINTSMAN_CACHE` says, in the gateway's
+/// state folder where there is one, else in the user's own folder for such things.
+fn compiler(limits: CompileLimits, state: Option<&Path>) -> Compiler {
+    let (of_gateway, of_user) = (state.map(|state| state.join("compiled")), user_cache());
+    let cache = Cache::found(of_gateway.or(of_user));
+    let cache = cache.inspect_err(|error| tracing::warn!("plugins are compiled anew at each start: {error:#}"));
+    Compiler::apart(limits).keeping(cache.unwrap_or_default())
+}
+
+fn user_cache() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    Some(folder.join("pointsman"))
+}
+
+/// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo and the drill have the screen to themselves.
 fn log(verb: &Verb) {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
@@ -188,7 +217,8 @@ fn log(verb: &Verb) {
         | Verb::Completions(_) => LevelFilter::WARN,
         // What a plugin does wrong is the verb's own to tell.
         Verb::Plugin(_) => LevelFilter::ERROR,
-        Verb::Compile(_) | Verb::Demo(_) => LevelFilter::OFF,
+        // A drill's faults are its report's to tell.
+        Verb::Compile(_) | Verb::Demo(_) | Verb::Drill(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -280,7 +280,7 @@ fn moved(json: bool, slot: &SlotView) -> anyhow::Result<()> {
 
 /// For files that may be anybody's.
 pub fn compiler() -> Compiler {
-    Compiler::apart(Gate::default().compile)
+    super::compiler(Gate::default().compile, None)
 }
 
 async fn list(admin: &Admin, json: bool) -> anyhow::Result<()> {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use tokio::sync::watch;
 
+use super::compiler;
 use crate::clock::Clock;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Source};
 use crate::gateway::{self, Gateway};
 use crate::net::Network;
-use crate::plugin::{Cache, Compiler};
 use crate::server::{Port, TOKEN_HELP};
 use crate::store::Store;
 use crate::watch as files;
@@ -28,7 +28,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         Some(folder) => Store::open(folder).await?,
         None => Store::default(),
     };
-    let compiler = compiler(&config);
+    let compiler = compiler(config.gate.compile, server.state.as_deref());
     let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store).await?;
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
@@ -53,15 +53,6 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     }
     gateway.flush().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What was compiled before is found again in the state folder.
-fn compiler(config: &Config) -> Compiler {
-    let cache = config.server.state.as_ref().and_then(|state| {
-        let cache = Cache::open(state.join("compiled"));
-        cache.inspect_err(|error| tracing::warn!("plugins are compiled anew at each start: {error:#}")).ok()
-    });
-    Compiler::apart(config.gate.compile).keeping(cache)
 }
 
 fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port>) -> anyhow::Result<()> {

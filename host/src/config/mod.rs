@@ -14,8 +14,10 @@ pub use defaults::ADMIN as ADMIN_ADDRESS;
 #[cfg(test)]
 pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
+pub(crate) use error::File;
 pub use resolve::{CALLER_NAME, is_caller_name};
 pub use resolved::*;
+pub(crate) use written::Span;
 
 /// Where values in `${…}` come from.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -133,7 +133,7 @@ impl Facts {
 }
 
 /// Does a name fit a pattern, in which `*` stands for any letters, or none?
-fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(head) else { return false };
     let mut pieces = rest.split('*').peekable();

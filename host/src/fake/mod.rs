@@ -33,7 +33,7 @@ use crate::net::{Door, Listener};
 
 pub use self::behaviour::{Behaviour, Fault};
 pub use self::protocol::Protocol;
-pub use self::state::Seen;
+pub use self::state::{Director, Seen};
 
 /// A fake that is running. Dropping it stops it and cuts its connections.
 pub struct Fake {
@@ -55,17 +55,42 @@ impl Fake {
     /// # Errors
     /// When the address is taken.
     pub async fn start_on(protocol: Protocol, address: SocketAddr) -> anyhow::Result<Fake> {
+        Self::listening(protocol, address, None).await
+    }
+
+    /// On a free port of the loopback interface, treating requests as its director says.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub async fn start_directed(protocol: Protocol, director: Arc<dyn Director>) -> anyhow::Result<Fake> {
+        Self::listening(protocol, ([127, 0, 0, 1], 0).into(), Some(director)).await
+    }
+
+    async fn listening(
+        protocol: Protocol,
+        address: SocketAddr,
+        director: Option<Arc<dyn Director>>,
+    ) -> anyhow::Result<Fake> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         let address = listener.local_addr().context("asking for the port")?;
-        let state = Arc::new(State::new(protocol));
+        let state = Arc::new(State::new(protocol, director));
         let serving = tokio::spawn(server::serve(Listener::Tcp(listener), Arc::clone(&state)));
         Ok(Fake { protocol, address, state, serving })
     }
 
     /// One that is reached through the door: for simulations.
     pub fn in_memory(protocol: Protocol) -> (Fake, Door) {
+        Self::behind_a_door(protocol, None)
+    }
+
+    /// The same, treating requests as its director says.
+    pub fn directed(protocol: Protocol, director: Arc<dyn Director>) -> (Fake, Door) {
+        Self::behind_a_door(protocol, Some(director))
+    }
+
+    fn behind_a_door(protocol: Protocol, director: Option<Arc<dyn Director>>) -> (Fake, Door) {
         let (listener, door) = Listener::memory();
-        let state = Arc::new(State::new(protocol));
+        let state = Arc::new(State::new(protocol, director));
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&state)));
         (Fake { protocol, address: ([0, 0, 0, 0], 0).into(), state, serving }, door)
     }

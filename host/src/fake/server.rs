@@ -75,8 +75,7 @@ async fn answer(
     let protocol = state.protocol;
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
     let mut seen = Seen::new(&head, body, &protocol.model(path, &value));
-    seen.behaviour = state.behaviour(&seen.model);
-    state.remember(seen.clone());
+    state.treat(&mut seen);
     let performance = Performance {
         protocol,
         number: state.next_number(),

@@ -87,9 +87,16 @@ impl Seen {
     }
 }
 
+/// Decides how each request is treated, in place of what was told to the fake before. It is asked once for each, in the order
+/// in which they are there.
+pub trait Director: Send + Sync {
+    fn direct(&self, seen: &Seen) -> Behaviour;
+}
+
 /// What the connections of one fake share.
 pub struct State {
     pub protocol: Protocol,
+    director: Option<Arc<dyn Director>>,
     behaviours: Mutex<Behaviours>,
     seen: Mutex<Memory>,
     open: AtomicUsize,
@@ -112,9 +119,10 @@ struct Memory {
 }
 
 impl State {
-    pub fn new(protocol: Protocol) -> State {
+    pub fn new(protocol: Protocol, director: Option<Arc<dyn Director>>) -> State {
         State {
             protocol,
+            director,
             behaviours: Mutex::default(),
             seen: Mutex::default(),
             open: AtomicUsize::new(0),
@@ -131,8 +139,19 @@ impl State {
         }
     }
 
+    /// How a request is to be treated. What a director has seen is its own to remember.
+    pub fn treat(&self, seen: &mut Seen) {
+        match &self.director {
+            Some(director) => seen.behaviour = director.direct(seen),
+            None => {
+                seen.behaviour = self.behaviour(&seen.model);
+                self.remember(seen.clone());
+            }
+        }
+    }
+
     /// A model named `fault/529` behaves so, whatever else is set.
-    pub fn behaviour(&self, model: &str) -> Behaviour {
+    fn behaviour(&self, model: &str) -> Behaviour {
         if let Some(named) = model.strip_prefix("fault/").and_then(|fault| fault.parse().ok()) {
             return named;
         }
@@ -140,7 +159,7 @@ impl State {
         behaviours.by_model.get(model).unwrap_or(&behaviours.general).clone()
     }
 
-    pub fn remember(&self, seen: Seen) {
+    fn remember(&self, seen: Seen) {
         let mut memory = lock(&self.seen);
         memory.total += 1;
         memory.bytes += seen.body.len();

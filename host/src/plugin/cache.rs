@@ -21,6 +21,9 @@ const CACHE_BYTES_MAX: u64 = 512 << 20;
 /// At the end of each file: SHA-256 of what stands before.
 const DIGEST_BYTES: usize = 32;
 
+/// Names the folder for all programs of a machine or a build.
+const VARIABLE: &str = "POINTSMAN_CACHE";
+
 /// A folder of compiled components.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -28,6 +31,15 @@ pub struct Cache {
 }
 
 impl Cache {
+    /// Where `POINTSMAN_CACHE` says, and else in this folder, if in any.
+    ///
+    /// # Errors
+    /// When what is asked for cannot be used.
+    pub fn found(otherwise: Option<PathBuf>) -> anyhow::Result<Option<Cache>> {
+        let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        named.or(otherwise).map(Cache::open).transpose()
+    }
+
     /// In this folder, which is made if there is none.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 
 use super::cache::Cache;
-use super::engine::{self, engine, explained};
+use super::engine::{self, counts_fuel, engine, explained};
 
 /// The compiler's process has low priority, and may wait for a core for so many times its own time.
 const PATIENCE: u32 = 4;
@@ -60,9 +60,11 @@ impl Artifact {
 }
 
 impl Compiler {
-    /// In this process, and without limits: where everything is trusted.
+    /// In this process, and without limits: where everything is trusted. What was made is kept where `POINTSMAN_CACHE` says.
     pub fn here() -> Compiler {
-        Compiler { apart: None, cache: None, turn: Arc::new(Semaphore::new(1)) }
+        // One that cannot be used costs time.
+        let cache = Cache::found(None).unwrap_or_default();
+        Compiler { apart: None, cache, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// In a process of this very program.
@@ -75,7 +77,7 @@ impl Compiler {
 
     /// In a process of this program: `PROGRAM compile …` does as `pointsman compile`.
     pub fn apart_by(program: PathBuf, limits: CompileLimits) -> Compiler {
-        Compiler { apart: Some((program, limits)), ..Self::here() }
+        Compiler { apart: Some((program, limits)), cache: None, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// The same, and what was made is kept, so that the next start finds it.
@@ -179,6 +181,7 @@ async fn compile_apart(program: &Path, limits: CompileLimits, bytes: &[u8]) -> a
         .arg0("pointsman")
         .arg("compile")
         .args(["--seconds", &seconds(limits).to_string(), "--bytes", &limits.memory_bytes.to_string()])
+        .args(counts_fuel().then_some("--fuel"))
         // There may be keys in the environment, which are no business of a compiler.
         .env_clear()
         .stdin(Stdio::piped())

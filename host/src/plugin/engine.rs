@@ -67,7 +67,8 @@ pub fn count_fuel() -> anyhow::Result<()> {
 
 static FUEL: OnceLock<bool> = OnceLock::new();
 
-fn counts_fuel() -> bool {
+/// Did somebody call [`count_fuel`]? It is too late for that afterwards.
+pub fn counts_fuel() -> bool {
     *FUEL.get_or_init(|| false)
 }
 

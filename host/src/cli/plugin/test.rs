@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 
 use super::compiler;
-use crate::cli::explain::Told;
+use crate::cli::explain::{Told, read_journal};
 use crate::cli::print_json;
 use crate::conformance;
 use crate::conformance::case::{self, Case};
@@ -107,11 +107,4 @@ pub fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
     }
     ensure!(!cases.is_empty(), "{} has no case: write one as `[[case]]` in a file `*.toml`", path.display());
     Ok(cases)
-}
-
-fn read_journal(path: &Path) -> anyhow::Result<Told> {
-    let text = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| {
-        format!("{} is not what `curl -H \"authorization: Bearer …\" ADMIN/journal` gives", path.display())
-    })
 }
