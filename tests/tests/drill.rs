@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pointsman::config::{self, Config};
-use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Report, Run, Traffic};
+use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Line, Outcome, Report, Run, Traffic};
+use pointsman::plugin::Compiler;
 
 /// A Claude with two keys, a GPT behind it, and the reverse.
 const TEXT: &str = r#"
@@ -50,7 +51,7 @@ fn rehearsed(incident: &str, minutes: u64, per_minute: f64, policies: &[&str], s
     let incident = Incident::find(incident).expect("an incident").lasting(Duration::from_secs(minutes * 60));
     let traffic = Traffic::guessed(&config, per_minute).expect("traffic");
     let choices = policies.iter().map(|policy| Choice::parse(policy).expect("a policy")).collect();
-    let drill = Drill { config, incident, traffic, choices, seed };
+    let drill = Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed, line: Line::Simulated };
     drill::run(&drill, &|_| {}).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
@@ -144,7 +145,11 @@ fn what_does_not_fit_is_told() {
         let traffic = Traffic::parse(traffic, Path::new("traffic.toml")).expect("traffic");
         let incident = Incident::find("brown-out").expect("an incident").lasting(Duration::from_secs(60));
         let choices = vec![Choice::parse(policy).expect("a policy")];
-        let error = drill::run(&Drill { config, incident, traffic, choices, seed: 1 }, &|_| {}).expect_err(policy);
+        let error = drill::run(
+            &Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed: 1, line: Line::Simulated },
+            &|_| {},
+        )
+        .expect_err(policy);
         format!("{error:#}")
     };
     let traffic = "per_minute = 60\n[[mix]]\nmodel = \"claude-x\"\nprotocol = \"anthropic-messages\"";
@@ -152,4 +157,100 @@ fn what_does_not_fit_is_told() {
     assert!(drill("hedged {\"order\": 7}", traffic).contains("order"));
     let unknown = drill("failover", &traffic.replace("claude-x", "mistral"));
     assert!(unknown.contains("asks for `mistral`, and no route fits"), "{unknown}");
+}
+
+/// Quick, so that they can be played in real time, too.
+const QUICK: &str = r#"
+    name = "quick"
+    about = "made for a test"
+    lasts = "36s"
+
+    [[phase]]
+    name = "everything is ten times as fast"
+    first_token = 0.1
+    speed = 10.0
+"#;
+const REFUSED: &str = r#"
+    [[phase]]
+    name = "gone"
+    from = "6s"
+    to = "18s"
+    role = "first"
+    unreachable = "refused"
+"#;
+const OVERLOADED: &str = r#"
+    [[phase]]
+    name = "most are refused, and some of the others break off"
+    from = "6s"
+    to = "24s"
+    role = "first"
+    share = 0.8
+    errors = [{ kind = "overloaded", rate = 0.7 }, { kind = "cut-after:3", rate = 0.3 }]
+"#;
+const LIMITED: &str = r#"
+    [[phase]]
+    name = "keys are limited, and who is asked instead hangs"
+    from = "6s"
+    to = "24s"
+    role = "first"
+    limit = { per_minute = 60 }
+
+    [[phase]]
+    name = "some hang"
+    from = "10s"
+    to = "20s"
+    role = "backup"
+    share = 0.3
+    errors = [{ kind = "hang-before-content" }]
+"#;
+const TIMES: &str = "[timeouts]\nfirst_token = \"3s\"\nreply = \"10s\"\ntotal = \"12s\"\n";
+/// Of the requests, so many may end otherwise: a retry that comes a moment later meets another fate, and a breaker closes a
+/// request earlier or later.
+const OTHERWISE: f64 = 0.08;
+/// So much the counts may differ.
+const APART: f64 = 0.03;
+
+/// What is simulated, and what happens over real sockets in real time, with callers that have connections of their own.
+#[test]
+fn the_simulated_line_and_the_real_one_agree() {
+    let outcomes = |incident: &str, line: Line| {
+        let at = TEXT.find("[timeouts]").expect("a table");
+        let end = TEXT.find("[models.\"claude").expect("a table");
+        let text = format!("{}{TIMES}{}", &TEXT[..at], &TEXT[end..]);
+        let config = config::parse(&text, Path::new("drill.toml"), &|_| Some("none".to_owned())).expect("it is right");
+        let incident = Incident::parse(&format!("{QUICK}{incident}"), Path::new("quick.toml")).expect("an incident");
+        let traffic = Traffic::guessed(&config, 480.0).expect("traffic");
+        let (compiler, choices) = (Compiler::here(), vec![Choice::parse("failover").expect("a policy")]);
+        let drill = Drill { compiler, config, incident, traffic, choices, seed: 11, line };
+        drill::outcomes(&drill).unwrap_or_else(|error| panic!("{error:#}")).remove(0)
+    };
+    std::thread::scope(|scope| {
+        for (name, incident) in [("refused", REFUSED), ("overloaded", OVERLOADED), ("limited", LIMITED)] {
+            scope.spawn(move || {
+                let (simulated, real) = (outcomes(incident, Line::Simulated), outcomes(incident, Line::Real));
+                let all = simulated.len() as f64;
+                assert!(all > 200.0 && simulated.len() == real.len(), "{name}");
+                let answered =
+                    |outcomes: &[Outcome]| outcomes.iter().filter(|outcome| outcome.is_answered).count() as f64;
+                let attempts =
+                    |outcomes: &[Outcome]| outcomes.iter().map(|outcome| f64::from(outcome.attempts)).sum::<f64>();
+                let same = |one: &Outcome, other: &Outcome| {
+                    (one.is_answered, &one.target, one.attempts) == (other.is_answered, &other.target, other.attempts)
+                };
+                let otherwise = simulated.iter().zip(&real).filter(|(one, other)| !same(one, other)).count() as f64;
+                let told = format!(
+                    "{name}: of {all} requests {} and {} answered, {} and {} attempts, {otherwise} otherwise",
+                    answered(&simulated),
+                    answered(&real),
+                    attempts(&simulated),
+                    attempts(&real),
+                );
+                println!("{told}");
+                assert!((answered(&simulated) - answered(&real)).abs() <= APART * all, "{told}");
+                assert!((attempts(&simulated) - attempts(&real)).abs() <= 2.0 * APART * all, "{told}");
+                assert!(otherwise <= OTHERWISE * all, "{told}");
+                assert!(attempts(&simulated) > 1.1 * all, "nothing befell: {told}");
+            });
+        }
+    });
 }
