@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use pointsman::config::{self, Config};
-use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Line, Outcome, Report, Run, Traffic};
+use pointsman::conformance::{self, Trial};
+use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Line, Report, Run, Traffic};
 use pointsman::plugin::Compiler;
+use pointsman_tests::guests::{HOSTILE, bundled};
 
 /// A Claude with two keys, a GPT behind it, and the reverse.
 const TEXT: &str = r#"
@@ -159,98 +161,31 @@ fn what_does_not_fit_is_told() {
     assert!(unknown.contains("asks for `mistral`, and no route fits"), "{unknown}");
 }
 
-/// Quick, so that they can be played in real time, too.
-const QUICK: &str = r#"
-    name = "quick"
-    about = "made for a test"
-    lasts = "36s"
-
-    [[phase]]
-    name = "everything is ten times as fast"
-    first_token = 0.1
-    speed = 10.0
-"#;
-const REFUSED: &str = r#"
-    [[phase]]
-    name = "gone"
-    from = "6s"
-    to = "18s"
-    role = "first"
-    unreachable = "refused"
-"#;
-const OVERLOADED: &str = r#"
-    [[phase]]
-    name = "most are refused, and some of the others break off"
-    from = "6s"
-    to = "24s"
-    role = "first"
-    share = 0.8
-    errors = [{ kind = "overloaded", rate = 0.7 }, { kind = "cut-after:3", rate = 0.3 }]
-"#;
-const LIMITED: &str = r#"
-    [[phase]]
-    name = "keys are limited, and who is asked instead hangs"
-    from = "6s"
-    to = "24s"
-    role = "first"
-    limit = { per_minute = 60 }
-
-    [[phase]]
-    name = "some hang"
-    from = "10s"
-    to = "20s"
-    role = "backup"
-    share = 0.3
-    errors = [{ kind = "hang-before-content" }]
-"#;
-const TIMES: &str = "[timeouts]\nfirst_token = \"3s\"\nreply = \"10s\"\ntotal = \"12s\"\n";
-/// Of the requests, so many may end otherwise: a retry that comes a moment later meets another fate, and a breaker closes a
-/// request earlier or later.
-const OTHERWISE: f64 = 0.08;
-/// So much the counts may differ.
-const APART: f64 = 0.03;
-
-/// What is simulated, and what happens over real sockets in real time, with callers that have connections of their own.
+/// As `pointsman plugin test` does.
 #[test]
-fn the_simulated_line_and_the_real_one_agree() {
-    let outcomes = |incident: &str, line: Line| {
-        let at = TEXT.find("[timeouts]").expect("a table");
-        let end = TEXT.find("[models.\"claude").expect("a table");
-        let text = format!("{}{TIMES}{}", &TEXT[..at], &TEXT[end..]);
-        let config = config::parse(&text, Path::new("drill.toml"), &|_| Some("none".to_owned())).expect("it is right");
-        let incident = Incident::parse(&format!("{QUICK}{incident}"), Path::new("quick.toml")).expect("an incident");
-        let traffic = Traffic::guessed(&config, 480.0).expect("traffic");
-        let (compiler, choices) = (Compiler::here(), vec![Choice::parse("failover").expect("a policy")]);
-        let drill = Drill { compiler, config, incident, traffic, choices, seed: 11, line };
-        drill::outcomes(&drill).unwrap_or_else(|error| panic!("{error:#}")).remove(0)
+fn a_policy_that_fails_in_an_incident_is_not_fit() {
+    let folder = std::env::temp_dir().join(format!("pointsman-incidents-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("policy.wasm");
+    let tried = |bytes: &[u8], settings: &str, targets: &[&str]| {
+        std::fs::write(&file, bytes).expect("written");
+        let targets = targets.iter().map(|id| conformance::target(id)).collect();
+        let trial = Trial { settings: settings.to_owned(), targets, seed: 1, ..Trial::default() };
+        conformance::incidents(&Compiler::here(), &file, &trial)
     };
-    std::thread::scope(|scope| {
-        for (name, incident) in [("refused", REFUSED), ("overloaded", OVERLOADED), ("limited", LIMITED)] {
-            scope.spawn(move || {
-                let (simulated, real) = (outcomes(incident, Line::Simulated), outcomes(incident, Line::Real));
-                let all = simulated.len() as f64;
-                assert!(all > 200.0 && simulated.len() == real.len(), "{name}");
-                let answered =
-                    |outcomes: &[Outcome]| outcomes.iter().filter(|outcome| outcome.is_answered).count() as f64;
-                let attempts =
-                    |outcomes: &[Outcome]| outcomes.iter().map(|outcome| f64::from(outcome.attempts)).sum::<f64>();
-                let same = |one: &Outcome, other: &Outcome| {
-                    (one.is_answered, &one.target, one.attempts) == (other.is_answered, &other.target, other.attempts)
-                };
-                let otherwise = simulated.iter().zip(&real).filter(|(one, other)| !same(one, other)).count() as f64;
-                let told = format!(
-                    "{name}: of {all} requests {} and {} answered, {} and {} attempts, {otherwise} otherwise",
-                    answered(&simulated),
-                    answered(&real),
-                    attempts(&simulated),
-                    attempts(&real),
-                );
-                println!("{told}");
-                assert!((answered(&simulated) - answered(&real)).abs() <= APART * all, "{told}");
-                assert!((attempts(&simulated) - attempts(&real)).abs() <= 2.0 * APART * all, "{told}");
-                assert!(otherwise <= OTHERWISE * all, "{told}");
-                assert!(attempts(&simulated) > 1.1 * all, "nothing befell: {told}");
-            });
-        }
-    });
+    let good = tried(bundled("failover"), "{}", &[]);
+    assert!(good.failures.is_empty(), "{good:?}");
+    for (incident, _) in BUILT_IN {
+        assert!(good.told.contains(&format!("{incident} ")), "{good:?}");
+    }
+    let others = tried(bundled("fastest"), "{}", &["a/gemini-2.5-pro", "a/gemini-2.5-flash", "b/claude-x", "c/gpt"]);
+    assert!(others.failures.is_empty() && others.told.contains("brown-out"), "{others:?}");
+    let traps = tried(HOSTILE, r#"{"how": "trap"}"#, &[]);
+    assert_eq!(traps.failures.len(), BUILT_IN.len(), "{traps:?}");
+    let failure = &traps.failures[0];
+    assert!(failure.said.contains("of its decisions failed"), "{failure:?}");
+    assert!(failure.place.contains("pointsman drill --incident 2026-06-02-claude --policy /"), "{failure:?}");
+    let unopened = tried(HOSTILE, "{}", &[]);
+    assert!(unopened.failures.is_empty() && unopened.told.starts_with("not played: "), "{unopened:?}");
+    std::fs::remove_dir_all(folder).expect("the folder");
 }
