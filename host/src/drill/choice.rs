@@ -58,6 +58,13 @@ impl Choice {
         Ok(Choice { label: text.to_owned(), policy: Some(Policy { name, file, settings }) })
     }
 
+    /// The same policy with other settings: JSON.
+    pub fn with(&self, name: &str, settings: String) -> Choice {
+        let named = || Policy { name: name.to_owned(), file: None, settings: None };
+        let policy = Policy { settings: Some(settings.clone()), ..self.policy.clone().unwrap_or_else(named) };
+        Choice { label: settings, policy: Some(policy) }
+    }
+
     /// The configuration with this policy in it.
     pub fn apply(&self, config: &Config) -> Config {
         let mut config = config.clone();

@@ -25,21 +25,19 @@ mod recorded;
 mod report;
 mod scene;
 mod speeds;
+mod stage;
 mod stand_in;
 mod straight;
 mod traffic;
+mod tune;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::ensure;
 
-use self::play::Played;
-use self::scene::Scene;
-use self::traffic::REQUESTS_MAX;
+use self::stage::Stage;
 use crate::config::Config;
-use crate::plugin::{Compiler, engine};
+use crate::plugin::Compiler;
 
 pub use self::choice::Choice;
 pub use self::expect::{Expectation, Measured};
@@ -50,6 +48,7 @@ pub use self::play::Line;
 pub use self::recorded::recorded;
 pub use self::report::{Bin, Lost, Percentiles, Report, Run, Summary};
 pub use self::traffic::{Arrival, Mix, Speaks, Traffic};
+pub use self::tune::{Tried, Tuned, tune};
 
 /// Stands before a request's number in its prompt.
 const MARK: &str = "drill#";
@@ -70,16 +69,21 @@ pub struct Drill {
     pub line: Line,
 }
 
-/// Run it. `progress` hears from time to time how much is done, from 0 to 1.
+/// Hears from time to time how much is done, from 0 to 1.
+pub type Progress<'a> = dyn Fn(f64) + Sync + 'a;
+
+/// Run it.
 ///
 /// # Errors
 /// What of the configuration, the policies or the traffic does not fit together; or that plugins run already in this process
 /// that count their time by a clock.
-pub fn run(drill: &Drill, progress: &(dyn Fn(f64) + Sync)) -> anyhow::Result<Report> {
-    let (scene, played) = rehearse(drill, progress)?;
-    let straight = straight::play(&scene, &played[0]);
+pub fn run(drill: &Drill, progress: &Progress<'_>) -> anyhow::Result<Report> {
+    ensure!(!drill.choices.is_empty(), "there is no policy to play");
+    let stage = Stage::set(drill)?;
+    let played = stage.play(&drill.choices, progress).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let straight = straight::play(&stage.scene, &played[0]);
     let labels = drill.choices.iter().map(|choice| choice.label.as_str());
-    Ok(report::report(&scene, &drill.config.facts, labels.zip(&played).collect(), straight))
+    Ok(report::report(&stage.scene, &drill.config.facts, labels.zip(&played).collect(), straight))
 }
 
 /// Run it, for how each request ended: for each choice all arrivals, in their order.
@@ -87,44 +91,8 @@ pub fn run(drill: &Drill, progress: &(dyn Fn(f64) + Sync)) -> anyhow::Result<Rep
 /// # Errors
 /// See [`run`].
 pub fn outcomes(drill: &Drill) -> anyhow::Result<Vec<Vec<Outcome>>> {
-    let (_, played) = rehearse(drill, &|_| {})?;
-    Ok(played.into_iter().map(|played| played.outcomes).collect())
-}
-
-fn rehearse(drill: &Drill, progress: &(dyn Fn(f64) + Sync)) -> anyhow::Result<(Arc<Scene>, Vec<Played>)> {
-    engine::count_fuel()?;
-    let Drill { compiler, config, incident, traffic, choices, seed, line } = drill;
-    let arrivals = traffic.arrivals(incident.lasts, *seed);
-    ensure!(!arrivals.is_empty(), "so few requests a minute that none comes in this time");
-    ensure!(arrivals.len() <= REQUESTS_MAX, "more than {REQUESTS_MAX} requests are too many: lower the rate");
-    ensure!(!choices.is_empty(), "there is no policy to play");
-    let is_open = *line == Line::Simulated || config.server.callers.is_empty();
-    ensure!(is_open, "over real sockets a drill knows no caller's key: play a configuration without callers");
-    let scene = Arc::new(Scene::new(incident.clone(), arrivals, traffic.mix.clone(), *seed)?);
-    let done: Vec<AtomicU64> = choices.iter().map(|_| AtomicU64::new(0)).collect();
-    let tell = |run: usize, part: f64| {
-        done[run].store((part * 1e6) as u64, Ordering::Relaxed);
-        let all: u64 = done.iter().map(|done| done.load(Ordering::Relaxed)).sum();
-        progress(all as f64 / 1e6 / done.len() as f64);
-    };
-    let (scene_, tell) = (&scene, &tell);
-    // On a thread of its own, because the caller's may have a runtime already.
-    let prepared = std::thread::scope(|scope| scope.spawn(|| play::prepare(scene_, compiler, config)).join());
-    let (stand_in, places) = &prepared.map_err(|_| anyhow!("preparing the simulation broke down"))??;
-    // A run is one thread, because only so does the same seed give the same run.
-    let played = std::thread::scope(|scope| {
-        let runs = choices.iter().enumerate().map(|(number, choice)| {
-            scope.spawn(move || {
-                let played =
-                    play::play(*line, scene_, compiler, choice.apply(stand_in), places, &|part| tell(number, part));
-                played.with_context(|| choice.label.clone())
-            })
-        });
-        let runs: Vec<_> = runs.collect();
-        let ended = runs.into_iter().map(|run| run.join().map_err(|_| anyhow!("the simulation broke down"))?);
-        ended.collect::<anyhow::Result<Vec<_>>>()
-    })?;
-    Ok((scene, played))
+    let played = Stage::set(drill)?.play(&drill.choices, &|_| {}).into_iter();
+    played.map(|played| Ok(played?.outcomes)).collect()
 }
 
 /// Whole milliseconds.

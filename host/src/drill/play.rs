@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::fake::{Director, Fake};
 use crate::gateway::{self, Gateway};
 use crate::net;
-use crate::plugin::Compiler;
+use crate::plugin::{About, Compiler};
 use crate::server::Port;
 use crate::store::Store;
 
@@ -69,6 +69,20 @@ pub fn prepare(scene: &Scene, compiler: &Compiler, config: &Config) -> anyhow::R
         let clock = Clock::seeded(BEGINNING_UNIX, scene.seed);
         let gateway = Gateway::begin(compiler.clone(), &nowhere, config.clone(), clock, Store::default()).await?;
         stand_in::placed(&config, &gateway.table(), scene)
+    })
+}
+
+/// What the policy of the first route says of itself.
+///
+/// # Errors
+/// What of the policy does not fit.
+pub fn about(scene: &Scene, compiler: &Compiler, config: Config) -> anyhow::Result<Option<About>> {
+    let nowhere = net::Network::Simulated(Arc::new(Network::default()));
+    runtime(Line::Simulated)?.block_on(async {
+        let clock = Clock::seeded(BEGINNING_UNIX, scene.seed);
+        let gateway = Gateway::begin(compiler.clone(), &nowhere, config, clock, Store::default()).await?;
+        let table = gateway.table();
+        Ok(table.routes.first().and_then(|route| route.policy.plugin.about().cloned()))
     })
 }
 
