@@ -45,7 +45,7 @@ pub use self::expect::{Expectation, Measured};
 pub use self::incident::{BUILT_IN, Incident};
 pub use self::ledger::{KeyLedger, Ledger, LedgerBin};
 pub use self::recorded::recorded;
-pub use self::report::{Bin, Lost, Percentiles, Report, Run, Summary};
+pub use self::report::{Bin, Lost, Percentiles, Report, Run, Summary, page, price, results, words};
 pub use self::traffic::{Arrival, Mix, Speaks, Traffic};
 
 /// Stands before a request's number in its prompt.
