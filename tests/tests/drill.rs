@@ -6,27 +6,8 @@ use std::time::Duration;
 use pointsman::config::{self, Config};
 use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Report, Run, Traffic};
 
-/// A Claude with two keys, a GPT behind it, and the reverse.
-const TEXT: &str = r#"
-    [providers.anthropic]
-    adapter = "anthropic-messages"
-    keys = ["${ONE}", "${TWO}"]
-
-    [providers.openai]
-    adapter = "openai-chat"
-    key = "${THREE}"
-
-    [timeouts]
-    first_token = "20s"
-    reply = "60s"
-    total = "90s"
-
-    [models."claude-*"]
-    targets = ["anthropic/*", "openai/gpt-5"]
-
-    [models.assistant]
-    targets = ["anthropic/claude-sonnet-4-5", "openai/gpt-5"]
-"#;
+/// Claude with two keys, and GPT behind it.
+const TEXT: &str = include_str!("../../examples/two-keys.toml");
 
 /// Each built-in policy, with settings where it needs some.
 const POLICIES: &[&str] = &[
@@ -41,7 +22,7 @@ const POLICIES: &[&str] = &[
 ];
 
 fn configuration() -> Config {
-    let secret = |name: &str| ["ONE", "TWO", "THREE"].contains(&name).then(|| format!("secret-{name}"));
+    let secret = |name: &str| name.contains("_API_KEY").then(|| format!("secret-{name}"));
     config::parse(TEXT, Path::new("drill.toml"), &secret).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -126,6 +107,32 @@ fn every_policy_keeps_its_promises_in_every_incident() {
             assert!(summary.success >= alone - 0.02, "{who} does worse than nothing: {} {alone}", summary.success);
         }
     }
+}
+
+#[test]
+fn the_table_of_results_is_true() {
+    let (hours, per_minute) = (1, 10);
+    let reports =
+        BUILT_IN.iter().map(|(incident, _)| rehearsed(incident, hours * 60, f64::from(per_minute), POLICIES, 1));
+    let table = drill::results(&reports.collect::<Vec<_>>());
+    let against: String = POLICIES[1..].iter().map(|policy| format!(" \\\n        --against '{policy}'")).collect();
+    let text = format!(
+        "# Each built-in policy in each built-in incident\n\n\
+         Made by `UPDATE_GOLDEN=1 cargo test --workspace --test drill -- results`; a test fails when it is out of date. The same \
+         comes from\n\n    \
+         pointsman drill examples/two-keys.toml --hours {hours} --rate {per_minute} --policy {}{against}\n\n\
+         Each incident is played in an hour, with {per_minute} requests a minute: small numbers, in which one request more or \
+         less is chance. An outage is where less than 90% were answered; tokens are the first ones of streamed replies; cost is \
+         times what the first targets would have cost.\n\n{table}",
+        POLICIES[0]
+    );
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("examples/incidents/RESULTS.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).expect("writing the table");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "examples/incidents/RESULTS.md is out of date: run the command that stands in it");
 }
 
 #[test]
