@@ -119,6 +119,7 @@ async fn every_example_configuration_is_valid() {
     let account = account.to_string_lossy();
     let environment = [
         ("ANTHROPIC_API_KEY", "a"),
+        ("ANTHROPIC_API_KEY_2", "a2"),
         ("OPENAI_API_KEY", "b"),
         ("TEAM_KEY", "c"),
         ("POINTSMAN_ADMIN_TOKEN", "d"),
@@ -173,6 +174,22 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
         assert!(err.contains(words), "{err}");
     }
     let folder = Folder::new("incident");
+    let (shown, page) = (folder.write("report.json", &out), folder.path("report.html"));
+    let (code, again, err) = run(&["drill", "report", &shown, "--html", &page, "--value", "2"], &[]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(again.contains("straight to the first target") && again.contains("At $2.00 for each answer"), "{again}");
+    assert!(std::fs::read_to_string(&page).expect("a page").contains("provider-loss: outage drill"));
+    let bad = folder.write("other.json", "{}");
+    let (code, _, err) = run(&["drill", "report", &bad], &[]).await;
+    assert!(code == 2 && err.contains("is not what `pointsman drill --incident … --json` gives"), "{err}");
+    let (code, _, err) = drill(&["--incident", "brown-out", "--html", "/no/such/folder/report.html"]).await;
+    assert!(code == 2 && err.contains("there is no such folder"), "{err}");
+    let (code, _, err) = drill(&["--incident", "brown-out", "--value", "-1"]).await;
+    assert!(code == 2 && err.contains("an amount of US dollars"), "{err}");
+    // All that are built in, when none is named.
+    let (code, out, err) = drill(&["--policy", "failover", "--expect", "success >= 10%"]).await;
+    assert_eq!((code, err.lines().count()), (0, 6), "{out}{err}");
+    assert_eq!(out.matches("| `failover`").count(), 6, "{out}");
     let file = folder.write("bad.toml", "name = \"n\"\nabout = \"a\"\nlasts = \"1h\"\nphases = 3\n");
     let (code, _, err) = drill(&["--incident", &file]).await;
     assert!(code == 2 && err.contains("bad.toml:4:1: unknown field `phases`"), "{err}");

@@ -9,27 +9,8 @@ use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Line, Report, Ru
 use pointsman::plugin::Compiler;
 use pointsman_tests::guests::{HOSTILE, bundled};
 
-/// A Claude with two keys, a GPT behind it, and the reverse.
-const TEXT: &str = r#"
-    [providers.anthropic]
-    adapter = "anthropic-messages"
-    keys = ["${ONE}", "${TWO}"]
-
-    [providers.openai]
-    adapter = "openai-chat"
-    key = "${THREE}"
-
-    [timeouts]
-    first_token = "20s"
-    reply = "60s"
-    total = "90s"
-
-    [models."claude-*"]
-    targets = ["anthropic/*", "openai/gpt-5"]
-
-    [models.assistant]
-    targets = ["anthropic/claude-sonnet-4-5", "openai/gpt-5"]
-"#;
+/// Claude with two keys, and GPT behind it.
+const TEXT: &str = include_str!("../../examples/two-keys.toml");
 
 /// Each built-in policy, with settings where it needs some.
 const POLICIES: &[&str] = &[
@@ -44,7 +25,7 @@ const POLICIES: &[&str] = &[
 ];
 
 fn configuration() -> Config {
-    let secret = |name: &str| ["ONE", "TWO", "THREE"].contains(&name).then(|| format!("secret-{name}"));
+    let secret = |name: &str| name.contains("_API_KEY").then(|| format!("secret-{name}"));
     config::parse(TEXT, Path::new("drill.toml"), &secret).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -132,6 +113,32 @@ fn every_policy_keeps_its_promises_in_every_incident() {
 }
 
 #[test]
+fn the_table_of_results_is_true() {
+    let (hours, per_minute) = (1, 10);
+    let reports =
+        BUILT_IN.iter().map(|(incident, _)| rehearsed(incident, hours * 60, f64::from(per_minute), POLICIES, 1));
+    let table = drill::results(&reports.collect::<Vec<_>>());
+    let against: String = POLICIES[1..].iter().map(|policy| format!(" \\\n        --against '{policy}'")).collect();
+    let text = format!(
+        "# Each built-in policy in each built-in incident\n\n\
+         Made by `UPDATE_GOLDEN=1 cargo test --workspace --test drill -- results`; a test fails when it is out of date. The same \
+         comes from\n\n    \
+         pointsman drill examples/two-keys.toml --hours {hours} --rate {per_minute} --policy {}{against}\n\n\
+         Each incident is played in an hour, with {per_minute} requests a minute: small numbers, in which one request more or \
+         less is chance. An outage is where less than 90% were answered; tokens are the first ones of streamed replies; cost is \
+         times what the first targets would have cost.\n\n{table}",
+        POLICIES[0]
+    );
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("examples/incidents/RESULTS.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).expect("writing the table");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "examples/incidents/RESULTS.md is out of date: run the command that stands in it");
+}
+
+#[test]
 fn what_a_provider_limits_is_told_with_its_keys() {
     let report = rehearsed("rate-limit-storm", 30, 30.0, &["failover"], 2);
     let keys = &report.runs[0].providers["anthropic"].keys;
@@ -188,4 +195,41 @@ fn a_policy_that_fails_in_an_incident_is_not_fit() {
     let unopened = tried(HOSTILE, "{}", &[]);
     assert!(unopened.failures.is_empty() && unopened.told.starts_with("not played: "), "{unopened:?}");
     std::fs::remove_dir_all(folder).expect("the folder");
+}
+
+#[test]
+fn a_search_stays_within_what_a_policy_declares_and_finds_what_nothing_beats() {
+    let drill = |policy: &str, seed| {
+        let config = configuration();
+        let traffic = Traffic::guessed(&config, 8.0).expect("traffic");
+        let incident = Incident::find("brown-out").expect("an incident").lasting(Duration::from_secs(8 * 60));
+        let choices = vec![Choice::parse(policy).expect("a policy")];
+        Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed, line: Line::Simulated }
+    };
+    let given = "hedged {\"order\": \"fastest\", \"wait_ms\": 5000}";
+    let tuned = drill::tune(&drill(given, 4), 20, &|_| {}).unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(tuned.tried.len() + tuned.refused, 20, "{tuned:?}");
+    assert_eq!(
+        serde_json::to_value(&tuned.tried[0].settings).expect("JSON"),
+        serde_json::json!({ "order": "fastest", "wait_ms": 5000 })
+    );
+    assert!(tuned.policy == "hedged" && tuned.varied.len() > 2, "{tuned:?}");
+    for tried in &tuned.tried[1..] {
+        assert!(tried.settings.keys().all(|name| name == "wait_ms" || tuned.varied.contains(name)), "{tried:?}");
+        let times = tried.settings["hedge_after_times"].as_f64().expect("a number");
+        assert!((1.0..=5.0).contains(&times) && (0.0..=1.0).contains(&tried.success), "{tried:?}");
+    }
+    let best: Vec<_> = tuned.tried.iter().filter(|tried| tried.is_best).collect();
+    let most = tuned.tried.iter().map(|tried| tried.success).fold(0.0, f64::max);
+    assert!(best.iter().any(|tried| tried.success == most), "{best:?}");
+    assert_eq!(drill::tune(&drill(given, 4), 20, &|_| {}).expect("again"), tuned, "the same seed finds the same");
+
+    let file = std::env::temp_dir().join(format!("pointsman-tune-{}.wasm", std::process::id()));
+    std::fs::write(&file, HOSTILE).expect("written");
+    let silent = format!("{} {{\"how\": \"well\"}}", file.display());
+    let error = drill::tune(&drill(&silent, 4), 5, &|_| {}).expect_err("it declares nothing");
+    assert!(format!("{error:#}").contains("wit/about.wit"), "{error:#}");
+    std::fs::remove_file(file).expect("the file");
+    let error = drill::tune(&drill("hedged {\"order\": 7}", 4), 5, &|_| {}).expect_err("it refuses");
+    assert!(format!("{error:#}").contains("order"), "{error:#}");
 }

@@ -1,4 +1,4 @@
-//! The program, run as people run it: for `command_line.rs`, `own_policy.rs`, `restart.rs` and `shipping/`.
+//! The program, run as people run it: for `command_line.rs`, `drill_page/`, `own_policy.rs`, `restart.rs` and `shipping/`.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 

@@ -46,7 +46,7 @@ pub use self::ledger::{KeyLedger, Ledger, LedgerBin};
 pub use self::outcome::Outcome;
 pub use self::play::Line;
 pub use self::recorded::recorded;
-pub use self::report::{Bin, Lost, Percentiles, Report, Run, Summary};
+pub use self::report::{Bin, Lost, Percentiles, Report, Run, Summary, page, price, results, words};
 pub use self::traffic::{Arrival, Mix, Speaks, Traffic};
 pub use self::tune::{Tried, Tuned, tune};
 

@@ -1,7 +1,11 @@
 //! What would have happened: numbers for people, for programs and for pictures.
 
 mod cost;
+mod headline;
+mod html;
 mod made;
+mod results;
+pub mod words;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
 
+pub use self::headline::price;
+pub use self::html::page;
 pub use self::made::report;
+pub use self::results::results;
+
+/// Below this share of answers, people call it an outage.
+pub const OUTAGE_BELOW: f64 = 0.9;
 
 /// See the module. Times are since the drill's beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +37,9 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// Without Pointsman: each request once, to the first target.
     pub straight: Run,
+    /// US dollars that an answered request is worth, if somebody said it.
+    #[serde(default)]
+    pub value_usd: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +86,14 @@ pub struct Summary {
     pub first_cost_usd: f64,
     /// One by the other. Absent when no price is known.
     pub cost: Option<f64>,
+    /// Of the cost, what was paid for attempts that did not answer; and the tokens of these, of whatever model.
+    #[serde(default)]
+    pub wasted_usd: f64,
+    #[serde(default)]
+    pub wasted_tokens: u64,
+    /// The bins in which less than [`OUTAGE_BELOW`] of the requests were answered, together.
+    #[serde(default)]
+    pub outage_s: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,6 +114,9 @@ pub struct Bin {
     pub attempts: f64,
     pub by_target: BTreeMap<String, u64>,
     pub cost_usd: f64,
+    /// Times what the first targets would have cost. Absent when no price is known, or nothing was answered.
+    #[serde(default)]
+    pub cost: Option<f64>,
 }
 
 /// Requests that were lost for the same reason.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::drill::{Bin, Ledger, Report, Run};
+use crate::drill::words::{clock, percent, seconds, times};
+use crate::drill::{self, Bin, Ledger, Report, Run};
 
 /// Reasons for which requests were lost, and ids of each, that are shown.
 const REASONS_MAX: usize = 6;
@@ -19,7 +20,7 @@ pub fn told(report: &Report) -> String {
     let _ = writeln!(text, "{}: {requests} requests in {lasts}{began}, seed {seed}", report.incident);
     let _ = writeln!(text, "{}\n", report.about.replace('\n', " "));
     text += &summaries(report);
-    text.push('\n');
+    let _ = writeln!(text, "\n{}\n", drill::price(report));
     text += &course(report);
     for run in &report.runs {
         let _ = write!(text, "\n{}: what providers saw\n{}", run.label, providers(run));
@@ -35,14 +36,14 @@ fn summaries(report: &Report) -> String {
         let others = summary.by_others as f64 / summary.answered.max(1) as f64;
         vec![
             run.label.clone(),
-            percent(Some(summary.success)),
+            percent(summary.success),
             summary.lost.to_string(),
             seconds(first_token.p50),
             seconds(first_token.p95),
             seconds(first_token.p99),
             format!("{:.2}", summary.attempts),
-            percent(Some(others)),
-            summary.cost.map_or_else(|| "?".to_owned(), |cost| format!("{cost:.2}x")),
+            percent(others),
+            times(summary.cost),
         ]
     };
     let head = ["POLICY", "SUCCESS", "LOST", "TOKEN p50", "p95", "p99", "ATTEMPTS", "BY OTHERS", "COST"];
@@ -62,7 +63,10 @@ fn course(report: &Report) -> String {
     head.extend(answerers.iter().map(|provider| format!("by {provider}")));
     head.push("BREAKERS NOT CLOSED".to_owned());
     let row = |(number, bin): (usize, &Bin)| {
-        let success = |run: &Run| percent(run.bins.get(number).and_then(|bin| bin.success));
+        let success = |run: &Run| {
+            let success = run.bins.get(number).and_then(|bin| bin.success);
+            success.map_or_else(|| "-".to_owned(), percent)
+        };
         let mut row = vec![clock(bin.at_s), bin.requests.to_string()];
         row.extend(report.runs.iter().map(success));
         row.extend([success(&report.straight), seconds(bin.first_token_ms.p95)]);
@@ -117,27 +121,8 @@ fn more(count: u64, shown: usize) -> &'static str {
     if count > shown as u64 { ", …" } else { "" }
 }
 
-fn percent(share: Option<f64>) -> String {
-    // 99.999 % is not all.
-    let text = |share: f64| match format!("{:.2}", share * 100.0) {
-        text if text == "100.00" && share < 1.0 => "99.99%".to_owned(),
-        text => format!("{text}%"),
-    };
-    share.map_or_else(|| "-".to_owned(), text)
-}
-
-fn seconds(ms: Option<u64>) -> String {
-    ms.map_or_else(|| "-".to_owned(), |ms| format!("{:.1}s", ms as f64 / 1e3))
-}
-
-/// Hours, minutes, and seconds where there are any.
-fn clock(s: u64) -> String {
-    let (hours, minutes, seconds) = (s / 3_600, s / 60 % 60, s % 60);
-    if seconds == 0 { format!("{hours}:{minutes:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
-}
-
 /// Two spaces between the columns; numbers are to the right.
-fn table(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
+pub fn table(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let lines: Vec<Vec<String>> = [vec![head], rows].concat();
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);

@@ -6,8 +6,8 @@ use super::super::millis;
 use super::super::outcome::Outcome;
 use super::super::play::Played;
 use super::super::scene::Scene;
-use super::cost::Costs;
-use super::{Bin, Lost, Percentiles, PhaseView, Report, Run, Summary};
+use super::cost::{self, Costs};
+use super::{Bin, Lost, OUTAGE_BELOW, Percentiles, PhaseView, Report, Run, Summary};
 use crate::facts::Book;
 
 /// Lost requests of one kind whose ids are told.
@@ -40,6 +40,7 @@ pub fn report(scene: &Scene, book: &Book, runs: Vec<(&str, &Played)>, straight: 
         phases: phases.collect(),
         runs: runs.collect(),
         straight: maker.run("straight to the first target", &straight),
+        value_usd: None,
     }
 }
 
@@ -61,6 +62,8 @@ struct Tally {
     first_tokens: Vec<u64>,
     cost_usd: f64,
     first_cost_usd: f64,
+    wasted_usd: f64,
+    wasted_tokens: u64,
 }
 
 impl Maker<'_> {
@@ -75,12 +78,16 @@ impl Maker<'_> {
             }
         }
         let bin_s = millis(self.scene.bin) / 1_000;
+        let bins: Vec<Bin> = bins.into_iter().enumerate().map(|(number, bin)| bin.bin(number as u64 * bin_s)).collect();
+        let is_out = |bin: &&Bin| bin.success.is_some_and(|success| success < OUTAGE_BELOW);
+        // The last bin may be shorter.
+        let lasts = |bin: &Bin| bin_s.min(self.scene.incident.lasts.as_secs().saturating_sub(bin.at_s));
         Run {
             label: label.to_owned(),
             policies: BTreeMap::new(),
             policy_faults: 0,
-            summary: all.summary(),
-            bins: bins.into_iter().enumerate().map(|(number, bin)| bin.bin(number as u64 * bin_s)).collect(),
+            summary: Summary { outage_s: bins.iter().filter(is_out).map(lasts).sum(), ..all.summary() },
+            bins,
             providers: BTreeMap::new(),
             breakers: BTreeMap::new(),
             lost: lost(outcomes),
@@ -99,10 +106,12 @@ impl Maker<'_> {
             // The others show all at once, at their end.
             tally.first_tokens.extend(outcome.first_token_ms.filter(|_| arrival.stream));
         }
+        tally.wasted_tokens += cost::wasted_tokens(arrival, outcome);
         if let (Some(paid), Some(whole)) = (self.costs.paid(arrival, outcome), self.costs.whole(arrival, first)) {
-            tally.cost_usd += paid;
+            tally.cost_usd += paid.answer + paid.wasted;
+            tally.wasted_usd += paid.wasted;
             // What was lost cost nothing, and would make what is left look cheap.
-            tally.first_cost_usd += if paid > 0.0 { whole } else { 0.0 };
+            tally.first_cost_usd += if paid.answer + paid.wasted > 0.0 { whole } else { 0.0 };
         }
     }
 }
@@ -112,6 +121,10 @@ impl Tally {
         rounded(self.attempts as f64 / self.requests.max(1) as f64)
     }
 
+    fn cost(&self) -> Option<f64> {
+        (self.first_cost_usd > 0.0).then(|| rounded(self.cost_usd / self.first_cost_usd))
+    }
+
     fn summary(self) -> Summary {
         Summary {
             requests: self.requests,
@@ -119,12 +132,15 @@ impl Tally {
             lost: self.requests - self.answered,
             success: rounded(self.answered as f64 / self.requests.max(1) as f64),
             attempts: self.mean_attempts(),
+            cost: self.cost(),
             first_token_ms: Percentiles::of(self.first_tokens),
             by_others: self.by_others,
             by_target: self.by_target,
             cost_usd: rounded(self.cost_usd),
             first_cost_usd: rounded(self.first_cost_usd),
-            cost: (self.first_cost_usd > 0.0).then(|| rounded(self.cost_usd / self.first_cost_usd)),
+            wasted_usd: rounded(self.wasted_usd),
+            wasted_tokens: self.wasted_tokens,
+            outage_s: 0,
         }
     }
 
@@ -135,6 +151,7 @@ impl Tally {
             answered: self.answered,
             success: (self.requests > 0).then(|| rounded(self.answered as f64 / self.requests as f64)),
             attempts: self.mean_attempts(),
+            cost: self.cost(),
             first_token_ms: Percentiles::of(self.first_tokens),
             by_target: self.by_target,
             cost_usd: rounded(self.cost_usd),

@@ -12,6 +12,8 @@ const WIDE: f64 = 20.0;
 const STEP: f64 = 0.15;
 /// A neighbour differs in this share of its settings; in one at least.
 const CHANGED: f64 = 0.35;
+/// What may be left out is left out in this share of the tries.
+const ABSENT: f64 = 0.25;
 /// Bases of the sequence that spreads points evenly.
 const PRIMES: [u32; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 
@@ -24,6 +26,8 @@ pub struct Space(Vec<Line>);
 struct Line {
     name: String,
     values: Values,
+    /// It means something to leave it out.
+    may_be_absent: bool,
 }
 
 enum Values {
@@ -45,7 +49,8 @@ impl Space {
                 (Variation::Fixed, _) => return None,
             };
             let is_empty = matches!(&values, Values::Among(values) if values.is_empty());
-            (!is_empty).then(|| Line { name: setting.name.clone(), values })
+            let may_be_absent = setting.default.is_none();
+            (!is_empty).then(|| Line { name: setting.name.clone(), values, may_be_absent })
         });
         Space(lines.collect())
     }
@@ -95,7 +100,11 @@ impl Space {
     pub fn settings(&self, given: &Map<String, Value>, point: &Point) -> Map<String, Value> {
         let mut settings = given.clone();
         for (line, at) in self.0.iter().zip(point) {
-            settings.insert(line.name.clone(), line.values.at(*at));
+            let absent = if line.may_be_absent { ABSENT } else { 0.0 };
+            match *at < absent {
+                true => drop(settings.remove(&line.name)),
+                false => drop(settings.insert(line.name.clone(), line.values.at((at - absent) / (1.0 - absent)))),
+            }
         }
         settings
     }
@@ -152,11 +161,12 @@ mod tests {
     use super::*;
 
     fn space() -> Space {
-        let line = |name: &str, values| Line { name: name.to_owned(), values };
+        let line = |name: &str, values| Line { name: name.to_owned(), values, may_be_absent: name == "pace" };
         Space(vec![
             line("attempts", Values::Whole(1.0, 5.0)),
             line("hedge_after_ms", Values::Whole(100.0, 60_000.0)),
             line("share", Values::Number(0.0, 1.0)),
+            line("pace", Values::Whole(1.0, 3.0)),
             line("on", Values::Among(vec![json!({}), json!({ "overloaded": "again" })])),
         ])
     }
@@ -176,6 +186,8 @@ mod tests {
         // By factors: as many below 2.5 s as above.
         let short = tried.iter().filter(|settings| settings["hedge_after_ms"].as_i64() < Some(2_500)).count();
         assert!((90..=110).contains(&short), "{short}");
+        let absent = tried.iter().filter(|settings| !settings.contains_key("pace")).count();
+        assert!((40..=60).contains(&absent), "{absent}");
         let mut point = space.spread(7, chance(7));
         for number in 0..2_000 {
             point = space.near(&point, chance(number));
