@@ -8,7 +8,7 @@ use std::time::Duration;
 use pointsman::fake::{Fake, Protocol};
 use tokio::process::Command;
 
-use self::program::{Folder, Serving, TOKEN, root, run};
+use self::program::{Folder, Serving, TOKEN, command, root, run};
 
 #[tokio::test]
 async fn help_names_every_verb() {
@@ -483,4 +483,29 @@ async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     let (code, _, err) = run(&["plugin", "list"], &[("POINTSMAN_ADMIN", serving.operators.as_str())]).await;
     assert!(code == 2 && err.contains("there is no admin token"), "{err}");
     serving.stop().await;
+}
+
+#[tokio::test]
+async fn the_check_for_ci_passes_what_survives_and_fails_what_does_not() {
+    let folder = Folder::new("ci");
+    let script = root().join("examples/incidents/ci.sh").display().to_string();
+    let program = Path::new(env!("CARGO_BIN_EXE_pointsman")).parent().expect("a folder").display().to_string();
+    let path = format!("{program}:/usr/bin:/bin");
+    let check = async |config: &str| {
+        let reports = folder.path("reports");
+        let environment = [("PATH", path.as_str()), ("RATE", "1")];
+        let output = command("sh", &[&script, config, &reports], &environment).output().await.expect("sh");
+        (output.status.code().expect("it ends by itself"), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let good = root().join("examples/two-keys.toml").display().to_string();
+    let (code, err) = check(&good).await;
+    assert!(code == 0 && err.contains("met: success >= 99%"), "{err}");
+    let page = std::fs::read_to_string(folder.path("reports/provider-loss.html")).expect("a page");
+    assert!(page.contains("<svg"), "a page with plots");
+    // Nobody else is there.
+    let text = "[providers.a]\nadapter = \"anthropic-messages\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/claude\"]\n";
+    let (code, err) = check(&folder.write("alone.toml", text)).await;
+    assert!(code == 1 && err.contains("MISSED: success >= 99%") && err.contains("not fit for: 2026-06-02"), "{err}");
+    let (code, err) = check("/nowhere.toml").await;
+    assert!(code == 2 && err.contains("/nowhere.toml"), "{err}");
 }
