@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::array::Shape;
 use super::begun::{Bad, Begun, Failed, RawReply};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
+use super::game_day::{Break, Harm, Struck};
 use super::hops::Hops;
 use super::outgoing::{Outgoing, adapter_failed, matches};
 use super::pace::Pace;
@@ -111,7 +112,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build(exchange, target, running.key_at()).await?;
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
-    let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
+    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
@@ -134,9 +135,10 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let operation = exchange.endpoint.operation.clone();
             let shadow = Shadow::of(exchange, &adapter);
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+            let reply = reply.breaking(breaks);
             begin(Rest { reply, writer, pace: pace(exchange, step), said }, &step.told, &mut good).await?;
         }
-        None => whole(exchange, &adapter, response, &redaction, writer, &mut good).await?,
+        None => whole(exchange, &adapter, response, breaks, &redaction, writer, &mut good).await?,
     }
     Ok(good)
 }
@@ -145,12 +147,13 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
-    let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
+    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();
     let shadow = Shadow::of(exchange, &adapter);
-    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+    let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+    let mut reply = reply.breaking(breaks);
     let held = hold_back(&mut reply, &step.told).await?;
     Ok((exchange.name(step.target), reply, held))
 }
@@ -159,7 +162,7 @@ fn pace(exchange: &Exchange, step: &Step) -> Pace {
     Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now())
 }
 
-/// The head of a reply that claims to be a success.
+/// The head of a reply that claims to be a success, and what a game day wants to become of the rest.
 async fn send(
     begun: &Begun<'_>,
     adapter: &Adapter,
@@ -167,16 +170,46 @@ async fn send(
     request: Request<Pieces>,
     redaction: &Redaction,
     same: bool,
-) -> Result<Response<Incoming>, Bad> {
-    let Begun { exchange, step, running, .. } = begun;
+) -> Result<(Response<Incoming>, Option<Break>), Bad> {
+    let Begun { exchange, step, .. } = begun;
     let head_within = match framing {
         Framing::WholeBody => step.first_token,
         Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
     };
+    let until = Instant::now() + head_within;
     let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
-    let response = timeout(head_within, exchange.gateway.upstream.send(request)).await.map_err(late)?;
+    let mut breaks = None;
+    if let Some(harm) = Harm::of(begun, adapter, framing, &request) {
+        match timeout_at(until, harm.strike()).await.map_err(late)? {
+            Struck::Spared(rest) => breaks = rest,
+            Struck::Unconnected(why) => return Err(Bad::from(fault(FaultKind::Connection, why))),
+            Struck::Refused(response) => {
+                let judged = judge_head(begun, adapter, framing, response, redaction, same).await;
+                let no_reply = || Bad::from(fault(FaultKind::MalformedReply, "no provider gave this reply"));
+                return Err(judged.err().unwrap_or_else(no_reply));
+            }
+        }
+    }
+    let response = timeout_at(until, exchange.gateway.upstream.send(request)).await.map_err(late)?;
     let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
     redaction.headers(response.headers_mut());
+    Ok((judge_head(begun, adapter, framing, response, redaction, same).await?, breaks))
+}
+
+/// What the head of a reply says, of limits and of its success.
+async fn judge_head<B>(
+    begun: &Begun<'_>,
+    adapter: &Adapter,
+    framing: Framing,
+    response: Response<B>,
+    redaction: &Redaction,
+    same: bool,
+) -> Result<Response<B>, Bad>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Begun { exchange, running, .. } = begun;
     let (limits, unix) = (&adapter.description.rate_limits, exchange.gateway.clock.unix());
     let used_up_for = running.limits(response.headers(), limits, unix, Instant::now());
     if !response.status().is_success() {
@@ -231,6 +264,7 @@ async fn whole(
     exchange: &Exchange,
     adapter: &Adapter,
     response: Response<Incoming>,
+    breaks: Option<Break>,
     redaction: &Redaction,
     mut writer: Writer,
     good: &mut Good,
@@ -238,7 +272,10 @@ async fn whole(
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body =
         body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
-    let body = redaction.answer(body?.to_bytes());
+    let mut body = redaction.answer(body?.to_bytes());
+    if let Some(breaks) = breaks {
+        body = breaks.strike_whole(body).await?;
+    }
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
     let frame = Frame { event: None, data: body.to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
@@ -268,13 +305,17 @@ pub fn usage(events: &[chat::Event]) -> Option<Usage> {
 }
 
 /// A reply whose status is no success: what does it mean?
-async fn refused(
+async fn refused<B>(
     exchange: &Exchange,
     adapter: &Adapter,
-    response: Response<Incoming>,
+    response: Response<B>,
     redaction: &Redaction,
     same: bool,
-) -> Bad {
+) -> Bad
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (head, body) = response.into_parts();
     // A body that breaks off or has no end still leaves the status.
     let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -303,7 +344,7 @@ fn retry_after(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
     Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fault> {
+fn check_head<B>(response: &Response<B>, framing: Framing) -> Result<(), Fault> {
     let text =
         |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let encoding = text(CONTENT_ENCODING);
