@@ -185,6 +185,7 @@ async fn send(
             Struck::Unconnected(why) => return Err(Bad::from(fault(FaultKind::Connection, why))),
             Struck::Refused(response) => {
                 let judged = judge_head(begun, adapter, framing, response, redaction, same).await;
+                // A success that is none is refused for its content type, so this is said of nothing.
                 let no_reply = || Bad::from(fault(FaultKind::MalformedReply, "no provider gave this reply"));
                 return Err(judged.err().unwrap_or_else(no_reply));
             }

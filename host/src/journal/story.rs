@@ -26,9 +26,11 @@ pub fn story(entry: &Entry) -> String {
         let situation = &deliberation.situation;
         for report in situation.history.iter().skip(told) {
             let ended_at_ms = report.started_at_ms.saturating_add(report.elapsed_ms);
+            let target = name(&entry.targets, report.target);
+            // Parts of milliseconds are left out of both.
             let befell =
-                |one: &&Injected| one.target == name(&entry.targets, report.target) && one.at_ms <= ended_at_ms;
-            injected.extract_if(.., |one| befell(one)).for_each(|one| tell(injection(one)));
+                injected.extract_if(.., |one| one.target == target && one.at_ms <= ended_at_ms.saturating_add(1));
+            befell.for_each(|one| tell(injection(one)));
             tell(format!("{}{}", at(ended_at_ms), failure(&entry.targets, report)));
         }
         told = situation.history.len();
