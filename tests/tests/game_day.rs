@@ -8,10 +8,11 @@ use hyper::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use pointsman::fake::Protocol;
+use pointsman::fake::{Fake, Protocol};
 use pointsman::gateway::{InjectionView, Order};
 use pointsman::journal::{Entry, story};
-use pointsman_tests::{Answer, CLAUDE, Line, chat_body, messages_body, slowly};
+use pointsman_tests::every::Every;
+use pointsman_tests::{Answer, CLAUDE, Line, chat_body, messages_body, send, slowly};
 use serde_json::{Value, json};
 
 const ENABLED: &str = "[game_day]\nenabled = true\n";
@@ -96,6 +97,7 @@ async fn a_gateway_that_does_not_allow_it_refuses_and_one_that_allows_it_no_more
     line.reconfigure(TEAMS).await.expect("allowed");
     for (wrong, words) in [
         (order("anthropc", "overloaded"), "no route has a provider `anthropc`: there are anthropic, openai"),
+        (order("anthropic/", "overloaded"), "`anthropic/*` means all"),
         (order("anthropic/*", "overloded"), "there are overloaded"),
         (order("anthropic/*", "ok"), "breaks nothing"),
         (Order { caller: Some("three".to_owned()), ..order("anthropic", "529") }, "with a name: one, two"),
@@ -225,4 +227,46 @@ async fn all_faults_that_befell_a_request_are_told() {
     assert!(entry(&line, &answer).deliberations[1].situation.history[0].status == 500);
     let kinds: Vec<String> = entry(&line, &answer).injected.into_iter().map(|injected| injected.kind).collect();
     assert_eq!(kinds, ["slow:10ms", "server-error", "slow:1ms"]);
+}
+
+/// The words of each kind of provider are its own: what is injected reads to its adapter as what it really says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_provider_tells_an_error_in_its_own_words() {
+    let every = Every::start().await;
+    let why = async |provider: &str| {
+        let response = send(every.address, "/v1/messages", messages_body(provider, "hello", true).to_string()).await;
+        let answer = Answer::read(response.expect("an answer")).await;
+        let id = answer.header("x-pointsman-request-id");
+        let entry = every.gateway.journal().find(id).unwrap_or_else(|| panic!("{id} is in the journal"));
+        (entry.outcome.clone(), entry.why.clone(), answer.header("x-pointsman-fault").to_owned())
+    };
+    for word in ["429", "500", "error-before-content", "error-after:2", "end-after:2", "garbage"] {
+        for provider in &every.providers {
+            every.behave(&slowly(word));
+            let (outcome, real, _) = why(provider).await;
+            every.behave(&slowly("ok"));
+            let id = every.gateway.inject(order(provider, word)).await.expect("injected").id;
+            assert_eq!(why(provider).await, (outcome, real.clone(), id), "{provider}, {word}");
+            assert!(!real.is_empty(), "{provider}, {word}");
+            every.gateway.remove_injections("the next");
+        }
+    }
+}
+
+/// After the commit it is production's, too: where the route says so, another target goes on with the text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_a_fault_broke_off_goes_on_elsewhere() {
+    let second = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let more = format!(
+        "{ENABLED}[providers.second]\nadapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models.story]\ncontinuation = \"splice\"\ntargets = [\"openai/gpt-5\", \"second/claude-sonnet-4-5\"]\n",
+        second.base_url()
+    );
+    let line = Line::start_with(&more).await;
+    let fault = inject(&line, order("openai", "cut-after:3")).await;
+    let answer = line.claude("story", "write 20 words", true).await;
+    assert!(answer.complete(), "{}", answer.body);
+    let (text, told) = (answer.text(), answer.header("x-pointsman-fault"));
+    assert_eq!((text.split_whitespace().count(), told), (3 + 20, fault.id.as_str()), "{text}");
+    assert_eq!((line.openai.seen().len(), second.seen().len()), (1, 1));
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use hyper::Method;
 
 use super::admin::{Admin, ask};
@@ -56,8 +56,8 @@ pub enum Verb {
         admin: Admin,
     },
     /// End a fault, or all of them, at once.
+    #[command(group = ArgGroup::new("which").required(true).args(["id", "all"]))]
     Remove {
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
         id: Option<String>,
         #[arg(long)]
         all: bool,
@@ -139,7 +139,7 @@ fn list(told: &FaultsReply) {
         ]
     };
     let rows: Vec<[String; 7]> = told.faults.iter().map(row).collect();
-    print!("{}", columns(["FAULT", "TARGET", "KIND", "FOR", "SINCE (UTC)", "LEFT", "BEFELL"], &rows));
+    print!("{}", columns(["FAULT", "TARGET", "KIND", "FOR WHOM", "SINCE (UTC)", "LEFT", "BEFELL"], &rows));
     if !told.enabled {
         eprintln!("game days are off: `[game_day]` with `enabled = true` in the configuration allows faults");
     }

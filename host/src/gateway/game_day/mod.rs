@@ -7,6 +7,7 @@ mod harm;
 mod injection;
 mod told;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,19 +141,21 @@ fn check(table: &Table, order: &mut Order) -> Result<What, String> {
     let Aim { provider, model } = Aim::parse(&order.target);
     let targets = || table.routes.iter().flat_map(|route| &route.targets);
     if !targets().any(|target| target.provider.name == provider) {
-        let known: Vec<&str> = table.providers.keys().map(String::as_str).collect();
+        let known: BTreeSet<&str> = targets().map(|target| target.provider.name.as_str()).collect();
+        let known: Vec<&str> = known.into_iter().collect();
         return Err(format!("no route has a provider `{provider}`: there are {}", known.join(", ")));
     }
     let is_asked =
         |model: &str| targets().any(|target| target.provider.name == provider && target.model(model) == model);
-    if let Some(model) = model.filter(|model| !is_asked(model)) {
+    if let Some(model) = model.filter(|model| model.is_empty() || !is_asked(model)) {
         return Err(format!("no route asks `{provider}` for `{model}`: `{provider}/*` means all of its models"));
     }
     if let Some(caller) = &order.caller {
         let named = || table.config.server.callers.iter().map(|caller| caller.name.as_str());
         if !named().any(|name| name == caller) {
             let known: Vec<&str> = named().filter(|name| !name.is_empty()).collect();
-            return Err(format!("no caller's key is called `{caller}`; those with a name: {}", known.join(", ")));
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(format!("no caller's key is called `{caller}`; those with a name: {known}"));
         }
     }
     if !(0.01..=100.0).contains(&order.share_percent) {
