@@ -31,6 +31,7 @@ mod refusal;
 mod relay;
 mod rename;
 mod reply;
+mod reply_head;
 mod restore;
 mod rollout;
 mod scan;
