@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use pointsman::config;
-use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Traffic};
+use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Line, Traffic};
+use pointsman::plugin::Compiler;
 use tokio::time::Instant;
 
 const PER_MINUTE: f64 = 120.0;
@@ -25,11 +26,13 @@ fn main() -> anyhow::Result<()> {
     for policies in [&["failover"][..], &["failover", "hedged"]] {
         for (name, _) in BUILT_IN {
             let drill = Drill {
+                compiler: Compiler::here(),
                 config: config.clone(),
                 incident: Incident::find(name)?.lasting(LASTS),
                 traffic: Traffic::guessed(&config, PER_MINUTE)?,
                 choices: policies.iter().map(|policy| Choice::parse(policy)).collect::<anyhow::Result<_>>()?,
                 seed: 1,
+                line: Line::Simulated,
             };
             let (began, ticks) = (Instant::now(), ticks()?);
             let report = drill::run(&drill, &|_| {})?;

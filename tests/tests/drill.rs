@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use pointsman::config::{self, Config};
-use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Report, Run, Traffic};
+use pointsman::conformance::{self, Trial};
+use pointsman::drill::{self, BUILT_IN, Choice, Drill, Incident, Line, Report, Run, Traffic};
+use pointsman::plugin::Compiler;
+use pointsman_tests::guests::{HOSTILE, bundled};
 
 /// A Claude with two keys, a GPT behind it, and the reverse.
 const TEXT: &str = r#"
@@ -50,7 +53,7 @@ fn rehearsed(incident: &str, minutes: u64, per_minute: f64, policies: &[&str], s
     let incident = Incident::find(incident).expect("an incident").lasting(Duration::from_secs(minutes * 60));
     let traffic = Traffic::guessed(&config, per_minute).expect("traffic");
     let choices = policies.iter().map(|policy| Choice::parse(policy).expect("a policy")).collect();
-    let drill = Drill { config, incident, traffic, choices, seed };
+    let drill = Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed, line: Line::Simulated };
     drill::run(&drill, &|_| {}).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
@@ -144,7 +147,11 @@ fn what_does_not_fit_is_told() {
         let traffic = Traffic::parse(traffic, Path::new("traffic.toml")).expect("traffic");
         let incident = Incident::find("brown-out").expect("an incident").lasting(Duration::from_secs(60));
         let choices = vec![Choice::parse(policy).expect("a policy")];
-        let error = drill::run(&Drill { config, incident, traffic, choices, seed: 1 }, &|_| {}).expect_err(policy);
+        let error = drill::run(
+            &Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed: 1, line: Line::Simulated },
+            &|_| {},
+        )
+        .expect_err(policy);
         format!("{error:#}")
     };
     let traffic = "per_minute = 60\n[[mix]]\nmodel = \"claude-x\"\nprotocol = \"anthropic-messages\"";
@@ -152,4 +159,33 @@ fn what_does_not_fit_is_told() {
     assert!(drill("hedged {\"order\": 7}", traffic).contains("order"));
     let unknown = drill("failover", &traffic.replace("claude-x", "mistral"));
     assert!(unknown.contains("asks for `mistral`, and no route fits"), "{unknown}");
+}
+
+/// As `pointsman plugin test` does.
+#[test]
+fn a_policy_that_fails_in_an_incident_is_not_fit() {
+    let folder = std::env::temp_dir().join(format!("pointsman-incidents-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("policy.wasm");
+    let tried = |bytes: &[u8], settings: &str, targets: &[&str]| {
+        std::fs::write(&file, bytes).expect("written");
+        let targets = targets.iter().map(|id| conformance::target(id)).collect();
+        let trial = Trial { settings: settings.to_owned(), targets, seed: 1, ..Trial::default() };
+        conformance::incidents(&Compiler::here(), &file, &trial)
+    };
+    let good = tried(bundled("failover"), "{}", &[]);
+    assert!(good.failures.is_empty(), "{good:?}");
+    for (incident, _) in BUILT_IN {
+        assert!(good.told.contains(&format!("{incident} ")), "{good:?}");
+    }
+    let others = tried(bundled("fastest"), "{}", &["a/gemini-2.5-pro", "a/gemini-2.5-flash", "b/claude-x", "c/gpt"]);
+    assert!(others.failures.is_empty() && others.told.contains("brown-out"), "{others:?}");
+    let traps = tried(HOSTILE, r#"{"how": "trap"}"#, &[]);
+    assert_eq!(traps.failures.len(), BUILT_IN.len(), "{traps:?}");
+    let failure = &traps.failures[0];
+    assert!(failure.said.contains("of its decisions failed"), "{failure:?}");
+    assert!(failure.place.contains("pointsman drill --incident 2026-06-02-claude --policy /"), "{failure:?}");
+    let unopened = tried(HOSTILE, "{}", &[]);
+    assert!(unopened.failures.is_empty() && unopened.told.starts_with("not played: "), "{unopened:?}");
+    std::fs::remove_dir_all(folder).expect("the folder");
 }

@@ -15,6 +15,7 @@ use pointsman::config::Source;
 use pointsman::fake::{Fake, Protocol};
 use pointsman::gateway::Gateway;
 use pointsman::plugin::{Cache, Cases, CompileLimits, Compiler, Package, Plugin};
+use pointsman::store::Store;
 use pointsman_bundle::BUNDLED;
 
 use self::program::{CACHE, Folder, Serving, TOKEN, run};
@@ -108,7 +109,7 @@ async fn a_file_that_is_hard_to_compile_costs_its_limits_and_no_more() {
     // Where memory is the limit, and where time is.
     for (limits, words) in [
         ("compile_time = \"1h\"\nmax_compile_bytes = 268435456", "takes more than 256 MiB of memory"),
-        ("compile_time = \"1s\"\nmax_compile_bytes = 17179869184", "takes more than 1 s of a core"),
+        ("compile_time = \"1s\"\nmax_compile_bytes = 17179869184", "`[gate] compile_time`"),
     ] {
         let serving = setting.serve(&format!("[gate]\n{limits}")).await;
         load_fails(&serving, &file, words).await;
@@ -341,8 +342,60 @@ async fn where_keys_are_trusted_only_what_they_signed_serves() {
     fs::remove_file(format!("{file}.minisig")).expect("a signature");
     let refused = setting.refused(&format!("{}{plugin}", trusting(&ours))).await;
     assert!(refused.contains("minisign -Sm FILE"), "{refused}");
+
     for (keys, words) in [("[]", "names no key"), ("[\"RW\"]", "minisign.pub")] {
         let refused = setting.refused(&format!("[gate]\npublic_keys = {keys}\n")).await;
         assert!(refused.contains(words) && refused.contains("pointsman.toml:2:"), "{refused}");
     }
+}
+
+/// Whatever was loaded before keys were named, or signed by one that is trusted no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_before_the_keys_has_to_be_signed_too() {
+    let setting = Setting::new("before-keys").await;
+    let [ours, other] = ["ours", "other"].map(|name| Keys::new(&setting.folder, name));
+    let config = |tables: &str| {
+        let path = setting.config(tables);
+        Source::File(path.into()).load(&|_| Some(TOKEN.to_owned())).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let trusting = |keys: &Keys| config(&format!("[gate]\npublic_keys = [\"{}\"]\n", keys.public));
+    let state = setting.folder.path("state");
+    let begun = async |config| {
+        let store = Store::open(Path::new(&state)).await.expect("a store");
+        Gateway::with(store, config, Clock::system()).await.expect("a gateway")
+    };
+    let slot = |gateway: &Gateway| gateway.slots().into_iter().find(|slot| slot.name == "failover").expect("a slot");
+    let (first, second) = (bundled("fastest"), bundled("sticky"));
+    let file = setting.folder.write("sticky.wasm", second);
+    ours.sign(&file);
+    let signature = fs::read_to_string(format!("{file}.minisig")).expect("a signature");
+
+    let gateway = begun(config("")).await;
+    gateway.load("failover", first).await.expect("no key is asked for");
+    gateway.swap("failover", false).await.expect("it is good");
+    let error = format!("{:#}", gateway.apply(trusting(&ours)).await.expect_err("what is live is not signed"));
+    assert!(error.contains("failover@") && error.contains("load a signed version first"), "{error}");
+    // So it is signed first; the one before goes.
+    gateway.load_signed("failover", second, Some(&signature)).await.expect("it is good");
+    gateway.swap("failover", false).await.expect("it is good");
+    assert!(slot(&gateway).previous.is_some());
+    gateway.apply(trusting(&ours)).await.expect("what is live is signed");
+    assert!(slot(&gateway).previous.is_none());
+    let signed = slot(&gateway).live.sha256;
+    assert!(gateway.apply(trusting(&other)).await.is_err());
+    gateway.flush().await;
+    drop(gateway);
+
+    // It comes back with its signature, and not for another key.
+    let gateway = begun(trusting(&ours)).await;
+    assert_eq!(slot(&gateway).live.sha256, signed);
+    gateway.flush().await;
+    drop(gateway);
+    let gateway = begun(trusting(&other)).await;
+    assert_ne!(slot(&gateway).live.sha256, signed);
+    let history = gateway.store().history(Some("failover"));
+    let why = &history.last().expect("a change").why;
+    assert!(why.contains("was live") && why.contains("does not name"), "{history:?}");
+    let error = format!("{:#}", gateway.rollback_to("failover", &signed[..12], true).await.expect_err("other keys"));
+    assert!(error.contains("does not name"), "{error}");
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use super::compiler;
 use super::explain::read_journal;
 use crate::config::{self, Source};
-use crate::drill::{self, Choice, Drill, Expectation, Incident, Traffic};
+use crate::drill::{self, Choice, Drill, Expectation, Incident, Line, Traffic};
+use crate::plugin::engine;
 
 /// Hours that a drill may last.
 const HOURS_MAX: f64 = 168.0;
@@ -74,6 +76,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         print!("{}", drill::recorded(&read_journal(journal)?.entries)?);
         return Ok(ExitCode::SUCCESS);
     }
+    // Before anything is compiled: it is compiled for that.
+    engine::count_fuel()?;
     let drill = prepared(&arguments)?;
     let report = match std::io::stderr().is_terminal() {
         true => {
@@ -122,7 +126,8 @@ fn prepared(arguments: &Arguments) -> anyhow::Result<Drill> {
     let first = arguments.policy.as_deref().map_or_else(|| Ok(Choice::configured()), Choice::parse)?;
     let others = arguments.against.iter().map(|text| Choice::parse(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let choices = [vec![first], others].concat();
-    Ok(Drill { config, incident, traffic, choices, seed: arguments.seed })
+    let compiler = compiler(config.gate.compile, config.server.state.as_deref());
+    Ok(Drill { compiler, config, incident, traffic, choices, seed: arguments.seed, line: Line::Simulated })
 }
 
 fn bar(done: f64) {

@@ -7,6 +7,7 @@
 
 pub mod case;
 pub mod generate;
+mod incidents;
 mod law;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use self::generate::Generator;
 use crate::journal::{Entry, RouteView};
 use crate::plugin::bindings::policy::{Action, Decision, Situation, Target};
 use crate::plugin::{Compiler, Kind, Package, Plugin, PluginFault, Policy};
+
+pub use self::incidents::incidents;
 
 /// Failures of one check that are told; more would say nothing new.
 const FAILURES_MAX: usize = 5;

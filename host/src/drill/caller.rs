@@ -1,17 +1,22 @@
 //! Simulated callers: what they say, and what they get.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, Uri};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::MARK;
 use super::outcome::Outcome;
 use super::traffic::{Arrival, Mix, Speaks};
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Body, Gateway};
 use crate::journal;
 
 /// Every provider takes this limit, and no reply is that long: its tokens come as a few words.
@@ -19,8 +24,16 @@ const MAX_TOKENS: u32 = 4_000;
 /// A word of a token.
 const FILLER: &str = "la, ";
 
+/// Where callers get in.
+pub enum Entry {
+    /// Behind the listener.
+    Line,
+    /// Each with a connection of its own.
+    Port(SocketAddr),
+}
+
 /// Ask, read the whole reply, and see in the journal what came of it.
-pub async fn call(gateway: Arc<Gateway>, arrival: Arrival, mix: Mix) -> Outcome {
+pub async fn call(gateway: Arc<Gateway>, entry: Arc<Entry>, arrival: Arrival, mix: Mix) -> Outcome {
     let mut outcome = Outcome { number: arrival.number, ..Outcome::default() };
     let table = gateway.table();
     let (path, body) = said(&arrival, &mix);
@@ -42,8 +55,20 @@ pub async fn call(gateway: Arc<Gateway>, arrival: Arrival, mix: Mix) -> Outcome 
         Some(name) => caller.name == *name,
         None => caller.may_use(&mix.model),
     });
-    let answered = gateway::answer(Arc::clone(&gateway), Arc::clone(&table), endpoint, caller.cloned(), request).await;
-    let (head, mut body) = answered.into_parts();
+    let answered = match *entry {
+        Entry::Line => {
+            let (gateway, table) = (Arc::clone(&gateway), Arc::clone(&table));
+            Ok(gateway::answer(gateway, table, endpoint, caller.cloned(), request).await)
+        }
+        Entry::Port(address) => knock(address, request).await,
+    };
+    let (head, mut body) = match answered {
+        Ok(answered) => answered.into_parts(),
+        Err(error) => {
+            outcome.why = format!("{error:#}");
+            return outcome;
+        }
+    };
     let header = |name: &str| text(&head.headers, name);
     outcome.id = header("x-pointsman-request-id");
     outcome.attempts = header("x-pointsman-attempts").parse().unwrap_or(0);
@@ -61,6 +86,16 @@ pub async fn call(gateway: Arc<Gateway>, arrival: Arrival, mix: Mix) -> Outcome 
         }
     }
     outcome
+}
+
+async fn knock(address: SocketAddr, mut request: Request<Full<Bytes>>) -> anyhow::Result<Response<Body>> {
+    let stream = TcpStream::connect(address).await.context("connecting to the gateway")?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    request.headers_mut().insert(HOST, HeaderValue::from_str(&address.to_string())?);
+    let response = sender.send_request(request).await?;
+    Ok(response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()))
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {

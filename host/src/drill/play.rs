@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
-use super::caller;
+use super::caller::{self, Entry};
 use super::ledger::Ledger;
-use super::network::Network;
+use super::network::{Network, Way};
 use super::outcome::Outcome;
 use super::provider::Provider;
 use super::scene::{Place, Scene};
@@ -20,11 +20,24 @@ use crate::config::Config;
 use crate::fake::{Director, Fake};
 use crate::gateway::{self, Gateway};
 use crate::net;
+use crate::plugin::Compiler;
+use crate::server::Port;
+use crate::store::Store;
 
 /// What the gateway's clock shows at the beginning: any time would do, but the same in every run.
 const BEGINNING_UNIX: Duration = Duration::from_secs(1_780_394_400);
 /// Looks at the breakers within a bin.
 const LOOKS: u32 = 6;
+
+/// Where a drill takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// In memory and in virtual time.
+    Simulated,
+    /// Over real sockets, callers' and providers', and in real time: slow, and never twice the same. It shows that what is
+    /// simulated is right.
+    Real,
+}
 
 /// What came of a run.
 pub struct Played {
@@ -39,6 +52,8 @@ pub struct Played {
     pub places: Vec<Place>,
     /// For each piece of the mix: `provider/model` of the route's first target.
     pub firsts: Vec<String>,
+    /// Decisions that policies failed to make.
+    pub policy_faults: u64,
 }
 
 /// The configuration without secrets, and the places of its providers in the simulated network. Plugins are compiled
@@ -46,12 +61,13 @@ pub struct Played {
 ///
 /// # Errors
 /// What of the configuration does not fit.
-pub fn prepare(scene: &Scene, config: &Config) -> anyhow::Result<(Config, Vec<Place>)> {
+pub fn prepare(scene: &Scene, compiler: &Compiler, config: &Config) -> anyhow::Result<(Config, Vec<Place>)> {
     let config = stand_in::without_secrets(config);
     let nowhere = net::Network::Simulated(Arc::new(Network::default()));
-    runtime()?.block_on(async {
+    runtime(Line::Simulated)?.block_on(async {
         // Only to see where its adapters would find their providers.
-        let gateway = Gateway::on(&nowhere, config.clone(), Clock::seeded(BEGINNING_UNIX, scene.seed)).await?;
+        let clock = Clock::seeded(BEGINNING_UNIX, scene.seed);
+        let gateway = Gateway::begin(compiler.clone(), &nowhere, config.clone(), clock, Store::default()).await?;
         stand_in::placed(&config, &gateway.table(), scene)
     })
 }
@@ -61,22 +77,30 @@ pub fn prepare(scene: &Scene, config: &Config) -> anyhow::Result<(Config, Vec<Pl
 /// # Errors
 /// What of the policies does not fit.
 pub fn play(
+    line: Line,
     scene: &Arc<Scene>,
+    compiler: &Compiler,
     config: Config,
     places: &[Place],
     progress: &(dyn Fn(f64) + Sync),
 ) -> anyhow::Result<Played> {
-    runtime()?.block_on(run(scene, config, places, progress))
+    runtime(line)?.block_on(run(line, scene, compiler, config, places, progress))
 }
 
-/// Its clock stands still while anything can run.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.context("starting the simulation's runtime")
+/// A simulation's clock stands still while anything can run.
+fn runtime(line: Line) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = match line {
+        Line::Simulated => runtime.enable_time().start_paused(true),
+        Line::Real => runtime.enable_all(),
+    };
+    runtime.build().context("starting the simulation's runtime")
 }
 
 async fn run(
+    line: Line,
     scene: &Arc<Scene>,
+    compiler: &Compiler,
     config: Config,
     places: &[Place],
     progress: &(dyn Fn(f64) + Sync),
@@ -86,24 +110,47 @@ async fn run(
     let (mut network, mut fakes, mut providers) = (Network::default(), Vec::new(), Vec::new());
     for place in places {
         let provider = Arc::new(Provider::new(place.clone(), scene, began));
-        let (fake, door) = Fake::directed(place.protocol, Arc::clone(&provider) as Arc<dyn Director>);
-        network.add(&provider, door);
+        let director = Arc::clone(&provider) as Arc<dyn Director>;
+        let (fake, way) = match line {
+            Line::Simulated => {
+                let (fake, door) = Fake::directed(place.protocol, director);
+                (fake, Way::Door(door))
+            }
+            Line::Real => {
+                let fake = Fake::start_directed(place.protocol, director).await?;
+                let way = Way::Tcp(fake.address());
+                (fake, way)
+            }
+        };
+        network.add(&provider, way);
         providers.push(provider);
         fakes.push(fake);
     }
     let network = net::Network::Simulated(Arc::new(network));
-    let gateway = Gateway::on(&network, config, Clock::seeded(BEGINNING_UNIX, scene.seed)).await?;
+    let clock = Clock::seeded(BEGINNING_UNIX, scene.seed);
+    let gateway = Gateway::begin(compiler.clone(), &network, config, clock, Store::default()).await?;
     let mut helpers = JoinSet::new();
     helpers.spawn(gateway::probe(Arc::clone(&gateway)));
     helpers.spawn(gateway::look_after(Arc::clone(&gateway)));
+    let entry = Arc::new(match line {
+        Line::Simulated => Entry::Line,
+        Line::Real => {
+            let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await?;
+            let address = port.address()?;
+            helpers.spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
+            Entry::Port(address)
+        }
+    });
     sleep_until(began).await;
     let mut breakers = Breakers::default();
-    let outcomes = call_all(scene, &gateway, began, &mut breakers, progress).await?;
+    let outcomes = call_all(scene, &gateway, &entry, began, &mut breakers, progress).await?;
     let table = gateway.table();
     let policy = |route: &Arc<gateway::Route>| {
         let plugin = &route.policy.plugin;
         (route.pattern.to_string(), format!("{}@{}", plugin.name, plugin.digest12()))
     };
+    let plugins = table.routes.iter().map(|route| &route.policy.plugin);
+    let faults: BTreeMap<_, _> = plugins.map(|plugin| (&plugin.sha256, plugin.tally.counts().faults)).collect();
     let first = |model: &str| {
         let target = table.route(model).and_then(|route| route.targets.first());
         target.map_or_else(String::new, |target| format!("{}/{}", target.provider.name, target.model(model)))
@@ -115,6 +162,7 @@ async fn run(
         policies: table.routes.iter().map(policy).collect(),
         places: places.to_vec(),
         firsts: scene.mix.iter().map(|mix| first(&mix.model)).collect(),
+        policy_faults: faults.values().sum(),
     };
     helpers.shutdown().await;
     Ok(played)
@@ -123,6 +171,7 @@ async fn run(
 async fn call_all(
     scene: &Scene,
     gateway: &Arc<Gateway>,
+    entry: &Arc<Entry>,
     began: Instant,
     breakers: &mut Breakers,
     progress: &(dyn Fn(f64) + Sync),
@@ -148,7 +197,7 @@ async fn call_all(
             () = sleep_until(next.unwrap_or(began)), if next.is_some() => {
                 if let Some(arrival) = arrivals.next() {
                     let mix = scene.mix[arrival.mix].clone();
-                    callers.spawn(caller::call(Arc::clone(gateway), arrival.clone(), mix));
+                    callers.spawn(caller::call(Arc::clone(gateway), Arc::clone(entry), arrival.clone(), mix));
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! A simulated provider: what becomes of each request by the incident, by chance, and by how much is asked of it. The replies
 //! are the fakes'; this tells them how to behave.
 //!
-//! Chance follows from the seed, the target, the request and the time, not from how many attempts were made before: policies
-//! that are compared meet the same fates.
+//! Chance follows from the seed, the target, the request, and how often the request was here before, not from what others did
+//! or when: policies that are compared meet the same fates.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Provider {
 struct State {
     /// Of each phase.
     loads: Vec<Load>,
+    /// How often each request was here.
+    visits: Vec<u8>,
     ledger: Ledger,
 }
 
@@ -77,7 +79,8 @@ impl Provider {
         let load = || Load { keys: (0..=place.keys).map(|_| KeyLoad::default()).collect(), ..Load::default() };
         let loads = phases.iter().map(|_| load()).collect();
         let ledger = Ledger::new(scene.bins(), scene.arrivals.len(), place.keys);
-        Provider { place, scene: Arc::clone(scene), phases, began, state: Mutex::new(State { loads, ledger }) }
+        let state = State { loads, visits: vec![0; scene.arrivals.len()], ledger };
+        Provider { place, scene: Arc::clone(scene), phases, began, state: Mutex::new(state) }
     }
 
     /// What it has seen.
@@ -104,7 +107,9 @@ impl Provider {
         let mut state = self.lock();
         let speed = self.scene.speeds.of(ask.model);
         let target = Chance::new(self.scene.seed).of_text(&self.place.name).of_text(ask.model);
-        let chance = target.of(ask.number.into()).of(u64::try_from(ask.at.as_millis()).unwrap_or(u64::MAX));
+        let visits = &mut state.visits[ask.number as usize];
+        let chance = target.of(ask.number.into()).of((*visits).into());
+        *visits = visits.saturating_add(1);
         let mut first_token = speed.first_token_ms.at(chance.normal("first token")) / 1e3;
         let mut tokens_per_second = speed.tokens_per_second.at(chance.normal("speed"));
         let mut wrong = None;

@@ -42,6 +42,8 @@ pub struct Run {
     pub label: String,
     /// By route: `name@digest`.
     pub policies: BTreeMap<String, String>,
+    /// Decisions that its policies failed to make: traps, time that was up, nonsense. Others were made in their place.
+    pub policy_faults: u64,
     pub summary: Summary,
     pub bins: Vec<Bin>,
     /// What each provider saw.

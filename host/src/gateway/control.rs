@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::act::{Act, configured};
 use super::files::{Admitted, Moment, admit_files};
-use super::restore::{earlier_version, saved};
+use super::restore::{Past, earlier_version, keep_trusted, saved};
 use super::rollout::{Verdict, judge};
 use super::table::{Slot, Table, Trial, load_slots};
 use super::{Gateway, gate};
@@ -119,11 +119,15 @@ impl Gateway {
     /// What is wrong; the old one stays.
     pub async fn apply(&self, config: Config) -> anyhow::Result<()> {
         // Before anything waits for it: what a file costs to compile must not keep a bad version from being taken back.
-        let admitted = admit_files(&self.compiler, &config, &self.table().slots, Moment::Reload).await?;
+        let (admitted, mut trusted) = admit_files(&self.compiler, &config, &self.table().slots, Moment::Reload).await?;
         let _changing = self.changing.lock().await;
         let before = self.table();
-        let files = admitted.iter().map(Admitted::file).collect();
-        let slots = load_slots(&self.compiler, &config, &before.slots, admitted).await?;
+        let files: Vec<_> = admitted.iter().map(Admitted::file).collect();
+        let mut slots = load_slots(&self.compiler, &config, &before.slots, admitted).await?;
+        if config.gate.public_keys != before.config.gate.public_keys {
+            trusted.extend(files.iter().map(|file| file.sha256.clone()));
+            keep_trusted(&self.store, &config.gate, &mut slots, &trusted).await?;
+        }
         let table = self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
         if !table.config.game_day {
             self.remove_injections("the configuration allows none any more");
@@ -158,10 +162,11 @@ impl Gateway {
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         ensure!(well, "`{name}` cannot be a plugin's name: up to 64 letters, digits, `-`, `_` and `.`");
         let plugin = gate::admit(&self.compiler, &self.table().config.gate, name, bytes, signature).await?;
-        let file = self
-            .store
-            .folder()
-            .map(|_| VersionFile { sha256: plugin.sha256.clone(), bytes: Bytes::copy_from_slice(bytes) });
+        let file = self.store.folder().map(|_| VersionFile {
+            sha256: plugin.sha256.clone(),
+            bytes: Bytes::copy_from_slice(bytes),
+            signature: signature.map(str::to_owned),
+        });
         self.change(name, |slots| {
             match slots.get_mut(name) {
                 Some(slot) => {
@@ -298,8 +303,8 @@ impl Gateway {
     pub async fn rollback_to(&self, name: &str, digest: &str, insist: bool) -> anyhow::Result<SlotView> {
         let slot = self.table().slots.get(name).cloned().ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;
         let (version, file) = {
-            let compiler = self.compiler.within(self.table().config.gate.compile);
-            earlier_version(&self.store, &compiler, name, &slot, digest).await?
+            let past = Past::new(&self.compiler, &self.table().config.gate, &self.store);
+            earlier_version(&past, name, &slot, digest).await?
         };
         self.change(name, |slots| {
             let slot = slots.get_mut(name).ok_or_else(|| anyhow!("there is no plugin `{name}`"))?;

@@ -20,12 +20,14 @@ pub struct Admitted {
     /// The digest by which the configuration's is known again: of the component, or of a package's manifest.
     pub configured: String,
     bytes: Bytes,
+    signature: Option<String>,
 }
 
 impl Admitted {
     /// To be kept.
     pub fn file(&self) -> VersionFile {
-        VersionFile { sha256: self.plugin.sha256.clone(), bytes: self.bytes.clone() }
+        let (sha256, signature) = (self.plugin.sha256.clone(), self.signature.clone());
+        VersionFile { sha256, bytes: self.bytes.clone(), signature }
     }
 }
 
@@ -43,7 +45,8 @@ enum Refused {
     Wrong(anyhow::Error),
 }
 
-/// The plugins that a configuration names, but for those that it gave last.
+/// The plugins that a configuration names, but for those that it gave last; and digests of components among these that are
+/// signed by a key that is trusted now.
 ///
 /// # Errors
 /// Why one may not serve.
@@ -52,13 +55,15 @@ pub async fn admit_files(
     config: &Config,
     before: &BTreeMap<String, Slot>,
     moment: Moment,
-) -> anyhow::Result<Vec<Admitted>> {
+) -> anyhow::Result<(Vec<Admitted>, Vec<String>)> {
     let shelf = Shelf::of(config.server.state.as_deref());
-    let mut admitted = Vec::new();
+    let (mut admitted, mut trusted) = (Vec::new(), Vec::new());
     for (name, given) in &config.plugins {
         let place = &given.place;
         match admit(compiler, &config.gate, name, given, before.get(name), &shelf).await {
-            Ok(plugin) => admitted.extend(plugin),
+            Ok(Passed::New(plugin)) => admitted.push(plugin),
+            Ok(Passed::Trusted(component)) => trusted.push(component.hex().to_owned()),
+            Ok(Passed::Unchanged) => {}
             // At a start a host that is down must not keep down what could do without it. A reload keeps what it has.
             Err(Refused::Unreachable(error)) if moment == Moment::Start && before.contains_key(name) => {
                 tracing::error!("plugins.{name}: what served before the restart goes on in its place: {error:#}");
@@ -73,7 +78,15 @@ pub async fn admit_files(
             }
         }
     }
-    Ok(admitted)
+    Ok((admitted, trusted))
+}
+
+enum Passed {
+    New(Admitted),
+    /// The configuration gave it before, and its component with this digest is signed as it has to be now.
+    Trusted(Digest),
+    /// The same, and no signature is asked for.
+    Unchanged,
 }
 
 async fn admit(
@@ -83,12 +96,12 @@ async fn admit(
     given: &PluginFile,
     slot: Option<&Slot>,
     shelf: &Shelf,
-) -> Result<Option<Admitted>, Refused> {
+) -> Result<Passed, Refused> {
     let PluginFile { place, sha256, fresh: _ } = given;
     let is_known = |digest: &Digest| slot.is_some_and(|slot| slot.configured.as_deref() == Some(digest.hex()));
     // What is named by its digest cannot change; the keys may be others than before.
     if rules.public_keys.is_empty() && place.pin().is_some_and(is_known) {
-        return Ok(None);
+        return Ok(Passed::Unchanged);
     }
     let package = ship::fetch(place, shelf, false).await.map_err(|error| match place {
         Place::File(_) => Refused::Wrong(error),
@@ -103,8 +116,9 @@ async fn admit(
     let digest = place.pin().unwrap_or(&found);
     if is_known(digest) {
         gate::check_signature(rules, bytes, signature).await.map_err(Refused::Wrong)?;
-        return Ok(None);
+        return Ok(Passed::Trusted(found));
     }
     let plugin = gate::admit(compiler, rules, name, bytes, signature).await.map_err(Refused::Wrong)?;
-    Ok(Some(Admitted { plugin, configured: digest.hex().to_owned(), bytes: bytes.clone() }))
+    let (configured, signature) = (digest.hex().to_owned(), package.signature.clone());
+    Ok(Passed::New(Admitted { plugin, configured, bytes: bytes.clone(), signature }))
 }

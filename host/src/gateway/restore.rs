@@ -8,9 +8,10 @@ use anyhow::{Context as _, ensure};
 use pointsman_bundle::BUNDLED;
 
 use super::files::{Admitted, Moment, admit_files};
+use super::gate;
 use super::table::{Slot, Table, Trial, load_slots};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::plugin::{self, Compiler, Plugin};
 use crate::store::{Change, Notes, SavedSlot, SavedVersion, Store, VersionFile, What, Who};
 
@@ -55,7 +56,7 @@ pub async fn first_table(
     clock: &Clock,
 ) -> anyhow::Result<Table> {
     let config = Arc::new(config);
-    let (restored, mut losses) = put_back(&compiler.within(config.gate.compile), store).await;
+    let (restored, mut losses) = put_back(compiler, &config.gate, store).await;
     let (slots, mut files) = with_files(compiler, &config, &restored).await?;
     let table = match Table::build(Arc::clone(&config), slots, None).await {
         Ok(table) => table,
@@ -75,9 +76,30 @@ async fn with_files(
     config: &Config,
     restored: &BTreeMap<String, Slot>,
 ) -> anyhow::Result<(BTreeMap<String, Slot>, Vec<VersionFile>)> {
-    let admitted = admit_files(compiler, config, restored, Moment::Start).await?;
+    let (admitted, _) = admit_files(compiler, config, restored, Moment::Start).await?;
     let files = admitted.iter().map(Admitted::file).collect();
     Ok((load_slots(compiler, config, restored, admitted).await?, files))
+}
+
+/// Where versions come back from.
+pub struct Past {
+    compiler: Compiler,
+    rules: config::Gate,
+    store: Arc<Store>,
+}
+
+impl Past {
+    pub fn new(compiler: &Compiler, rules: &config::Gate, store: &Arc<Store>) -> Past {
+        Past { compiler: compiler.within(rules.compile), rules: rules.clone(), store: Arc::clone(store) }
+    }
+
+    /// # Errors
+    /// When it is not kept, does not load, or is not signed by a key that is trusted now.
+    async fn version(&self, name: &str, sha256: &str) -> anyhow::Result<(Arc<Plugin>, VersionFile)> {
+        let file = self.store.version(sha256).await?;
+        gate::check_signature(&self.rules, &file.bytes, file.signature.as_deref()).await?;
+        Ok((Plugin::load_by(&self.compiler, name, &file.bytes).await?, file))
+    }
 }
 
 /// A version that did not come back.
@@ -88,10 +110,14 @@ struct Loss {
 }
 
 /// Compiling takes a core each, so they do not wait for one another.
-async fn put_back(compiler: &Compiler, store: &Arc<Store>) -> (BTreeMap<String, Slot>, Vec<Loss>) {
+async fn put_back(
+    compiler: &Compiler,
+    rules: &config::Gate,
+    store: &Arc<Store>,
+) -> (BTreeMap<String, Slot>, Vec<Loss>) {
     let loading = store.saved().iter().map(|saved| {
-        let (compiler, store, saved) = (compiler.clone(), Arc::clone(store), saved.clone());
-        tokio::spawn(async move { (saved.name.clone(), put_back_slot(&compiler, &store, saved).await) })
+        let (past, saved) = (Past::new(compiler, rules, store), saved.clone());
+        tokio::spawn(async move { (saved.name.clone(), put_back_slot(&past, saved).await) })
     });
     let loading: Vec<_> = loading.collect();
     let (mut slots, mut losses) = (BTreeMap::new(), Vec::new());
@@ -106,16 +132,15 @@ async fn put_back(compiler: &Compiler, store: &Arc<Store>) -> (BTreeMap<String, 
 }
 
 /// In place of the live version the previous one, or the built-in one. Nothing: the configuration may have it.
-async fn put_back_slot(compiler: &Compiler, store: &Store, saved: SavedSlot) -> (Option<Slot>, Vec<Loss>) {
+async fn put_back_slot(past: &Past, saved: SavedSlot) -> (Option<Slot>, Vec<Loss>) {
     let name = &saved.name;
     let mut losses = Vec::new();
-    let live = put_back_version((compiler, store), name, Some(&saved.live), "live", &mut losses).await;
-    let mut previous =
-        put_back_version((compiler, store), name, saved.previous.as_ref(), "previous", &mut losses).await;
-    let staged = put_back_version((compiler, store), name, saved.staged.as_ref(), "staged", &mut losses).await;
+    let live = put_back_version(past, name, Some(&saved.live), "live", &mut losses).await;
+    let mut previous = put_back_version(past, name, saved.previous.as_ref(), "previous", &mut losses).await;
+    let staged = put_back_version(past, name, saved.staged.as_ref(), "staged", &mut losses).await;
     let trial = saved.canary.as_ref().map(|(version, _)| version);
-    let canary = put_back_version((compiler, store), name, trial, "on trial", &mut losses).await;
-    let shadow = put_back_version((compiler, store), name, saved.shadow.as_ref(), "in the shadow", &mut losses).await;
+    let canary = put_back_version(past, name, trial, "on trial", &mut losses).await;
+    let shadow = put_back_version(past, name, saved.shadow.as_ref(), "in the shadow", &mut losses).await;
     let mut configured = saved.configured;
     let live = match live {
         Some(live) => live,
@@ -125,7 +150,7 @@ async fn put_back_slot(compiler: &Compiler, store: &Store, saved: SavedSlot) -> 
                 // So that the configuration's file counts as new.
                 configured = None;
             }
-            match (fit, plugin::bundled_by(compiler, name).await) {
+            match (fit, plugin::bundled_by(&past.compiler, name).await) {
                 (Some(previous), _) => previous,
                 (None, Ok(built_in)) => built_in,
                 (None, Err(_)) => return (None, losses),
@@ -142,7 +167,7 @@ async fn put_back_slot(compiler: &Compiler, store: &Store, saved: SavedSlot) -> 
 }
 
 async fn put_back_version(
-    (compiler, store): (&Compiler, &Store),
+    past: &Past,
     name: &str,
     version: Option<&SavedVersion>,
     place: &str,
@@ -151,11 +176,8 @@ async fn put_back_version(
     let SavedVersion { sha256, built_in } = version?;
     let loaded = match built_in {
         // Another release may bring another one.
-        true => plugin::bundled_by(compiler, name).await,
-        false => match store.version(sha256).await {
-            Ok(bytes) => Plugin::load_by(compiler, name, &bytes).await,
-            Err(error) => Err(error),
-        },
+        true => plugin::bundled_by(&past.compiler, name).await,
+        false => past.version(name, sha256).await.map(|(plugin, _)| plugin),
     };
     let (slot, sha256) = (name.to_owned(), sha256.clone());
     let lost = |error: &anyhow::Error| losses.push(Loss { slot, sha256, why: format!("it was {place}: {error:#}") });
@@ -230,8 +252,7 @@ fn first_notes(store: &Store, table: &Table, losses: Vec<Loss>, files: Vec<Versi
 /// # Errors
 /// When there is none, or several, or its bytes are gone.
 pub async fn earlier_version(
-    store: &Store,
-    compiler: &Compiler,
+    past: &Past,
     name: &str,
     slot: &Slot,
     beginning: &str,
@@ -242,6 +263,7 @@ pub async fn earlier_version(
     if let Some(version) = here.into_iter().flatten().find(|version| version.sha256.starts_with(beginning)) {
         return Ok((Arc::clone(version), None));
     }
+    let store = &past.store;
     let mut found: BTreeSet<String> = store.find(beginning).await.into_iter().collect();
     let built_in = BUNDLED.iter().filter(|bundled| bundled.name == name && bundled.sha256.starts_with(beginning));
     found.extend(built_in.map(|bundled| bundled.sha256.to_owned()));
@@ -253,9 +275,43 @@ pub async fn earlier_version(
     })?;
     ensure!(found.next().is_none(), "several versions begin with {beginning}: give more digits");
     if is_built_in(name, &sha256) {
-        return Ok((plugin::bundled_by(compiler, name).await?, None));
+        return Ok((plugin::bundled_by(&past.compiler, name).await?, None));
     }
-    let bytes = store.version(&sha256).await.with_context(|| format!("{beginning} cannot come back"))?;
-    let plugin = Plugin::load_by(compiler, name, &bytes).await?;
-    Ok((plugin, Some(VersionFile { sha256, bytes: bytes.into() })))
+    let (plugin, file) = past.version(name, &sha256).await.with_context(|| format!("{beginning} cannot come back"))?;
+    Ok((plugin, Some(file)))
+}
+
+/// Other keys are trusted than before: what is not signed by one of them goes, but for what is live, without which nothing would
+/// decide. `trusted` are components that were looked at just now.
+///
+/// # Errors
+/// The first live version that is not signed so.
+pub async fn keep_trusted(
+    store: &Store,
+    rules: &config::Gate,
+    slots: &mut BTreeMap<String, Slot>,
+    trusted: &[String],
+) -> anyhow::Result<()> {
+    for (name, slot) in slots {
+        let asked = async |version: &Arc<Plugin>| {
+            if is_built_in(name, &version.sha256) || trusted.contains(&version.sha256) {
+                return Ok(());
+            }
+            let file = store.version(&version.sha256).await?;
+            gate::check_signature(rules, &file.bytes, file.signature.as_deref()).await
+        };
+        asked(&slot.live).await.with_context(|| {
+            format!(
+                "`[gate] public_keys`: {:?} came before them and is live: load a signed version first, or roll back",
+                slot.live
+            )
+        })?;
+        for version in slot.versions().skip(1).cloned().collect::<Vec<_>>() {
+            if let Err(error) = asked(&version).await {
+                tracing::warn!(plugin = ?version, "not trusted any more, and gone: {error:#}");
+                slot.forget(&version);
+            }
+        }
+    }
+    Ok(())
 }

@@ -90,6 +90,15 @@ impl Slot {
         }
     }
 
+    /// A version that may not come any more. The live one stays.
+    pub fn forget(&mut self, version: &Arc<Plugin>) {
+        let is_other = |other: &Arc<Plugin>| other.sha256 != version.sha256;
+        self.staged = self.staged.take().filter(is_other);
+        self.previous = self.previous.take().filter(is_other);
+        self.shadow = self.shadow.take().filter(is_other);
+        self.canary = self.canary.take().filter(|trial| is_other(&trial.version));
+    }
+
     /// Make another version live.
     pub fn publish(&mut self, version: Arc<Plugin>) {
         self.since = version.tally.counts();

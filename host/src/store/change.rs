@@ -119,6 +119,8 @@ impl SavedSlot {
 pub struct VersionFile {
     pub sha256: String,
     pub bytes: Bytes,
+    /// As it came with it: whether it is trusted is asked again when the version comes back.
+    pub signature: Option<String>,
 }
 
 /// What is to be written down together.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use sha2::{Digest as _, Sha256};
 
 use super::change::VersionFile;
-use crate::plugin::hex;
+use crate::plugin::{hex, signature};
 
 /// See the module. Who has it has the lock, to the end of the process.
 #[derive(Debug)]
@@ -71,18 +71,25 @@ impl Folder {
         self.versions().join(sha256).with_extension("wasm")
     }
 
-    /// The file is there whole, or not at all, whenever the process or the machine ends.
+    /// The version is there whole, or not at all, whenever the process or the machine ends; its signature before it.
     ///
     /// # Errors
     /// What the disk says.
     pub fn write(&self, version: &VersionFile) -> anyhow::Result<()> {
         let path = self.version(&version.sha256);
+        if let Some(signature) = &version.signature {
+            self.write_file(&signature::path(&path), signature.as_bytes())?;
+        }
+        self.write_file(&path, &version.bytes)
+    }
+
+    fn write_file(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         let new = path.with_extension("new");
         let write = || {
             let mut file = File::create(&new)?;
-            file.write_all(&version.bytes)?;
+            file.write_all(bytes)?;
             file.sync_all()?;
-            fs::rename(&new, &path)?;
+            fs::rename(&new, path)?;
             File::open(self.versions())?.sync_all()
         };
         write().inspect_err(|_| drop(fs::remove_file(&new))).with_context(|| format!("writing {}", path.display()))
@@ -90,12 +97,14 @@ impl Folder {
 
     /// # Errors
     /// When it is not there, or its digest is another.
-    pub fn read(&self, sha256: &str) -> anyhow::Result<Vec<u8>> {
+    pub fn read(&self, sha256: &str) -> anyhow::Result<VersionFile> {
         let path = self.version(sha256);
         let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let found = hex(&Sha256::digest(&bytes));
         ensure!(found == sha256, "{} is damaged: its digest is {found}", path.display());
-        Ok(bytes)
+        // Without it the version is one that nobody signed.
+        let signature = fs::read_to_string(signature::path(&path)).ok();
+        Ok(VersionFile { sha256: found, bytes: bytes.into(), signature })
     }
 
     /// Digests of the versions that are here, of those that begin so.
@@ -110,7 +119,8 @@ impl Folder {
     /// Throw away what nothing names, and what was never finished.
     pub fn sweep(&self, wanted: &BTreeSet<String>) {
         for name in self.names() {
-            if !name.strip_suffix(".wasm").is_some_and(|sha256| wanted.contains(sha256)) {
+            let version = name.strip_suffix(".minisig").unwrap_or(&name).strip_suffix(".wasm");
+            if !version.is_some_and(|sha256| wanted.contains(sha256)) {
                 // What cannot be thrown away now can be the next time.
                 let _ = fs::remove_file(self.versions().join(name));
             }

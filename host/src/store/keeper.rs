@@ -206,7 +206,11 @@ mod tests {
             barred: Default::default(),
             configured: None,
         };
-        Notes { changes: vec![change], slots: vec![slot], files: vec![VersionFile { sha256, bytes: bytes.into() }] }
+        Notes {
+            changes: vec![change],
+            slots: vec![slot],
+            files: vec![VersionFile { sha256, bytes: bytes.into(), signature: None }],
+        }
     }
 
     #[tokio::test]

@@ -110,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// When it is not there (any more), or damaged.
-    pub async fn version(&self, sha256: &str) -> anyhow::Result<Vec<u8>> {
+    pub async fn version(&self, sha256: &str) -> anyhow::Result<VersionFile> {
         let folder =
             self.folder.clone().context("its bytes are not kept: there is no folder for that ([server] state)")?;
         let sha256 = sha256.to_owned();

@@ -24,6 +24,7 @@ pub fn report(scene: &Scene, book: &Book, runs: Vec<(&str, &Played)>, straight: 
     let maker = Maker { scene, costs: Costs { book }, firsts };
     let runs = runs.iter().map(|(label, played)| Run {
         policies: played.policies.clone(),
+        policy_faults: played.policy_faults,
         providers: played.ledgers.clone(),
         breakers: played.breakers.clone(),
         ..maker.run(label, &played.outcomes)
@@ -77,6 +78,7 @@ impl Maker<'_> {
         Run {
             label: label.to_owned(),
             policies: BTreeMap::new(),
+            policy_faults: 0,
             summary: all.summary(),
             bins: bins.into_iter().enumerate().map(|(number, bin)| bin.bin(number as u64 * bin_s)).collect(),
             providers: BTreeMap::new(),
