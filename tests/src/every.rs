@@ -30,7 +30,7 @@ pub struct Every {
     pub providers: Vec<String>,
     /// Models of providers that embed with another one.
     embedding: Vec<String>,
-    _gateway: Arc<Gateway>,
+    pub gateway: Arc<Gateway>,
 }
 
 impl Every {
@@ -54,7 +54,7 @@ impl Every {
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let address = port.address().expect("an address");
         tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
-        Every { fakes, address, providers, embedding, _gateway: gateway }
+        Every { fakes, address, providers, embedding, gateway }
     }
 
     /// The model to ask a provider for embeddings.

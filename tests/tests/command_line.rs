@@ -1,5 +1,6 @@
 //! The program as people use it: its words, its exit codes, and a gateway that it serves.
 
+mod fault_verbs;
 mod program;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use self::program::{Folder, Serving, TOKEN, command, root, run};
 async fn help_names_every_verb() {
     let (code, out, _) = run(&["--help"], &[]).await;
     assert_eq!(code, 0);
-    for verb in ["targets", "explain", "replay", "serve", "check", "plugin", "key", "demo", "drill", "fake"] {
+    for verb in ["targets", "fault", "explain", "replay", "serve", "check", "plugin", "key", "demo", "drill", "fake"] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}: {out}");
     }
     let (code, _, err) = run(&["serv"], &[]).await;
@@ -236,6 +237,7 @@ async fn a_wrong_configuration_is_told_with_its_place_and_a_remedy() {
         ),
         ("[server]\nmax_body_bytes = 99999999", &[":2:18", "more than 33554432 bytes"]),
         ("[server]\nmax_body_bytes_held = 5", &[":2:23", "one request at least"]),
+        ("[game_day]\nenable = true", &[":2:1", "unknown field `enable`", "`enabled`"]),
         ("[server]\nmax_requests = 0", &[":2:16", "limit of 0", "hint: leave it out"]),
         ("[keys.a]", &[":1:7", "neither `sha256` nor `key`", "hint: `pointsman key new a`"]),
         ("[keys.a]\nsha256 = \"12\"", &[":2:10", "64 hexadecimal digits", "hint: `pointsman key new a`"]),

@@ -9,6 +9,7 @@ mod demo;
 mod drill;
 mod explain;
 mod fake;
+mod fault;
 mod key;
 mod plugin;
 mod replay;
@@ -71,6 +72,9 @@ enum Verb {
     ///     pointsman targets
     #[command(verbatim_doc_comment)]
     Targets(targets::Arguments),
+    /// Break targets of the running gateway on purpose, for a game day: faults that are injected end by themselves.
+    #[command(subcommand)]
+    Fault(fault::Verb),
     /// The story of one request, in plain words: what its policy saw, decided, and what came of it.
     ///
     ///     pointsman explain pm_0123456789abcdef
@@ -155,6 +159,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Plugin(verb) => plugin::run(verb).await.map_err(Usage),
         Verb::Key(verb) => key::run(verb).map_err(Usage),
         Verb::Targets(arguments) => targets::run(arguments).await.map_err(Usage),
+        Verb::Fault(verb) => fault::run(verb).await.map_err(Usage),
         Verb::Explain(arguments) => explain::run(arguments).await.map_err(Usage),
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
@@ -212,6 +217,7 @@ fn log(verb: &Verb) {
         Verb::Check(_)
         | Verb::Key(_)
         | Verb::Targets(_)
+        | Verb::Fault(_)
         | Verb::Explain(_)
         | Verb::Replay(_)
         | Verb::Completions(_) => LevelFilter::WARN,

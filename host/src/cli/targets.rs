@@ -35,13 +35,15 @@ pub async fn run(Arguments { json, admin }: Arguments) -> anyhow::Result<ExitCod
     let row = |target: &TargetView| {
         let TargetView { id, circuit, ready_in_ms, success_rate, samples, first_token_ms, in_flight, headroom, .. } =
             target;
+        let faults = if target.faults.is_empty() { "-".to_owned() } else { target.faults.join(", ") };
         let ready = if *ready_in_ms == 0 { "now".to_owned() } else { format!("in {ready_in_ms} ms") };
         let success =
             if *samples == 0 { "-".to_owned() } else { format!("{:.0} % of {samples}", success_rate * 100.0) };
         let headroom = headroom.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
-        [id.clone(), circuit.clone(), ready, success, millis(*first_token_ms), in_flight.to_string(), headroom]
+        [id.clone(), circuit.clone(), ready, success, millis(*first_token_ms), in_flight.to_string(), headroom, faults]
     };
-    let rows: Vec<[String; 7]> = told.targets.iter().map(row).collect();
-    print!("{}", columns(["TARGET", "CIRCUIT", "READY", "GOOD", "FIRST TOKEN", "IN FLIGHT", "HEADROOM"], &rows));
+    let rows: Vec<[String; 8]> = told.targets.iter().map(row).collect();
+    let head = ["TARGET", "CIRCUIT", "READY", "GOOD", "FIRST TOKEN", "IN FLIGHT", "HEADROOM", "FAULTS"];
+    print!("{}", columns(head, &rows));
     Ok(ExitCode::SUCCESS)
 }

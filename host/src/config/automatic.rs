@@ -70,6 +70,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
         facts,
         fetch: None,
         journal: JournalSettings { requests: defaults::JOURNAL, on_disk: None },
+        game_day: false,
     })
 }
 

@@ -139,6 +139,13 @@ pub const JOURNAL: usize = 5_000;
 /// What the journal may take of the disk, where it is kept there: some hundred thousand requests, and no disk is so small.
 pub const JOURNAL_DISK_BYTES: u64 = 1 << 30;
 
+/// How long a fault lasts that operators inject, where they do not say: long enough to see what becomes of it.
+pub const FAULT_FOR: &str = "10m";
+/// No game day is longer, and whoever forgets what they injected sleeps well.
+pub const FAULT_FOR_MAX: Duration = Duration::from_secs(14_400);
+/// Injected at once: more than anybody keeps an eye on.
+pub const FAULTS_MAX: usize = 32;
+
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);
 

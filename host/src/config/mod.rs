@@ -17,7 +17,7 @@ pub use error::ConfigError;
 pub(crate) use error::File;
 pub use resolve::{CALLER_NAME, is_caller_name};
 pub use resolved::*;
-pub(crate) use written::Span;
+pub(crate) use written::{Span, span};
 
 /// Where values in `${…}` come from.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

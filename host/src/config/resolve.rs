@@ -63,7 +63,22 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     let facts = Book::new(written.facts.into_iter().collect()).map_err(ConfigError::plain)?;
     let fetch = written.fetch.media.then_some(written.fetch.allow);
     let journal = resolver.journal(&written.journal, server.state.is_some())?;
-    Ok(Config { server, timeouts, breaker, attempts, limits, gate, plugins, providers, models, facts, fetch, journal })
+    let game_day = written.game_day.enabled;
+    Ok(Config {
+        server,
+        timeouts,
+        breaker,
+        attempts,
+        limits,
+        gate,
+        plugins,
+        providers,
+        models,
+        facts,
+        fetch,
+        journal,
+        game_day,
+    })
 }
 
 pub fn default_server(environment: Environment<'_>) -> Result<Server, ConfigError> {

@@ -30,6 +30,8 @@ pub struct Config {
     /// Absent: media is not fetched. Else the `host:port`s that may be private.
     pub fetch: Option<Vec<String>>,
     pub journal: JournalSettings,
+    /// Operators may inject faults.
+    pub game_day: bool,
 }
 
 /// Which requests are remembered.

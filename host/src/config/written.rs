@@ -39,6 +39,8 @@ pub struct Written {
     pub keys: BTreeMap<Spanned<String>, Key>,
     #[serde(default)]
     pub journal: Journal,
+    #[serde(default)]
+    pub game_day: GameDay,
 }
 
 /// `[server]`
@@ -266,6 +268,14 @@ pub struct Journal {
     pub max_disk_bytes: Option<Spanned<u64>>,
 }
 
+/// `[game_day]`: may operators break the running gateway on purpose (`pointsman fault`)?
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GameDay {
+    #[serde(default)]
+    pub enabled: bool,
+}
+
 /// `[fetch]`: media by URL, for providers that take only bytes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -336,7 +346,8 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-fn span(text: &str) -> Option<Duration> {
+/// See [`Span`].
+pub fn span(text: &str) -> Option<Duration> {
     let unit_at = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
     let number: u64 = number.parse().ok()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::KEY;
 use super::scene::{Place, Scene};
@@ -71,14 +71,6 @@ pub fn placed(config: &Config, table: &Table, scene: &Scene) -> anyhow::Result<(
 }
 
 fn protocol(adapter: &str, settings: &str) -> anyhow::Result<Protocol> {
-    let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
-    Ok(match (adapter, settings["platform"].as_str()) {
-        (_, Some("bedrock")) | ("bedrock-converse", _) => Protocol::Bedrock,
-        (_, Some("vertex")) => Protocol::Gemini,
-        ("anthropic-messages", _) => Protocol::AnthropicMessages,
-        ("openai-chat" | "openai-responses", _) => Protocol::OpenAiChat,
-        ("gemini", _) => Protocol::Gemini,
-        ("ollama", _) => Protocol::Ollama,
-        (other, _) => bail!("nothing here simulates a provider that speaks `{other}`"),
-    })
+    Protocol::spoken(adapter, settings)
+        .with_context(|| format!("nothing here simulates a provider that speaks `{adapter}`"))
 }

@@ -1,5 +1,6 @@
 //! Providers that need no key and break on purpose. They speak the real protocols, refuse what the real ones refuse, and
-//! serve the demo, the tests, and people who want to try a configuration (`pointsman fake`).
+//! serve the demo, the tests, and people who want to try a configuration (`pointsman fake`). A game day borrows their words for
+//! errors, and never an answer.
 
 mod answer;
 mod anthropic;
@@ -7,6 +8,7 @@ mod bedrock;
 mod behaviour;
 mod faults;
 mod gemini;
+mod kind;
 mod ollama;
 mod openai;
 mod protocol;
@@ -32,7 +34,9 @@ use self::state::State;
 use crate::net::{Door, Listener};
 
 pub use self::behaviour::{Behaviour, Fault};
+pub use self::kind::Kind;
 pub use self::protocol::Protocol;
+pub use self::reply::Sent;
 pub use self::state::{Director, Seen};
 
 /// A fake that is running. Dropping it stops it and cuts its connections.

@@ -53,6 +53,20 @@ impl FromStr for Protocol {
 }
 
 impl Protocol {
+    /// That of an adapter's provider; `settings` are the adapter's, in JSON. Absent: no fake speaks it.
+    pub fn spoken(adapter: &str, settings: &str) -> Option<Protocol> {
+        let settings: Value = serde_json::from_str(settings).unwrap_or_default();
+        Some(match (adapter, settings["platform"].as_str()) {
+            (_, Some("bedrock")) | ("bedrock-converse", _) => Protocol::Bedrock,
+            (_, Some("vertex")) => Protocol::Gemini,
+            ("anthropic-messages", _) => Protocol::AnthropicMessages,
+            ("openai-chat" | "openai-responses", _) => Protocol::OpenAiChat,
+            ("gemini", _) => Protocol::Gemini,
+            ("ollama", _) => Protocol::Ollama,
+            _ => return None,
+        })
+    }
+
     /// What a configuration gives as `base_url`.
     pub fn base_url(self, address: impl fmt::Display) -> String {
         match self {

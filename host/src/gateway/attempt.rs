@@ -6,38 +6,35 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
-use super::array::Shape;
-use super::begun::{Bad, Begun, Failed, RawReply};
+use super::begun::{Bad, Begun, Failed};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
-use super::hops::Hops;
-use super::outgoing::{Outgoing, adapter_failed, matches};
+use super::game_day::{Break, Harm, Struck};
+use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::Pace;
 use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
 use super::relay::{Relay, Writer};
 use super::reply::{Batch, Reply};
+use super::reply_head::{self, content_type, returned};
 use super::shadow::Shadow;
 use super::spent::Told;
 use super::splice::Said;
-use crate::health::{self, Running};
+use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-use crate::plugin::bindings::provider::{Frame, Framing, Header, ReplyHead};
-use crate::upstream::frame::content_types;
+use crate::plugin::bindings::provider::{Frame, Framing};
 use crate::upstream::{Framer, Pieces};
 
 /// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
 const REPLY_BYTES_MAX: usize = 64 << 20;
 const HELD_BYTES_MAX: usize = 1 << 20;
-/// Bytes of an error reply that are read.
-const ERROR_BYTES_MAX: usize = 256 << 10;
 
 /// Ask the step's target. The caller must not have seen anything yet.
 ///
@@ -111,7 +108,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build(exchange, target, running.key_at()).await?;
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
-    let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
+    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
@@ -134,9 +131,10 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let operation = exchange.endpoint.operation.clone();
             let shadow = Shadow::of(exchange, &adapter);
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+            let reply = reply.breaking(breaks);
             begin(Rest { reply, writer, pace: pace(exchange, step), said }, &step.told, &mut good).await?;
         }
-        None => whole(exchange, &adapter, response, &redaction, writer, &mut good).await?,
+        None => whole(exchange, &adapter, response, breaks, &redaction, writer, &mut good).await?,
     }
     Ok(good)
 }
@@ -145,12 +143,13 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
-    let response = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
+    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();
     let shadow = Shadow::of(exchange, &adapter);
-    let mut reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+    let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+    let mut reply = reply.breaking(breaks);
     let held = hold_back(&mut reply, &step.told).await?;
     Ok((exchange.name(step.target), reply, held))
 }
@@ -159,7 +158,7 @@ fn pace(exchange: &Exchange, step: &Step) -> Pace {
     Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now())
 }
 
-/// The head of a reply that claims to be a success.
+/// The head of a reply that claims to be a success, and what a game day wants to become of the rest.
 async fn send(
     begun: &Begun<'_>,
     adapter: &Adapter,
@@ -167,28 +166,31 @@ async fn send(
     request: Request<Pieces>,
     redaction: &Redaction,
     same: bool,
-) -> Result<Response<Incoming>, Bad> {
-    let Begun { exchange, step, running, .. } = begun;
+) -> Result<(Response<Incoming>, Option<Break>), Bad> {
+    let Begun { exchange, step, .. } = begun;
     let head_within = match framing {
         Framing::WholeBody => step.first_token,
         Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
     };
+    let until = Instant::now() + head_within;
     let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
-    let response = timeout(head_within, exchange.gateway.upstream.send(request)).await.map_err(late)?;
+    let mut breaks = None;
+    if let Some(harm) = Harm::of(begun, adapter, framing, &request) {
+        match timeout_at(until, harm.strike()).await.map_err(late)? {
+            Struck::Spared(rest) => breaks = rest,
+            Struck::Unconnected(why) => return Err(Bad::from(fault(FaultKind::Connection, why))),
+            Struck::Refused(response) => {
+                let judged = reply_head::judge(begun, adapter, framing, response, redaction, same).await;
+                // A success that is none is refused for its content type, so this is said of nothing.
+                let no_reply = || Bad::from(fault(FaultKind::MalformedReply, "no provider gave this reply"));
+                return Err(judged.err().unwrap_or_else(no_reply));
+            }
+        }
+    }
+    let response = timeout_at(until, exchange.gateway.upstream.send(request)).await.map_err(late)?;
     let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
     redaction.headers(response.headers_mut());
-    let (limits, unix) = (&adapter.description.rate_limits, exchange.gateway.clock.unix());
-    let used_up_for = running.limits(response.headers(), limits, unix, Instant::now());
-    if !response.status().is_success() {
-        let mut bad = refused(exchange, adapter, response, redaction, same).await;
-        if bad.fault.kind == FaultKind::RateLimited {
-            let millis = used_up_for.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            bad.fault.retry_after_ms = bad.fault.retry_after_ms.or(millis);
-        }
-        return Err(bad);
-    }
-    check_head(&response, framing)?;
-    Ok(response)
+    Ok((reply_head::judge(begun, adapter, framing, response, redaction, same).await?, breaks))
 }
 
 /// Hold a stream back until its first content.
@@ -231,6 +233,7 @@ async fn whole(
     exchange: &Exchange,
     adapter: &Adapter,
     response: Response<Incoming>,
+    breaks: Option<Break>,
     redaction: &Redaction,
     mut writer: Writer,
     good: &mut Good,
@@ -238,7 +241,10 @@ async fn whole(
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body =
         body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
-    let body = redaction.answer(body?.to_bytes());
+    let mut body = redaction.answer(body?.to_bytes());
+    if let Some(breaks) = breaks {
+        body = breaks.strike_whole(body).await?;
+    }
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
     let frame = Frame { event: None, data: body.to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
@@ -264,90 +270,5 @@ pub fn usage(events: &[chat::Event]) -> Option<Usage> {
     events.iter().rev().find_map(|event| match event {
         chat::Event::Usage(usage) => Some(*usage),
         _ => None,
-    })
-}
-
-/// A reply whose status is no success: what does it mean?
-async fn refused(
-    exchange: &Exchange,
-    adapter: &Adapter,
-    response: Response<Incoming>,
-    redaction: &Redaction,
-    same: bool,
-) -> Bad {
-    let (head, body) = response.into_parts();
-    // A body that breaks off or has no end still leaves the status.
-    let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let body = redaction.error(body);
-    let headers = head.headers.iter().filter_map(|(name, value)| {
-        Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
-    });
-    let reply_head = ReplyHead { status: head.status.as_u16(), headers: headers.collect() };
-    let classified = match adapter.codec() {
-        Some(codec) => codec.classify(&exchange.endpoint.operation, &reply_head, &body).await,
-        None => return Bad::from(fault(FaultKind::AdapterFailed, "the plugin is not an adapter")),
-    };
-    if let (Ok(fault), Some(shadow)) = (&classified, Shadow::of(exchange, adapter)) {
-        shadow.classify(&exchange.endpoint.operation, &reply_head, &body, fault).await;
-    }
-    let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
-    fault.status = head.status.as_u16();
-    fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));
-    let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
-    Bad { fault, raw }
-}
-
-/// `Retry-After` in any form that the adapter did not know: it has no clock, so dates are the host's.
-fn retry_after(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
-    let wait = health::read_wait(headers.get(RETRY_AFTER)?.to_str().ok()?, exchange.gateway.clock.unix())?;
-    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn check_head(response: &Response<Incoming>, framing: Framing) -> Result<(), Fault> {
-    let text =
-        |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
-    let encoding = text(CONTENT_ENCODING);
-    if !encoding.is_empty() && encoding != "identity" {
-        let message = format!("the reply came as `{encoding}`, which was not asked for");
-        return Err(fault(FaultKind::MalformedReply, message));
-    }
-    let (wanted, unwanted) = content_types(framing);
-    let given = text(CONTENT_TYPE);
-    if unwanted.iter().any(|unwanted| given.starts_with(unwanted)) {
-        return Err(fault(FaultKind::MalformedReply, format!("the reply is `{given}`, not `{wanted}`")));
-    }
-    Ok(())
-}
-
-/// The provider's headers that its callers know.
-fn returned(headers: &HeaderMap, adapter: &Adapter, same: bool) -> HeaderMap {
-    let (mut kept, hops) = (HeaderMap::new(), Hops::of(headers));
-    for (name, value) in headers {
-        if same && matches(name.as_str(), &adapter.description.returned_headers) && hops.crosses(name) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    kept
-}
-
-fn returned_with_type(headers: &HeaderMap, adapter: &Adapter) -> HeaderMap {
-    let mut kept = returned(headers, adapter, true);
-    if let Some(content_type) = headers.get(CONTENT_TYPE) {
-        kept.insert(CONTENT_TYPE, content_type.clone());
-    }
-    kept
-}
-
-fn content_type(headers: &HeaderMap, same: bool, framing: Framing, shape: Shape) -> HeaderValue {
-    if shape == Shape::Array {
-        return HeaderValue::from_static("application/json; charset=UTF-8");
-    }
-    let theirs = headers.get(CONTENT_TYPE).filter(|_| same).cloned();
-    theirs.unwrap_or_else(|| {
-        // What is translated is written as our callers' protocols have it, whatever the provider's framing.
-        HeaderValue::from_static(match framing {
-            Framing::WholeBody => "application/json",
-            Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => "text/event-stream; charset=utf-8",
-        })
     })
 }

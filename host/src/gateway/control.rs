@@ -75,6 +75,9 @@ pub struct TargetView {
     pub in_flight: u32,
     pub room: Option<u32>,
     pub headroom: Option<f64>,
+    /// Ids of the faults that operators injected.
+    #[serde(default)]
+    pub faults: Vec<String>,
 }
 
 impl Gateway {
@@ -104,6 +107,7 @@ impl Gateway {
                 in_flight: state.in_flight,
                 room: state.room,
                 headroom: state.headroom,
+                faults: self.game_day.at(&provider, &model, now).iter().map(|one| one.id.clone()).collect(),
             })
         };
         self.healths.all().into_iter().filter_map(view).collect()
@@ -125,6 +129,9 @@ impl Gateway {
             keep_trusted(&self.store, &config.gate, &mut slots, &trusted).await?;
         }
         let table = self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
+        if !table.config.game_day {
+            self.remove_injections("the configuration allows none any more");
+        }
         let changes = configured(&self.clock, &before.slots, &table.slots);
         if !changes.is_empty() {
             drop(self.store.note(Notes { changes, slots: saved(&table.slots), files }));

@@ -20,6 +20,7 @@ use super::begun::Failed;
 use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;
+use super::game_day::Befell;
 use super::provider::Adapter;
 use super::race::{News, Race, Runner};
 use super::record::Record;
@@ -58,6 +59,8 @@ pub struct Exchange {
     pub sequence: u64,
     /// For each target of the route: why it cannot serve this request, if it cannot.
     pub unable: Vec<Option<String>>,
+    /// By faults that operators injected.
+    pub befell: Befell,
     /// See [`Exchange::reading`].
     read: OnceCell<Result<Reading, Fault>>,
 }
@@ -139,6 +142,7 @@ where
         random,
         sequence: route.sequence.fetch_add(1, Ordering::Relaxed),
         unable: Vec::new(),
+        befell: Befell::default(),
         read: OnceCell::new(),
         gateway,
         table,

@@ -14,6 +14,7 @@ mod endpoint;
 mod estimate;
 mod exchange;
 pub mod files;
+mod game_day;
 mod gate;
 mod hops;
 mod intake;
@@ -30,6 +31,7 @@ mod refusal;
 mod relay;
 mod rename;
 mod reply;
+mod reply_head;
 mod restore;
 mod rollout;
 mod scan;
@@ -57,6 +59,7 @@ use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
 pub use exchange::answer;
+pub use game_day::{Injected, InjectionView, Order};
 pub use probes::probe;
 pub use rollout::look_after;
 pub use spent::Spent;
@@ -76,6 +79,7 @@ pub struct Gateway {
     callers: Arc<Callers>,
     load: Arc<load::Load>,
     healths: Arc<Healths>,
+    game_day: game_day::GameDay,
     journal: Journal,
     differences: Differences,
     store: Arc<Store>,
@@ -131,6 +135,7 @@ impl Gateway {
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
+            game_day: game_day::GameDay::default(),
             journal,
             differences: Differences::default(),
             store,

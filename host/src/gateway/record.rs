@@ -12,6 +12,7 @@ use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
 use super::exchange::{Asked, COUNT_TOKENS, Exchange};
+use super::game_day::Befell;
 use super::load::Held;
 use super::race::Runner;
 use super::spent::Spent;
@@ -50,6 +51,7 @@ struct Line {
     outrun: Vec<String>,
     spliced: Vec<String>,
     spent: Vec<Spent>,
+    befell: Befell,
     first_token: Option<Duration>,
     usage: Option<Usage>,
     outcome: Outcome,
@@ -109,6 +111,7 @@ impl Record {
             outrun: Vec::new(),
             spliced: Vec::new(),
             spent: Vec::new(),
+            befell: Befell::default(),
             first_token: None,
             usage: None,
             outcome: Outcome::CallerLeft,
@@ -161,6 +164,7 @@ impl Record {
         let plugin = &exchange.policy().plugin;
         self.note(|line| {
             line.policy = format!("{}@{}", plugin.name, plugin.digest12());
+            line.befell = exchange.befell.clone();
             line.story.route = exchange.route.pattern.to_string();
             line.story.policy = Some(Arc::clone(&plugin.tally));
             line.story.targets = (0..exchange.route.targets.len()).map(|target| exchange.name(target)).collect();
@@ -263,6 +267,7 @@ impl Record {
         tell("x-pointsman-dropped", &line.dropped.join(", "));
         tell("x-pointsman-skipped", &line.skipped.join("; "));
         tell("x-pointsman-outrun", &line.outrun.join(", "));
+        tell("x-pointsman-fault", &line.befell.ids().join(", "));
         tell("x-pointsman-estimated", if line.estimated { "input-tokens" } else { "" });
         headers
     }
@@ -312,6 +317,7 @@ impl Line {
             deliberations: self.story.deliberations,
             answered_by: self.target,
             spent: self.spent,
+            injected: self.befell.all(),
             outcome: outcome.to_owned(),
             why,
             first_token_ms: self.first_token.map(millis),
@@ -344,6 +350,7 @@ impl Drop for Record {
             Outcome::Refused(why) => ("refused", why.as_str()),
         };
         let why = why.to_owned();
+        let injected = line.befell.ids();
         let usage = line.usage.unwrap_or(Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 });
         tracing::info!(
             id = %line.id,
@@ -364,6 +371,7 @@ impl Drop for Record {
             output_tokens = usage.output,
             spliced = (!line.spliced.is_empty()).then(|| line.spliced.join(", ")),
             outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),
+            injected = (!injected.is_empty()).then(|| injected.join(", ")),
             // Of attempts that did not answer.
             spent_input_tokens = Some(line.spent.iter().map(|spent| spent.input_tokens).sum::<u64>()).filter(|sum| *sum > 0),
             spent_output_tokens =

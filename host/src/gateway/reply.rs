@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::game_day::{Break, Rest};
 use super::outgoing::adapter_failed;
 use super::provider::Adapter;
 use super::redact::Redaction;
@@ -32,6 +33,8 @@ pub struct Reply {
     operation: String,
     redaction: Arc<Redaction>,
     shadow: Option<Shadow>,
+    /// Of a game day.
+    breaks: Option<Break>,
     memory: Vec<u8>,
     queue: VecDeque<Frame>,
     /// No more bytes will come, and why.
@@ -94,7 +97,13 @@ impl Reply {
         shadow: Option<Shadow>,
     ) -> Reply {
         let (memory, queue) = (Vec::new(), VecDeque::new());
-        Reply { incoming, framer, adapter, operation, redaction, shadow, memory, queue, ended: None }
+        Reply { incoming, framer, adapter, operation, redaction, shadow, breaks: None, memory, queue, ended: None }
+    }
+
+    /// It breaks off like this, and nobody is compared by it.
+    pub fn breaking(mut self, breaks: Option<Break>) -> Reply {
+        self.shadow = self.shadow.filter(|_| breaks.is_none());
+        Reply { breaks, ..self }
     }
 
     /// The version that reads it hears how it ended.
@@ -106,6 +115,12 @@ impl Reply {
     /// misbehaving adapter too.
     pub async fn next(&mut self) -> Batch {
         loop {
+            if self.breaks.is_some() && !self.queue.is_empty() {
+                match self.up_to_break().await {
+                    Some(batch) => return batch,
+                    None => continue,
+                }
+            }
             if !self.queue.is_empty() {
                 let frames: Vec<Frame> = self.queue.drain(..).collect();
                 return self.decode(frames).await;
@@ -119,6 +134,26 @@ impl Reply {
             }
             self.receive().await;
         }
+    }
+
+    /// One frame, unless the break comes before it.
+    async fn up_to_break(&mut self) -> Option<Batch> {
+        let (frame, before) = (self.queue.pop_front()?, self.memory.clone());
+        let batch = self.decode_all(vec![frame.clone()], false).await;
+        let is_due = self.breaks.as_mut().is_some_and(|breaks| breaks.is_due(&batch, Instant::now()));
+        if !is_due {
+            return Some(batch);
+        }
+        // It was not read yet.
+        self.memory = before;
+        self.queue.push_front(frame);
+        let rest = self.breaks.as_ref()?.strike().await;
+        self.breaks = None;
+        if let Some(Rest { frames, broken }) = rest {
+            self.queue = frames.into();
+            self.ended = Some(broken.map_or(Ended::Cleanly, Ended::Broken));
+        }
+        None
     }
 
     /// Wait for bytes, and take what else has arrived already.

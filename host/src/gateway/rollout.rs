@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Gateway;
 use super::table::Slot;
@@ -34,17 +34,23 @@ pub enum Verdict {
 /// Of a hundred: where a request falls in a slot's trial. It is so in all its attempts; in another slot it falls elsewhere,
 /// so that no two trials share their requests.
 pub fn lot(random: u64, slot: &str) -> u8 {
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let mixed = slot.bytes().fold(random, |mixed, byte| (mixed ^ u64::from(byte)).wrapping_mul(PRIME).rotate_left(29));
-    u8::try_from((mixed.wrapping_mul(PRIME) >> 32) % 100).unwrap_or_default()
+    u8::try_from(draw(random, slot, 100)).unwrap_or_default()
 }
 
-/// Look after all slots until the task is aborted.
+/// The same of any number, and for anything that has a name.
+pub fn draw(random: u64, name: &str, of: u32) -> u32 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let mixed = name.bytes().fold(random, |mixed, byte| (mixed ^ u64::from(byte)).wrapping_mul(PRIME).rotate_left(29));
+    u32::try_from((mixed.wrapping_mul(PRIME) >> 32) % u64::from(of)).unwrap_or_default()
+}
+
+/// Look after all slots, and what is over of a game day, until the task is aborted.
 pub async fn look_after(gateway: Arc<Gateway>) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        gateway.game_day.sweep(Instant::now());
         let table = gateway.table();
         for (name, slot) in &table.slots {
             let Some(verdict) = judge(slot) else { continue };

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::config::JournalSettings;
-use crate::gateway::Spent;
+use crate::gateway::{Injected, Spent};
 use crate::plugin::bindings::policy::{Decision, Situation, Target};
 
 use self::disk::Disk;
@@ -43,6 +43,9 @@ pub struct Entry {
     /// By attempts that did not answer.
     #[serde(default)]
     pub spent: Vec<Spent>,
+    /// Faults that operators injected.
+    #[serde(default)]
+    pub injected: Vec<Injected>,
     /// `done`, `failed`, `refused` or `caller-left`.
     pub outcome: String,
     /// Kind and status of the fault.

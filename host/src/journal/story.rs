@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Deliberation, Entry};
-use crate::gateway::Spent;
+use crate::gateway::{Injected, Spent};
 use crate::plugin::bindings::policy::{Action, AttemptReport, Circuit, Decision, TargetState};
 
 /// What happened, a line for each thing.
@@ -21,15 +21,17 @@ pub fn story(entry: &Entry) -> String {
     } else {
         tell(format!("route {}, policy {}", entry.route, entry.policy));
     }
-    let mut told = 0;
+    let (mut told, mut injected) = (0, entry.injected.iter().collect::<Vec<_>>());
     for deliberation in &entry.deliberations {
         let situation = &deliberation.situation;
         for report in situation.history.iter().skip(told) {
-            tell(format!(
-                "{}{}",
-                at(report.started_at_ms.saturating_add(report.elapsed_ms)),
-                failure(&entry.targets, report)
-            ));
+            let ended_at_ms = report.started_at_ms.saturating_add(report.elapsed_ms);
+            let target = name(&entry.targets, report.target);
+            // Parts of milliseconds are left out of both.
+            let befell =
+                injected.extract_if(.., |one| one.target == target && one.at_ms <= ended_at_ms.saturating_add(1));
+            befell.for_each(|one| tell(injection(one)));
+            tell(format!("{}{}", at(ended_at_ms), failure(&entry.targets, report)));
         }
         told = situation.history.len();
         tell(format!("{}{}", at(situation.elapsed_ms), said(entry, deliberation)));
@@ -37,6 +39,7 @@ pub fn story(entry: &Entry) -> String {
             tell(format!("{:12}{target}: {}", "", health(state)));
         }
     }
+    injected.into_iter().for_each(|one| tell(injection(one)));
     if let Some(first_token_ms) = entry.first_token_ms {
         tell(format!("{}first content, from {}", at(first_token_ms), entry.answered_by));
     }
@@ -58,6 +61,10 @@ pub fn story(entry: &Entry) -> String {
 
 fn at(ms: u64) -> String {
     format!("{:>8} ms ", format!("+{ms}"))
+}
+
+fn injection(Injected { fault, kind, target, at_ms }: &Injected) -> String {
+    format!("{}an operator's fault befell {target}: {kind} ({fault})", at(*at_ms))
 }
 
 fn end(outcome: &str) -> &str {

@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::edge::{error, json};
+use super::faults;
 use super::keys::{bearer, same};
 use super::unread::Unread;
 use crate::config::Secret;
@@ -60,6 +61,10 @@ pub async fn answer(
         (&Method::GET, ["targets"]) => {
             return json(StatusCode::OK, &serde_json::json!({ "targets": gateway.targets() }));
         }
+        (&Method::GET, ["faults"]) => return faults::list(&gateway),
+        (&Method::POST, ["faults"]) => return faults::add(&gateway, body).await,
+        (&Method::DELETE, ["faults"]) => return faults::remove_all(&gateway),
+        (&Method::DELETE, ["faults", id]) => return faults::remove(&gateway, id),
         (&Method::GET, ["history"]) => {
             let changes = gateway.store().history(query(head.uri.query(), "plugin"));
             return json(StatusCode::OK, &serde_json::json!({ "changes": changes, "store": gateway.store_view() }));

@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod crowd;
 mod edge;
+mod faults;
 mod head;
 mod keys;
 mod patient;
@@ -29,6 +30,7 @@ use crate::gateway::{Body, Gateway};
 use crate::net::{Door, Listener};
 
 pub use admin::{LoadReply, TOKEN_HELP};
+pub use faults::{AddedReply, FaultsReply, RemovedReply};
 
 /// After an error of `accept` (no file descriptors are left, say), wait for some to come back.
 const ACCEPT_REST: Duration = Duration::from_millis(50);

@@ -8,6 +8,7 @@
 
 mod doctored;
 mod every_byte;
+mod game_day;
 mod network;
 mod oracle;
 mod plan;

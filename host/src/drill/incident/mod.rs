@@ -1,7 +1,6 @@
 //! An incident: what goes wrong at providers, and when. `written` is the file, and `examples/incidents/README.md` explains it.
 
 mod built_in;
-mod kind;
 mod written;
 
 use std::path::Path;
@@ -14,7 +13,7 @@ use crate::config::ConfigError;
 use crate::facts;
 
 pub use self::built_in::BUILT_IN;
-pub use self::kind::Kind;
+pub use crate::fake::Kind;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]

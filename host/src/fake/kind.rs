@@ -1,11 +1,12 @@
-//! What an error is, in one word: a kind of fault as policies see it, or a behaviour of the fakes.
+//! What an error is, in one word: a kind of fault as policies see it, or a behaviour of the fakes. Incidents of the drill and
+//! faults of a game day are told in these words.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::fake::{Behaviour, Fault, Protocol};
+use super::{Behaviour, Fault, Protocol};
 
 /// Pieces of content that come before a reply breaks off.
 const BEFORE_BREAK: usize = 3;

@@ -1,0 +1,145 @@
+//! The head of a provider's reply: is it a success, what does it say of limits, and what of it does the caller see?
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::Response;
+use hyper::body::Body as HttpBody;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use tokio::time::Instant;
+
+use super::array::Shape;
+use super::begun::{Bad, Begun, RawReply};
+use super::exchange::Exchange;
+use super::hops::Hops;
+use super::outgoing::{adapter_failed, matches};
+use super::provider::Adapter;
+use super::redact::Redaction;
+use super::refusal::fault;
+use super::shadow::Shadow;
+use crate::health;
+use crate::plugin::bindings::faults::{Fault, FaultKind};
+use crate::plugin::bindings::provider::{Framing, Header, ReplyHead};
+use crate::upstream::frame::content_types;
+
+/// Bytes of an error reply that are read.
+const ERROR_BYTES_MAX: usize = 256 << 10;
+
+/// What it says of limits is heard, and it may claim to be a success.
+///
+/// # Errors
+/// It is none, and what that means.
+pub async fn judge<B>(
+    begun: &Begun<'_>,
+    adapter: &Adapter,
+    framing: Framing,
+    response: Response<B>,
+    redaction: &Redaction,
+    same: bool,
+) -> Result<Response<B>, Bad>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Begun { exchange, running, .. } = begun;
+    let (limits, unix) = (&adapter.description.rate_limits, exchange.gateway.clock.unix());
+    let used_up_for = running.limits(response.headers(), limits, unix, Instant::now());
+    if !response.status().is_success() {
+        let mut bad = refused(exchange, adapter, response, redaction, same).await;
+        if bad.fault.kind == FaultKind::RateLimited {
+            let millis = used_up_for.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            bad.fault.retry_after_ms = bad.fault.retry_after_ms.or(millis);
+        }
+        return Err(bad);
+    }
+    check_head(&response, framing)?;
+    Ok(response)
+}
+
+/// A reply whose status is no success: what does it mean?
+async fn refused<B>(
+    exchange: &Exchange,
+    adapter: &Adapter,
+    response: Response<B>,
+    redaction: &Redaction,
+    same: bool,
+) -> Bad
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = response.into_parts();
+    // A body that breaks off or has no end still leaves the status.
+    let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = redaction.error(body);
+    let headers = head.headers.iter().filter_map(|(name, value)| {
+        Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
+    });
+    let reply_head = ReplyHead { status: head.status.as_u16(), headers: headers.collect() };
+    let classified = match adapter.codec() {
+        Some(codec) => codec.classify(&exchange.endpoint.operation, &reply_head, &body).await,
+        None => return Bad::from(fault(FaultKind::AdapterFailed, "the plugin is not an adapter")),
+    };
+    if let (Ok(fault), Some(shadow)) = (&classified, Shadow::of(exchange, adapter)) {
+        shadow.classify(&exchange.endpoint.operation, &reply_head, &body, fault).await;
+    }
+    let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
+    fault.status = head.status.as_u16();
+    fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));
+    let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
+    Bad { fault, raw }
+}
+
+/// `Retry-After` in any form that the adapter did not know: it has no clock, so dates are the host's.
+fn retry_after(exchange: &Exchange, headers: &HeaderMap) -> Option<u64> {
+    let wait = health::read_wait(headers.get(RETRY_AFTER)?.to_str().ok()?, exchange.gateway.clock.unix())?;
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn check_head<B>(response: &Response<B>, framing: Framing) -> Result<(), Fault> {
+    let text =
+        |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let encoding = text(CONTENT_ENCODING);
+    if !encoding.is_empty() && encoding != "identity" {
+        let message = format!("the reply came as `{encoding}`, which was not asked for");
+        return Err(fault(FaultKind::MalformedReply, message));
+    }
+    let (wanted, unwanted) = content_types(framing);
+    let given = text(CONTENT_TYPE);
+    if unwanted.iter().any(|unwanted| given.starts_with(unwanted)) {
+        return Err(fault(FaultKind::MalformedReply, format!("the reply is `{given}`, not `{wanted}`")));
+    }
+    Ok(())
+}
+
+/// The provider's headers that its callers know.
+pub fn returned(headers: &HeaderMap, adapter: &Adapter, same: bool) -> HeaderMap {
+    let (mut kept, hops) = (HeaderMap::new(), Hops::of(headers));
+    for (name, value) in headers {
+        if same && matches(name.as_str(), &adapter.description.returned_headers) && hops.crosses(name) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn returned_with_type(headers: &HeaderMap, adapter: &Adapter) -> HeaderMap {
+    let mut kept = returned(headers, adapter, true);
+    if let Some(content_type) = headers.get(CONTENT_TYPE) {
+        kept.insert(CONTENT_TYPE, content_type.clone());
+    }
+    kept
+}
+
+pub fn content_type(headers: &HeaderMap, same: bool, framing: Framing, shape: Shape) -> HeaderValue {
+    if shape == Shape::Array {
+        return HeaderValue::from_static("application/json; charset=UTF-8");
+    }
+    let theirs = headers.get(CONTENT_TYPE).filter(|_| same).cloned();
+    theirs.unwrap_or_else(|| {
+        // What is translated is written as our callers' protocols have it, whatever the provider's framing.
+        HeaderValue::from_static(match framing {
+            Framing::WholeBody => "application/json",
+            Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => "text/event-stream; charset=utf-8",
+        })
+    })
+}
