@@ -96,6 +96,20 @@ fn a_second_round_waits_and_skips_what_waiting_cannot_help() {
 }
 
 #[test]
+fn the_last_attempt_goes_to_one_that_says_when_it_will_serve() {
+    let (well, patient) = (ready(), TargetState { retry_after_ms: 1_000, ready_in_ms: 1_000, ..ready() });
+    let failed = || vec![failed(0, FaultKind::Overloaded), failed(1, FaultKind::RateLimited)];
+    assert_eq!(decide(vec![well.clone(), patient.clone()], failed()), Some((1, 1_000)));
+    // With more than one left, the sooner one comes first.
+    let failover: Failover = open(r#"{"attempts": 4, "backoff_ms": 0}"#, &[1, 1]).expect("good settings");
+    let two_left = Situation { attempts_left: 4, ..situation(vec![well.clone(), patient.clone()]) };
+    assert_eq!(chosen(&failover.decide(&after(two_left, failed()))), Some((0, 0)));
+    // And nobody waits longer than the settings say.
+    let settings = r#"{"wait_ms": 500, "backoff_ms": 0}"#;
+    assert_eq!(with(settings, vec![well, patient], failed()), Some((0, 0)));
+}
+
+#[test]
 fn a_backoff_is_anything_between_nothing_and_its_ceiling() {
     let failover: Failover = open(r#"{"attempts": 5, "backoff_max_ms": 500}"#, &[1]).expect("good settings");
     for (rounds, ceiling_ms) in [(1, 200), (2, 400), (3, 500), (4, 500)] {

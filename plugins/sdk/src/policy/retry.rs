@@ -138,7 +138,7 @@ impl Retry {
     /// Why no further attempt may be made, if so.
     pub fn over(&self, situation: &Situation) -> Option<String> {
         let history = &situation.history;
-        let made = history.iter().filter(|attempt| was_called(attempt.fault)).count() + situation.running.len();
+        let made = made(situation);
         if made >= self.settings.attempts as usize {
             return Some(format!("{made} attempts were made"));
         }
@@ -187,13 +187,16 @@ impl Retry {
         let is_hopeless = |target: usize| {
             situation.history.iter().any(|failed| failed.target as usize == target && !passes(failed.fault))
         };
+        // Before the last attempt, one that says when it will serve again is worth the wait: another may still be in trouble.
+        let is_last = situation.attempts_left == 1 || made(situation) + 1 == self.settings.attempts as usize;
+        let may_fail_again = |target: usize| is_last && situation.targets[target].retry_after_ms == 0;
         let (target, after_ms) = order
             .iter()
             .filter(|&&target| !is_hopeless(target))
             .filter_map(|&target| Some((target, self.wait_ms(situation, target)?)))
             .min_by_key(|&(target, _)| {
                 let state = &situation.targets[target];
-                (situation.tried(target), state.retry_after_ms, rank(state))
+                (situation.tried(target), may_fail_again(target), state.retry_after_ms, rank(state))
             })?;
         Some(attempt(target, "no other is left: this one, after a wait").with(|attempt| attempt.after_ms = after_ms))
     }
@@ -211,6 +214,11 @@ impl Retry {
         let is_bearable = retry_after_ms <= settings.wait_ms.max(settings.backoff_ms);
         (is_bearable && after_ms < situation.remaining_ms).then_some(after_ms)
     }
+}
+
+/// Attempts, those that run included.
+fn made(situation: &Situation) -> usize {
+    situation.history.iter().filter(|attempt| was_called(attempt.fault)).count() + situation.running.len()
 }
 
 /// The best target that was not tried and may be asked now.

@@ -42,6 +42,7 @@ fn run(label: &str, answered: [u64; 4], outage_s: u64) -> Run {
     ledger.bins = vec![LedgerBin { asked: 3, requests: 2, wrong: 1 }; 4];
     ledger.keys = vec![KeyLedger { key: 1, used_up_at_s: Some(900.0), ..KeyLedger::default() }];
     Run {
+        policy_faults: 0,
         label: label.to_owned(),
         policies: BTreeMap::from([("claude-*".to_owned(), "failover@0123456789ab".to_owned())]),
         summary: Summary {
