@@ -177,7 +177,7 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
     let (shown, page) = (folder.write("report.json", &out), folder.path("report.html"));
     let (code, again, err) = run(&["drill", "report", &shown, "--html", &page, "--value", "2"], &[]).await;
     assert_eq!(code, 0, "{err}");
-    assert!(again.contains("straight to the first target") && again.contains("At $2.00 for each answer"), "{again}");
+    assert!(again.contains("straight to the first target") && again.contains("At $2.00 an answer"), "{again}");
     assert!(std::fs::read_to_string(&page).expect("a page").contains("provider-loss: outage drill"));
     let bad = folder.write("other.json", "{}");
     let (code, _, err) = run(&["drill", "report", &bad], &[]).await;

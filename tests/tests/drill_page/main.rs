@@ -50,7 +50,7 @@ fn is_calm(browser: &Browser, file: &Path) {
 async fn a_report_is_drawn_and_read_in_a_browser() {
     let folder = Folder::new("drill-page");
     let (file, out) = made(&folder).await;
-    assert!(out.contains("minutes of outage") && out.contains("At $0.0500 for each answer"), "{out}");
+    assert!(out.contains("minutes of outage") && out.contains("At $0.05 an answer"), "{out}");
     let mut browser = Browser::start("page").await;
     for (size, scheme) in [((1280, 900), "light"), ((1280, 900), "dark"), ((400, 800), "light")] {
         browser.open(&file, size, scheme).await;
@@ -90,8 +90,8 @@ async fn is_drawn(browser: &mut Browser) {
         e.querySelectorAll('.phase').length, e.querySelectorAll('.phase-name').length,
     ])(e.querySelector('.area').getBoundingClientRect(), e.querySelectorAll('.shapes path'))";
     let plots = each(browser, ".plot", inside).await;
-    // 8 of what callers saw; who answered, for two policies and none; two policies' breakers; two providers.
-    assert_eq!(plots.len(), 15, "{plots:?}");
+    // 8 of what callers saw; who answered, for two policies and none; two policies' breakers; two of each provider.
+    assert_eq!(plots.len(), 17, "{plots:?}");
     for plot in &plots {
         let points = plot[1].as_u64().expect("a number");
         let is_band = plot[0].as_str().is_some_and(|title| title.contains("of the time"));
@@ -137,7 +137,7 @@ async fn values_are_read(browser: &mut Browser) {
         "[...document.querySelectorAll('.plot tbody tr')].find((row) => row.cells[0].textContent === '0:30').cells[1]";
     let value = browser.ask(&format!("{row}.textContent")).await;
     assert!(told.contains(value.as_str().expect("text")), "{told}: {value}");
-    assert_eq!(browser.ask("document.querySelectorAll('.cursor.on').length").await, 15, "the same time in all plots");
+    assert_eq!(browser.ask("document.querySelectorAll('.cursor.on').length").await, 17, "the same time in all plots");
 
     browser.point(1.0, 1.0).await;
     assert_eq!(browser.ask(readout).await, "", "it goes with the mouse");
@@ -156,6 +156,7 @@ async fn values_are_read(browser: &mut Browser) {
 /// For people: what it looks like, at its top and as a whole.
 async fn screenshots(browser: &mut Browser, folder: &Path, name: &str) {
     use base64::Engine as _;
+    browser.point(f64::from(300), f64::from(700)).await;
     for (part, all) in [("top", false), ("whole", true)] {
         let shot =
             browser.send("Page.captureScreenshot", json!({ "captureBeyondViewport": all, "format": "png" })).await;

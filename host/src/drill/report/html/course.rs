@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::super::headline::short;
+use super::super::headline::name;
 use super::super::{Bin, Report, Run};
 use super::markup::{Html, html};
 use super::plot::{Kind, Plot, Series, Unit};
 use super::scale::Axis;
+use super::tables;
 use crate::drill::LedgerBin;
 
 const HIGH: f64 = 190.0;
@@ -18,24 +19,24 @@ const STRAIGHT: &str = "straight";
 
 pub fn sections(report: &Report) -> Html {
     let axis = &Axis::of(report);
-    let callers = callers(report, axis);
-    let providers = providers(report, axis);
     html(
         "<section><h2>What callers saw</h2>{}<div class=\"plots\">{}</div></section>\n\
          <section><h2>Who answered</h2>{}<div class=\"plots\">{}</div></section>\n\
          <section><h2>Whose breaker was not closed</h2>\
          <p class=\"note\">The share of the time in which a target was out, or being tried again.</p>\
          <div class=\"plots\">{}</div></section>\n\
-         <section><h2>What each provider saw: amplification</h2>\
-         <p class=\"note\">Times that a request came to it: 1x is each once.</p>{}<div class=\"plots\">{}</div></section>\n",
+         <section><h2>What each provider saw</h2>\
+         <p class=\"note\">Amplification is the times that a request came to it: 1x is each once.</p>\
+         {}<div class=\"plots pairs\">{}</div>{}</section>\n",
         &[
             &legend_of_runs(report, true),
-            &callers,
+            &callers(report, axis),
             &legend_of_targets(report),
             &who(report, axis),
             &breakers(report, axis),
             &legend_of_runs(report, false),
-            &providers,
+            &providers(report, axis),
+            &tables::providers(report),
         ],
     )
 }
@@ -47,7 +48,7 @@ fn lines(report: &Report, value: impl Fn(&Bin) -> Option<f64>) -> Vec<Series> {
         class,
         values: run.bins.iter().map(&value).collect(),
     };
-    let runs = report.runs.iter().enumerate().map(|(number, run)| series(run, line_class(number), short(&run.label)));
+    let runs = report.runs.iter().enumerate().map(|(number, run)| series(run, line_class(number), name(report, run)));
     runs.chain([series(&report.straight, STRAIGHT.to_owned(), "without Pointsman")]).collect()
 }
 
@@ -73,11 +74,8 @@ fn callers(report: &Report, axis: &Axis) -> Html {
     };
     let success = |bin: &Bin| bin.success.map(|success| success * 100.0);
     let lost = |bin: &Bin| (bin.requests > 0).then(|| 100.0 - bin.answered as f64 * 100.0 / bin.requests as f64);
-    let asked = report.straight.bins.iter().map(|bin| {
-        // The last bin may be shorter.
-        let lasts_s = axis.bin_s.min(axis.lasts_s.saturating_sub(bin.at_s)).max(1);
-        Some(bin.requests as f64 * 60.0 / lasts_s as f64)
-    });
+    let bins = report.straight.bins.iter().enumerate();
+    let asked = bins.map(|(number, bin)| Some(bin.requests as f64 * 60.0 / axis.bin_lasts_s(number) as f64));
     let asked = vec![Series { label: "all callers".to_owned(), class: "asked".to_owned(), values: asked.collect() }];
     let to_first = "to the first token, streamed, s";
     let plots = [
@@ -96,7 +94,7 @@ fn callers(report: &Report, axis: &Axis) -> Html {
         plot(
             "Attempts",
             "per request",
-            Unit::Times,
+            Unit::Count,
             (1.0, 1.2),
             only_runs(|bin| (bin.requests > 0).then_some(bin.attempts)),
         ),
@@ -135,7 +133,7 @@ fn who(report: &Report, axis: &Axis) -> Html {
         }
         .drawn()
     };
-    let runs = report.runs.iter().map(|run| plot(run, short(&run.label)));
+    let runs = report.runs.iter().map(|run| plot(run, name(report, run)));
     runs.chain([plot(&report.straight, "without Pointsman")]).collect()
 }
 
@@ -159,7 +157,7 @@ fn breakers(report: &Report, axis: &Axis) -> Html {
         };
         Plot {
             axis,
-            title: short(&run.label).to_owned(),
+            title: name(report, run).to_owned(),
             about: "% of the time",
             unit: Unit::Percent,
             kind: Kind::Bands,
@@ -171,28 +169,38 @@ fn breakers(report: &Report, axis: &Axis) -> Html {
     report.runs.iter().map(plot).collect()
 }
 
-/// A plot for each provider, with a line for each policy.
+/// Two plots for each provider, with a line for each policy.
 fn providers(report: &Report, axis: &Axis) -> Html {
     let names: BTreeSet<&String> = report.runs.iter().flat_map(|run| run.providers.keys()).collect();
-    let plot = |name: &&String| {
-        let each = |bin: &LedgerBin| (bin.requests > 0).then(|| bin.asked as f64 / bin.requests as f64);
+    let asked = |(number, bin): (usize, &LedgerBin)| Some(bin.asked as f64 * 60.0 / axis.bin_lasts_s(number) as f64);
+    let each = |(_, bin): (usize, &LedgerBin)| (bin.requests > 0).then(|| bin.asked as f64 / bin.requests as f64);
+    let lines = |provider: &str, value: &dyn Fn((usize, &LedgerBin)) -> Option<f64>| -> Vec<Series> {
         let series = |(number, run): (usize, &Run)| Series {
-            label: short(&run.label).to_owned(),
+            label: name(report, run).to_owned(),
             class: line_class(number),
-            values: run.providers.get(*name).map_or_else(Vec::new, |ledger| ledger.bins.iter().map(each).collect()),
+            values: run
+                .providers
+                .get(provider)
+                .map_or_else(Vec::new, |ledger| ledger.bins.iter().enumerate().map(value).collect()),
         };
-        Plot {
-            axis,
-            title: (*name).clone(),
-            about: "times each request came",
-            unit: Unit::Times,
-            kind: Kind::Lines { always: (1.0, 1.2), height: LOW },
-            series: report.runs.iter().enumerate().map(series).collect(),
-            class: "",
-        }
-        .drawn()
+        report.runs.iter().enumerate().map(series).collect()
     };
-    names.iter().map(plot).collect()
+    let plots = |provider: &&String| {
+        let plot = |about, unit, always, series| Plot {
+            axis,
+            title: (*provider).clone(),
+            about,
+            unit,
+            kind: Kind::Lines { always, height: LOW },
+            series,
+            class: "",
+        };
+        [
+            plot("asked, requests a minute", Unit::Count, (0.0, 1.0), lines(provider, &asked)).drawn(),
+            plot("amplification", Unit::Times, (1.0, 1.2), lines(provider, &each)).drawn(),
+        ]
+    };
+    names.iter().flat_map(plots).collect()
 }
 
 fn legend_of_runs(report: &Report, with_straight: bool) -> Html {
