@@ -37,8 +37,8 @@ async fn exit_codes_are_documented_and_data_can_be_had_as_json() {
     for code in ["  0  ", "  1  ", "  2  "] {
         assert!(help.contains(code), "{help}");
     }
-    // They run, and show nothing that a program would want to read.
-    let without = ["serve", "demo", "fake", "dev", "completions"];
+    // They run, and show nothing that a program would want to read; or they make a file, or show what was JSON before.
+    let without = ["serve", "demo", "fake", "dev", "completions", "traffic", "report"];
     let mut seen = 0;
     for verb in verbs(&help) {
         let (_, help, _) = run(&[&verb, "--help"], &[]).await;
@@ -184,7 +184,7 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
     assert!(code == 2 && err.contains("is not what `pointsman drill --incident … --json` gives"), "{err}");
     let (code, _, err) = drill(&["--incident", "brown-out", "--html", "/no/such/folder/report.html"]).await;
     assert!(code == 2 && err.contains("there is no such folder"), "{err}");
-    let (code, _, err) = drill(&["--incident", "brown-out", "--value", "-1"]).await;
+    let (code, _, err) = drill(&["--incident", "brown-out", "--value=-1"]).await;
     assert!(code == 2 && err.contains("an amount of US dollars"), "{err}");
     // All that are built in, when none is named.
     let (code, out, err) = drill(&["--policy", "failover", "--expect", "success >= 10%"]).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::headline::name;
 use super::super::{Bin, Report, Run};
+use super::answerers;
 use super::markup::{Html, html};
 use super::plot::{Kind, Plot, Series, Unit};
 use super::scale::Axis;
@@ -11,10 +12,9 @@ use super::tables;
 use crate::drill::LedgerBin;
 
 const HIGH: f64 = 190.0;
-const LOW: f64 = 130.0;
-/// Colours that can be told apart: of lines, and of areas.
-const LINES: usize = 7;
-const AREAS: usize = 8;
+pub const LOW: f64 = 130.0;
+/// Colours that can be told apart.
+const LINES: usize = 8;
 const STRAIGHT: &str = "straight";
 
 pub fn sections(report: &Report) -> Html {
@@ -31,8 +31,8 @@ pub fn sections(report: &Report) -> Html {
         &[
             &legend_of_runs(report, true),
             &callers(report, axis),
-            &legend_of_targets(report),
-            &who(report, axis),
+            &answerers::legend(report),
+            &answerers::plots(report, axis),
             &breakers(report, axis),
             &legend_of_runs(report, false),
             &providers(report, axis),
@@ -108,46 +108,6 @@ fn s(ms: Option<u64>) -> Option<f64> {
     ms.map(|ms| ms as f64 / 1e3)
 }
 
-/// One plot for each policy, side by side, and one for none.
-fn who(report: &Report, axis: &Axis) -> Html {
-    let targets = targets(report);
-    let plot = |run: &Run, title: &str| {
-        let values = |target: &str| {
-            let of = |bin: &Bin| (bin.answered > 0).then(|| bin.by_target.get(target).copied().unwrap_or(0) as f64);
-            let share = |bin: &Bin| of(bin).map(|count| count * 100.0 / bin.answered as f64);
-            run.bins.iter().map(share).collect()
-        };
-        let series = |(number, target): (usize, &&str)| Series {
-            label: (*target).to_owned(),
-            class: area_class(number),
-            values: values(target),
-        };
-        Plot {
-            axis,
-            title: title.to_owned(),
-            about: "% of the answers",
-            unit: Unit::Percent,
-            kind: Kind::Stack { height: LOW },
-            series: targets.iter().enumerate().map(series).collect(),
-            class: "",
-        }
-        .drawn()
-    };
-    let runs = report.runs.iter().map(|run| plot(run, name(report, run)));
-    runs.chain([plot(&report.straight, "without Pointsman")]).collect()
-}
-
-fn area_class(number: usize) -> String {
-    format!("t{}", number % AREAS)
-}
-
-/// All that answered in any run.
-fn targets(report: &Report) -> Vec<&str> {
-    let runs = report.runs.iter().chain([&report.straight]);
-    let targets: BTreeSet<&str> = runs.flat_map(|run| run.summary.by_target.keys().map(String::as_str)).collect();
-    targets.into_iter().collect()
-}
-
 fn breakers(report: &Report, axis: &Axis) -> Html {
     let plot = |run: &Run| {
         let series = |(target, shares): (&String, &Vec<f64>)| Series {
@@ -213,14 +173,4 @@ fn legend_of_runs(report: &Report, with_straight: bool) -> Html {
         )
     };
     html("<ul class=\"legend\">{}</ul>", &[&runs.chain(straight).map(key).collect::<Html>()])
-}
-
-fn legend_of_targets(report: &Report) -> Html {
-    let key = |(number, target): (usize, &str)| {
-        html(
-            "<li><svg width=\"14\" height=\"12\" aria-hidden=\"true\"><path class=\"fill {}\" d=\"M0 0H14V12H0Z\"/></svg>{}</li>",
-            &[&area_class(number), &target],
-        )
-    };
-    html("<ul class=\"legend\">{}</ul>", &[&targets(report).into_iter().enumerate().map(key).collect::<Html>()])
 }

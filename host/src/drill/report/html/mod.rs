@@ -3,6 +3,7 @@
 //! It is the same for the same report, byte for byte. All that is not ours is escaped by the type of what it is put into
 //! ([`markup`]), and should that ever fail, the page's policy runs no script but its own and loads nothing.
 
+mod answerers;
 mod course;
 mod markup;
 mod plot;
