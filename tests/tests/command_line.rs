@@ -190,6 +190,8 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
     let (code, out, err) = drill(&["--policy", "failover", "--expect", "success >= 10%"]).await;
     assert_eq!((code, err.lines().count()), (0, 6), "{out}{err}");
     assert_eq!(out.matches("| `failover`").count(), 6, "{out}");
+    let (code, _, err) = drill(&["--html", &page]).await;
+    assert!(code == 2 && err.contains("--incident"), "{err}");
     let file = folder.write("bad.toml", "name = \"n\"\nabout = \"a\"\nlasts = \"1h\"\nphases = 3\n");
     let (code, _, err) = drill(&["--incident", &file]).await;
     assert!(code == 2 && err.contains("bad.toml:4:1: unknown field `phases`"), "{err}");

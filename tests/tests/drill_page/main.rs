@@ -65,6 +65,47 @@ async fn a_report_is_drawn_and_read_in_a_browser() {
     browser.open(&file, (1280, 900), "light").await;
     values_are_read(&mut browser).await;
     is_calm(&browser, &file);
+    nothing_else_runs_or_loads(&mut browser).await;
+
+    browser.send("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    browser.open(&file, (1280, 900), "light").await;
+    is_drawn(&mut browser).await;
+    assert_eq!(browser.ask("document.querySelectorAll('[tabindex]').length").await, 0, "no script ran");
+}
+
+/// The page's own policy: what came into it after all could do nothing.
+async fn nothing_else_runs_or_loads(browser: &mut Browser) {
+    for (markup, what) in [
+        ("<img src=\"http://127.0.0.1:9/x.png\">", "img-src"),
+        ("<iframe src=\"http://127.0.0.1:9/\"></iframe>", "frame-src"),
+        ("<b onclick=\"window.ran = true\">b</b>", "script-src-attr"),
+    ] {
+        let expression = format!(
+            "new Promise((told) => {{
+                document.addEventListener('securitypolicyviolation', (event) => told(event.violatedDirective), {{ once: true }});
+                document.body.insertAdjacentHTML('beforeend', '{markup}');
+                document.body.lastElementChild.click();
+            }})"
+        );
+        assert_eq!(browser.ask(&expression).await, what, "{markup}");
+    }
+    assert_eq!(browser.ask("typeof window.ran").await, "undefined");
+}
+
+/// Otherwise the silence that the other test finds would prove nothing.
+#[tokio::test]
+async fn what_goes_wrong_on_a_page_is_noticed() {
+    let folder = Folder::new("bad-page");
+    let text = "<body><img src=\"http://nowhere.test/x.png\"><p style=\"width: 5000px\">wide</p>\
+                <script>console.error(1); throw new Error(2)</script>";
+    let file = PathBuf::from(folder.write("bad.html", text));
+    let mut browser = Browser::start("bad-page").await;
+    browser.open(&file, (400, 800), "dark").await;
+    let count = |method: &str| browser.all(method).count();
+    assert_eq!((count("Runtime.exceptionThrown"), count("Runtime.consoleAPICalled")), (1, 1));
+    assert_eq!((count("Network.requestWillBeSent"), count("Network.loadingFailed")), (2, 1));
+    assert_eq!(browser.ask("document.documentElement.scrollWidth > innerWidth").await, true);
+    assert_eq!(browser.ask("matchMedia('(prefers-color-scheme: dark)').matches").await, true);
 }
 
 /// Nothing is wider than the window, and no plot's text leaves it.
