@@ -38,8 +38,8 @@ async fn exit_codes_are_documented_and_data_can_be_had_as_json() {
     for code in ["  0  ", "  1  ", "  2  "] {
         assert!(help.contains(code), "{help}");
     }
-    // They run, and show nothing that a program would want to read.
-    let without = ["serve", "demo", "fake", "dev", "completions"];
+    // They run, and show nothing that a program would want to read; or they make a file, or show what was JSON before.
+    let without = ["serve", "demo", "fake", "dev", "completions", "traffic", "report"];
     let mut seen = 0;
     for verb in verbs(&help) {
         let (_, help, _) = run(&[&verb, "--help"], &[]).await;
@@ -178,19 +178,21 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
     let (shown, page) = (folder.write("report.json", &out), folder.path("report.html"));
     let (code, again, err) = run(&["drill", "report", &shown, "--html", &page, "--value", "2"], &[]).await;
     assert_eq!(code, 0, "{err}");
-    assert!(again.contains("straight to the first target") && again.contains("At $2.00 for each answer"), "{again}");
+    assert!(again.contains("straight to the first target") && again.contains("At $2.00 an answer"), "{again}");
     assert!(std::fs::read_to_string(&page).expect("a page").contains("provider-loss: outage drill"));
     let bad = folder.write("other.json", "{}");
     let (code, _, err) = run(&["drill", "report", &bad], &[]).await;
     assert!(code == 2 && err.contains("is not what `pointsman drill --incident … --json` gives"), "{err}");
     let (code, _, err) = drill(&["--incident", "brown-out", "--html", "/no/such/folder/report.html"]).await;
     assert!(code == 2 && err.contains("there is no such folder"), "{err}");
-    let (code, _, err) = drill(&["--incident", "brown-out", "--value", "-1"]).await;
+    let (code, _, err) = drill(&["--incident", "brown-out", "--value=-1"]).await;
     assert!(code == 2 && err.contains("an amount of US dollars"), "{err}");
     // All that are built in, when none is named.
     let (code, out, err) = drill(&["--policy", "failover", "--expect", "success >= 10%"]).await;
     assert_eq!((code, err.lines().count()), (0, 6), "{out}{err}");
     assert_eq!(out.matches("| `failover`").count(), 6, "{out}");
+    let (code, _, err) = drill(&["--html", &page]).await;
+    assert!(code == 2 && err.contains("--incident"), "{err}");
     let file = folder.write("bad.toml", "name = \"n\"\nabout = \"a\"\nlasts = \"1h\"\nphases = 3\n");
     let (code, _, err) = drill(&["--incident", &file]).await;
     assert!(code == 2 && err.contains("bad.toml:4:1: unknown field `phases`"), "{err}");

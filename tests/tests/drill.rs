@@ -121,12 +121,12 @@ fn the_table_of_results_is_true() {
     let against: String = POLICIES[1..].iter().map(|policy| format!(" \\\n        --against '{policy}'")).collect();
     let text = format!(
         "# Each built-in policy in each built-in incident\n\n\
-         Made by `UPDATE_GOLDEN=1 cargo test --workspace --test drill -- results`; a test fails when it is out of date. The same \
-         comes from\n\n    \
+         Made by `UPDATE_GOLDEN=1 cargo test --workspace --test drill -- results`; a test fails when it is out of date. The\n\
+         same table comes from\n\n    \
          pointsman drill examples/two-keys.toml --hours {hours} --rate {per_minute} --policy {}{against}\n\n\
-         Each incident is played in an hour, with {per_minute} requests a minute: small numbers, in which one request more or \
-         less is chance. An outage is where less than 90% were answered; tokens are the first ones of streamed replies; cost is \
-         times what the first targets would have cost.\n\n{table}",
+         Each incident is played in an hour, with {per_minute} requests a minute: small numbers, in which one request more\n\
+         or less is chance. An outage is where less than 90% were answered; tokens are the first ones of streamed replies;\n\
+         cost is times what the first targets would have cost.\n\n{table}",
         POLICIES[0]
     );
     let path =

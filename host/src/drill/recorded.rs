@@ -114,10 +114,10 @@ mod tests {
         let entry = |number: u64| Entry {
             at_unix_ms: 1_780_000_000_000 + number * 6_000,
             operation: if number % 50 == 49 { "embeddings" } else { "chat" }.to_owned(),
-            model: if number % 4 == 0 { "gpt-5" } else { "a \"model\"" }.to_owned(),
-            protocol: if number % 4 == 0 { "openai-chat" } else { "anthropic-messages" }.to_owned(),
-            stream: number % 2 == 0,
-            caller: if number % 4 == 0 { "team-one" } else { "" }.to_owned(),
+            model: if number.is_multiple_of(4) { "gpt-5" } else { "a \"model\"" }.to_owned(),
+            protocol: if number.is_multiple_of(4) { "openai-chat" } else { "anthropic-messages" }.to_owned(),
+            stream: number.is_multiple_of(2),
+            caller: if number.is_multiple_of(4) { "team-one" } else { "" }.to_owned(),
             input_tokens: 100 + number % 100,
             output_tokens: number % 7,
             ..Entry::default()

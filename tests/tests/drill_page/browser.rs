@@ -103,9 +103,9 @@ impl Browser {
         self.events.iter().filter(move |(known, _)| known == method).map(|(_, parameters)| parameters)
     }
 
-    /// What an expression of JavaScript gives.
+    /// What an expression of JavaScript gives, or what it promises.
     pub async fn ask(&mut self, expression: &str) -> Value {
-        let parameters = json!({ "expression": expression, "returnByValue": true });
+        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let told = self.send("Runtime.evaluate", parameters).await;
         assert!(told["exceptionDetails"].is_null(), "{expression}: {told}");
         told["result"]["value"].clone()

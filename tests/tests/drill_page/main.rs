@@ -50,7 +50,7 @@ fn is_calm(browser: &Browser, file: &Path) {
 async fn a_report_is_drawn_and_read_in_a_browser() {
     let folder = Folder::new("drill-page");
     let (file, out) = made(&folder).await;
-    assert!(out.contains("minutes of outage") && out.contains("At $0.0500 for each answer"), "{out}");
+    assert!(out.contains("minutes of outage") && out.contains("At $0.05 an answer"), "{out}");
     let mut browser = Browser::start("page").await;
     for (size, scheme) in [((1280, 900), "light"), ((1280, 900), "dark"), ((400, 800), "light")] {
         browser.open(&file, size, scheme).await;
@@ -65,6 +65,47 @@ async fn a_report_is_drawn_and_read_in_a_browser() {
     browser.open(&file, (1280, 900), "light").await;
     values_are_read(&mut browser).await;
     is_calm(&browser, &file);
+    nothing_else_runs_or_loads(&mut browser).await;
+
+    browser.send("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    browser.open(&file, (1280, 900), "light").await;
+    is_drawn(&mut browser).await;
+    assert_eq!(browser.ask("document.querySelectorAll('[tabindex]').length").await, 0, "no script ran");
+}
+
+/// The page's own policy: what came into it after all could do nothing.
+async fn nothing_else_runs_or_loads(browser: &mut Browser) {
+    for (markup, what) in [
+        ("<img src=\"http://127.0.0.1:9/x.png\">", "img-src"),
+        ("<iframe src=\"http://127.0.0.1:9/\"></iframe>", "frame-src"),
+        ("<b onclick=\"window.ran = true\">b</b>", "script-src-attr"),
+    ] {
+        let expression = format!(
+            "new Promise((told) => {{
+                document.addEventListener('securitypolicyviolation', (event) => told(event.violatedDirective), {{ once: true }});
+                document.body.insertAdjacentHTML('beforeend', '{markup}');
+                document.body.lastElementChild.click();
+            }})"
+        );
+        assert_eq!(browser.ask(&expression).await, what, "{markup}");
+    }
+    assert_eq!(browser.ask("typeof window.ran").await, "undefined");
+}
+
+/// Otherwise the silence that the other test finds would prove nothing.
+#[tokio::test]
+async fn what_goes_wrong_on_a_page_is_noticed() {
+    let folder = Folder::new("bad-page");
+    let text = "<body><img src=\"http://nowhere.test/x.png\"><p style=\"width: 5000px\">wide</p>\
+                <script>console.error(1); throw new Error(2)</script>";
+    let file = PathBuf::from(folder.write("bad.html", text));
+    let mut browser = Browser::start("bad-page").await;
+    browser.open(&file, (400, 800), "dark").await;
+    let count = |method: &str| browser.all(method).count();
+    assert_eq!((count("Runtime.exceptionThrown"), count("Runtime.consoleAPICalled")), (1, 1));
+    assert_eq!((count("Network.requestWillBeSent"), count("Network.loadingFailed")), (2, 1));
+    assert_eq!(browser.ask("document.documentElement.scrollWidth > innerWidth").await, true);
+    assert_eq!(browser.ask("matchMedia('(prefers-color-scheme: dark)').matches").await, true);
 }
 
 /// Nothing is wider than the window, and no plot's text leaves it.
@@ -90,8 +131,8 @@ async fn is_drawn(browser: &mut Browser) {
         e.querySelectorAll('.phase').length, e.querySelectorAll('.phase-name').length,
     ])(e.querySelector('.area').getBoundingClientRect(), e.querySelectorAll('.shapes path'))";
     let plots = each(browser, ".plot", inside).await;
-    // 8 of what callers saw; who answered, for two policies and none; two policies' breakers; two providers.
-    assert_eq!(plots.len(), 15, "{plots:?}");
+    // 8 of what callers saw; who answered, for two policies and none; two policies' breakers; two of each provider.
+    assert_eq!(plots.len(), 17, "{plots:?}");
     for plot in &plots {
         let points = plot[1].as_u64().expect("a number");
         let is_band = plot[0].as_str().is_some_and(|title| title.contains("of the time"));
@@ -137,7 +178,7 @@ async fn values_are_read(browser: &mut Browser) {
         "[...document.querySelectorAll('.plot tbody tr')].find((row) => row.cells[0].textContent === '0:30').cells[1]";
     let value = browser.ask(&format!("{row}.textContent")).await;
     assert!(told.contains(value.as_str().expect("text")), "{told}: {value}");
-    assert_eq!(browser.ask("document.querySelectorAll('.cursor.on').length").await, 15, "the same time in all plots");
+    assert_eq!(browser.ask("document.querySelectorAll('.cursor.on').length").await, 17, "the same time in all plots");
 
     browser.point(1.0, 1.0).await;
     assert_eq!(browser.ask(readout).await, "", "it goes with the mouse");
@@ -156,6 +197,7 @@ async fn values_are_read(browser: &mut Browser) {
 /// For people: what it looks like, at its top and as a whole.
 async fn screenshots(browser: &mut Browser, folder: &Path, name: &str) {
     use base64::Engine as _;
+    browser.point(f64::from(300), f64::from(700)).await;
     for (part, all) in [("top", false), ("whole", true)] {
         let shot =
             browser.send("Page.captureScreenshot", json!({ "captureBeyondViewport": all, "format": "png" })).await;

@@ -6,14 +6,19 @@ use super::{Report, Run};
 /// More than these are not named.
 const NAMED_MAX: usize = 3;
 
-/// A policy's name without its settings.
-pub fn short(label: &str) -> &str {
+/// A policy's name; with its settings only where another has the same name.
+pub fn name<'a>(report: &'a Report, run: &'a Run) -> &'a str {
+    let is_shared = report.runs.iter().filter(|other| short(&other.label) == short(&run.label)).count() > 1;
+    if is_shared { &run.label } else { short(&run.label) }
+}
+
+fn short(label: &str) -> &str {
     label.split('{').next().map_or(label, str::trim)
 }
 
 pub fn headline(report: &Report) -> String {
     let said = |run: &Run| {
-        let who = match short(&run.label) {
+        let who = match name(report, run) {
             "as configured" => "as configured".to_owned(),
             policy => format!("with {policy}"),
         };
@@ -32,18 +37,16 @@ pub fn headline(report: &Report) -> String {
 pub fn price(report: &Report) -> String {
     let straight = &report.straight.summary;
     let (lost, outage) = (count(straight.lost), minutes(straight.outage_s));
-    let first = report.runs.first().map(|run| (&run.summary, short(&run.label)));
+    let first = report.runs.first().map(|run| (&run.summary, name(report, run)));
     let with = first.map_or_else(String::new, |(summary, label)| {
         format!("; with {label} {}, in {}", count(summary.lost), minutes(summary.outage_s))
     });
+    let saved = first.map_or_else(String::new, |(summary, label)| {
+        let usd = report.value_usd.unwrap_or_default() * straight.lost.saturating_sub(summary.lost) as f64;
+        format!("; {label} saves {} of it", dollars(usd))
+    });
     let value = report.value_usd.map_or_else(String::new, |usd| {
-        let saved = first.map_or(0, |(summary, _)| straight.lost.saturating_sub(summary.lost));
-        format!(
-            " At {} for each answer that is {}, and {} of it saved.",
-            dollars(usd),
-            dollars(straight.lost as f64 * usd),
-            dollars(saved as f64 * usd)
-        )
+        format!(" At {} an answer that is {}{saved}.", dollars(usd), dollars(straight.lost as f64 * usd))
     });
     format!("Without Pointsman {lost} requests would have been lost, in {outage} of outage{with}.{value}")
 }
@@ -62,6 +65,10 @@ mod tests {
         report.runs.push(Run { label: "hedged {\"attempts\": 2}".to_owned(), ..report.runs[0].clone() });
         let two = "With failover 75.00% and with hedged 75.00% of 8 requests were answered; without Pointsman 25.00%.";
         assert_eq!(headline(&report), two);
+        report.runs[0].label = "hedged {\"attempts\": 3}".to_owned();
+        assert!(
+            headline(&report).starts_with("With hedged {\"attempts\": 3} 75.00% and with hedged {\"attempts\": 2}")
+        );
         report.runs[0].label = "as configured".to_owned();
         assert!(headline(&report).starts_with("As configured 75.00% and with hedged"), "{}", headline(&report));
     }
@@ -73,9 +80,6 @@ mod tests {
                     10 minutes.";
         assert_eq!(price(&report), told);
         report.value_usd = Some(0.05);
-        assert_eq!(
-            price(&report),
-            format!("{told} At $0.0500 for each answer that is $0.3000, and $0.2000 of it saved.")
-        );
+        assert_eq!(price(&report), format!("{told} At $0.05 an answer that is $0.30; failover saves $0.20 of it."));
     }
 }

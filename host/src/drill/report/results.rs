@@ -1,5 +1,6 @@
 //! Several drills as one table: a row for each policy in each incident.
 
+use super::headline::name;
 use super::words::{count, percent, seconds, times};
 use super::{Report, Run};
 
@@ -20,7 +21,7 @@ const HEAD: [&str; 11] = [
 /// In Markdown, with columns that stand below each other for who reads it as it is.
 pub fn results(reports: &[Report]) -> String {
     let of = |report: &Report| {
-        let with = report.runs.iter().map(|run| row(&report.incident, &format!("`{}`", run.label), run));
+        let with = report.runs.iter().map(|run| row(&report.incident, &format!("`{}`", name(report, run)), run));
         with.chain([row(&report.incident, "without Pointsman", &report.straight)]).collect::<Vec<_>>()
     };
     let rows: Vec<[String; HEAD.len()]> = reports.iter().flat_map(of).collect();

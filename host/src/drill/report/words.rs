@@ -24,7 +24,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -37,7 +37,10 @@ pub fn dollars(usd: f64) -> String {
     match usd.abs() {
         usd_ if usd_ >= 1_000.0 => format!("${}", count(usd.round() as u64)),
         usd_ if usd_ >= 1.0 || usd_ == 0.0 => format!("${usd:.2}"),
-        _ => format!("${usd:.4}"),
+        _ => {
+            let text = format!("${usd:.4}");
+            text.strip_suffix("00").map_or(text.clone(), str::to_owned)
+        }
     }
 }
 
@@ -62,7 +65,10 @@ mod tests {
     fn numbers_are_told_as_they_are() {
         assert_eq!([percent(1.0), percent(0.99999), percent(0.41)], ["100.00%", "99.99%", "41.00%"]);
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0.0, 0.0123, 12.3, 12_345.6].map(dollars), ["$0.00", "$0.0123", "$12.30", "$12,346"]);
+        assert_eq!(
+            [0.0, 0.05, 0.0123, 12.3, 12_345.6].map(dollars),
+            ["$0.00", "$0.05", "$0.0123", "$12.30", "$12,346"]
+        );
         assert_eq!([0, 90, 3_600, 86_400].map(clock), ["0:00", "0:01:30", "1:00", "24:00"]);
         assert_eq!([60, 119, 7_200].map(minutes), ["1 minute", "1 minute", "120 minutes"]);
     }

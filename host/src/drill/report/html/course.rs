@@ -2,40 +2,41 @@
 
 use std::collections::BTreeSet;
 
-use super::super::headline::short;
+use super::super::headline::name;
 use super::super::{Bin, Report, Run};
+use super::answerers;
 use super::markup::{Html, html};
 use super::plot::{Kind, Plot, Series, Unit};
 use super::scale::Axis;
+use super::tables;
 use crate::drill::LedgerBin;
 
 const HIGH: f64 = 190.0;
-const LOW: f64 = 130.0;
-/// Colours that can be told apart: of lines, and of areas.
-const LINES: usize = 7;
-const AREAS: usize = 8;
+pub const LOW: f64 = 130.0;
+/// Colours that can be told apart.
+const LINES: usize = 8;
 const STRAIGHT: &str = "straight";
 
 pub fn sections(report: &Report) -> Html {
     let axis = &Axis::of(report);
-    let callers = callers(report, axis);
-    let providers = providers(report, axis);
     html(
         "<section><h2>What callers saw</h2>{}<div class=\"plots\">{}</div></section>\n\
          <section><h2>Who answered</h2>{}<div class=\"plots\">{}</div></section>\n\
          <section><h2>Whose breaker was not closed</h2>\
          <p class=\"note\">The share of the time in which a target was out, or being tried again.</p>\
          <div class=\"plots\">{}</div></section>\n\
-         <section><h2>What each provider saw: amplification</h2>\
-         <p class=\"note\">Times that a request came to it: 1x is each once.</p>{}<div class=\"plots\">{}</div></section>\n",
+         <section><h2>What each provider saw</h2>\
+         <p class=\"note\">Amplification is the times that a request came to it: 1x is each once.</p>\
+         {}<div class=\"plots pairs\">{}</div>{}</section>\n",
         &[
             &legend_of_runs(report, true),
-            &callers,
-            &legend_of_targets(report),
-            &who(report, axis),
+            &callers(report, axis),
+            &answerers::legend(report),
+            &answerers::plots(report, axis),
             &breakers(report, axis),
             &legend_of_runs(report, false),
-            &providers,
+            &providers(report, axis),
+            &tables::providers(report),
         ],
     )
 }
@@ -47,7 +48,7 @@ fn lines(report: &Report, value: impl Fn(&Bin) -> Option<f64>) -> Vec<Series> {
         class,
         values: run.bins.iter().map(&value).collect(),
     };
-    let runs = report.runs.iter().enumerate().map(|(number, run)| series(run, line_class(number), short(&run.label)));
+    let runs = report.runs.iter().enumerate().map(|(number, run)| series(run, line_class(number), name(report, run)));
     runs.chain([series(&report.straight, STRAIGHT.to_owned(), "without Pointsman")]).collect()
 }
 
@@ -73,11 +74,8 @@ fn callers(report: &Report, axis: &Axis) -> Html {
     };
     let success = |bin: &Bin| bin.success.map(|success| success * 100.0);
     let lost = |bin: &Bin| (bin.requests > 0).then(|| 100.0 - bin.answered as f64 * 100.0 / bin.requests as f64);
-    let asked = report.straight.bins.iter().map(|bin| {
-        // The last bin may be shorter.
-        let lasts_s = axis.bin_s.min(axis.lasts_s.saturating_sub(bin.at_s)).max(1);
-        Some(bin.requests as f64 * 60.0 / lasts_s as f64)
-    });
+    let bins = report.straight.bins.iter().enumerate();
+    let asked = bins.map(|(number, bin)| Some(bin.requests as f64 * 60.0 / axis.bin_lasts_s(number) as f64));
     let asked = vec![Series { label: "all callers".to_owned(), class: "asked".to_owned(), values: asked.collect() }];
     let to_first = "to the first token, streamed, s";
     let plots = [
@@ -96,7 +94,7 @@ fn callers(report: &Report, axis: &Axis) -> Html {
         plot(
             "Attempts",
             "per request",
-            Unit::Times,
+            Unit::Count,
             (1.0, 1.2),
             only_runs(|bin| (bin.requests > 0).then_some(bin.attempts)),
         ),
@@ -110,46 +108,6 @@ fn s(ms: Option<u64>) -> Option<f64> {
     ms.map(|ms| ms as f64 / 1e3)
 }
 
-/// One plot for each policy, side by side, and one for none.
-fn who(report: &Report, axis: &Axis) -> Html {
-    let targets = targets(report);
-    let plot = |run: &Run, title: &str| {
-        let values = |target: &str| {
-            let of = |bin: &Bin| (bin.answered > 0).then(|| bin.by_target.get(target).copied().unwrap_or(0) as f64);
-            let share = |bin: &Bin| of(bin).map(|count| count * 100.0 / bin.answered as f64);
-            run.bins.iter().map(share).collect()
-        };
-        let series = |(number, target): (usize, &&str)| Series {
-            label: (*target).to_owned(),
-            class: area_class(number),
-            values: values(target),
-        };
-        Plot {
-            axis,
-            title: title.to_owned(),
-            about: "% of the answers",
-            unit: Unit::Percent,
-            kind: Kind::Stack { height: LOW },
-            series: targets.iter().enumerate().map(series).collect(),
-            class: "",
-        }
-        .drawn()
-    };
-    let runs = report.runs.iter().map(|run| plot(run, short(&run.label)));
-    runs.chain([plot(&report.straight, "without Pointsman")]).collect()
-}
-
-fn area_class(number: usize) -> String {
-    format!("t{}", number % AREAS)
-}
-
-/// All that answered in any run.
-fn targets(report: &Report) -> Vec<&str> {
-    let runs = report.runs.iter().chain([&report.straight]);
-    let targets: BTreeSet<&str> = runs.flat_map(|run| run.summary.by_target.keys().map(String::as_str)).collect();
-    targets.into_iter().collect()
-}
-
 fn breakers(report: &Report, axis: &Axis) -> Html {
     let plot = |run: &Run| {
         let series = |(target, shares): (&String, &Vec<f64>)| Series {
@@ -159,7 +117,7 @@ fn breakers(report: &Report, axis: &Axis) -> Html {
         };
         Plot {
             axis,
-            title: short(&run.label).to_owned(),
+            title: name(report, run).to_owned(),
             about: "% of the time",
             unit: Unit::Percent,
             kind: Kind::Bands,
@@ -171,28 +129,38 @@ fn breakers(report: &Report, axis: &Axis) -> Html {
     report.runs.iter().map(plot).collect()
 }
 
-/// A plot for each provider, with a line for each policy.
+/// Two plots for each provider, with a line for each policy.
 fn providers(report: &Report, axis: &Axis) -> Html {
     let names: BTreeSet<&String> = report.runs.iter().flat_map(|run| run.providers.keys()).collect();
-    let plot = |name: &&String| {
-        let each = |bin: &LedgerBin| (bin.requests > 0).then(|| bin.asked as f64 / bin.requests as f64);
+    let asked = |(number, bin): (usize, &LedgerBin)| Some(bin.asked as f64 * 60.0 / axis.bin_lasts_s(number) as f64);
+    let each = |(_, bin): (usize, &LedgerBin)| (bin.requests > 0).then(|| bin.asked as f64 / bin.requests as f64);
+    let lines = |provider: &str, value: &dyn Fn((usize, &LedgerBin)) -> Option<f64>| -> Vec<Series> {
         let series = |(number, run): (usize, &Run)| Series {
-            label: short(&run.label).to_owned(),
+            label: name(report, run).to_owned(),
             class: line_class(number),
-            values: run.providers.get(*name).map_or_else(Vec::new, |ledger| ledger.bins.iter().map(each).collect()),
+            values: run
+                .providers
+                .get(provider)
+                .map_or_else(Vec::new, |ledger| ledger.bins.iter().enumerate().map(value).collect()),
         };
-        Plot {
-            axis,
-            title: (*name).clone(),
-            about: "times each request came",
-            unit: Unit::Times,
-            kind: Kind::Lines { always: (1.0, 1.2), height: LOW },
-            series: report.runs.iter().enumerate().map(series).collect(),
-            class: "",
-        }
-        .drawn()
+        report.runs.iter().enumerate().map(series).collect()
     };
-    names.iter().map(plot).collect()
+    let plots = |provider: &&String| {
+        let plot = |about, unit, always, series| Plot {
+            axis,
+            title: (*provider).clone(),
+            about,
+            unit,
+            kind: Kind::Lines { always, height: LOW },
+            series,
+            class: "",
+        };
+        [
+            plot("asked, requests a minute", Unit::Count, (0.0, 1.0), lines(provider, &asked)).drawn(),
+            plot("amplification", Unit::Times, (1.0, 1.2), lines(provider, &each)).drawn(),
+        ]
+    };
+    names.iter().flat_map(plots).collect()
 }
 
 fn legend_of_runs(report: &Report, with_straight: bool) -> Html {
@@ -205,14 +173,4 @@ fn legend_of_runs(report: &Report, with_straight: bool) -> Html {
         )
     };
     html("<ul class=\"legend\">{}</ul>", &[&runs.chain(straight).map(key).collect::<Html>()])
-}
-
-fn legend_of_targets(report: &Report) -> Html {
-    let key = |(number, target): (usize, &str)| {
-        html(
-            "<li><svg width=\"14\" height=\"12\" aria-hidden=\"true\"><path class=\"fill {}\" d=\"M0 0H14V12H0Z\"/></svg>{}</li>",
-            &[&area_class(number), &target],
-        )
-    };
-    html("<ul class=\"legend\">{}</ul>", &[&targets(report).into_iter().enumerate().map(key).collect::<Html>()])
 }

@@ -3,6 +3,7 @@
 //! It is the same for the same report, byte for byte. All that is not ours is escaped by the type of what it is put into
 //! ([`markup`]), and should that ever fail, the page's policy runs no script but its own and loads nothing.
 
+mod answerers;
 mod course;
 mod markup;
 mod plot;
@@ -43,7 +44,7 @@ pub fn page(report: &Report) -> String {
 }
 
 fn head(report: &Report) -> Html {
-    let began = report.began.as_ref().map_or_else(String::new, |began| format!(", as of {began}"));
+    let began = report.began.as_ref().map_or_else(String::new, |began| format!(", from {began} on"));
     let facts = format!(
         "{} requests in {}{began}. Seed {}; each point stands for {}.",
         count(report.requests),
@@ -67,8 +68,7 @@ fn head(report: &Report) -> Html {
 
 fn rest(report: &Report) -> Html {
     html(
-        "<section><h2>What each provider saw</h2>{}</section>\n\
-         <section><h2>What was lost, and why</h2>\
+        "<section><h2>What was lost, and why</h2>\
          <p class=\"note\">Open one for the ids and the first one's story, as <code>pointsman explain</code> tells it.</p>\
          {}</section>\n\
          <section><h2>What it cost</h2>\
@@ -79,13 +79,7 @@ fn rest(report: &Report) -> Html {
          <section><h2>Which policies these were</h2>{}</section>\n</main>\n\
          <footer>Made by <code>pointsman drill</code>, in virtual time with simulated providers: a rehearsal, not a \
          measurement. Times are hours and minutes since the beginning.</footer>\n",
-        &[
-            &tables::providers(report),
-            &tables::lost(report),
-            &tables::cost(report),
-            &phases(&report.phases),
-            &tables::policies(report),
-        ],
+        &[&tables::lost(report), &tables::cost(report), &phases(&report.phases), &tables::policies(report)],
     )
 }
 

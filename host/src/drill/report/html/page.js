@@ -28,6 +28,8 @@ function show(plot, wanted) {
     cursor.setAttribute("x2", middle);
     cursor.classList.add("on");
   }
+  // Beside the line, not over it.
+  plot.readout.classList.toggle("left", at * 2 > plot.rows.length);
   for (const [place, text] of row.entries()) {
     const line = document.createElement("span");
     for (const part of [plot.labels[place], text]) line.appendChild(document.createElement("span")).textContent = part;

@@ -7,7 +7,7 @@ use super::shape::{self, number};
 
 /// Phases that get a line with their name; the others are shaded only.
 const NAMED_MAX: usize = 5;
-const LANE: f64 = 13.0;
+const LANE: f64 = 14.0;
 /// Letters of a name in a lane.
 const NAME_CHARS: usize = 36;
 /// A band with the name above it.
@@ -39,7 +39,7 @@ impl Unit {
             Unit::Percent => percent(value / 100.0),
             Unit::Seconds => format!("{value:.2} s"),
             Unit::Times => format!("{value:.2}x"),
-            Unit::Count => format!("{value:.1}"),
+            Unit::Count => format!("{value:.2}"),
         }
     }
 

@@ -5,7 +5,7 @@ use super::super::{PhaseView, Report};
 /// A plot is so many units wide, however wide it is shown.
 pub const WIDTH: f64 = 1_000.0;
 /// Between two lines of the grid there is room for a few words.
-const VALUE_STEPS_MAX: f64 = 4.0;
+const VALUE_STEPS_MAX: f64 = 5.0;
 const TIME_STEPS_MAX: u64 = 6;
 const TIME_STEPS_S: [u64; 11] = [60, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400];
 
@@ -34,6 +34,11 @@ impl<'a> Axis<'a> {
     pub fn edges(&self, bin: usize) -> (f64, f64) {
         let from = bin as u64 * self.bin_s;
         (self.x(from), self.x(from + self.bin_s))
+    }
+
+    /// The last one may be shorter.
+    pub fn bin_lasts_s(&self, bin: usize) -> u64 {
+        self.bin_s.min(self.lasts_s.saturating_sub(bin as u64 * self.bin_s)).max(1)
     }
 
     pub fn middle(&self, bin: usize) -> f64 {
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_scale_has_round_ends_and_holds_everything() {
-        assert_eq!(told(&[], (0.0, 100.0)), ["0", "50", "100"]);
+        assert_eq!(told(&[], (0.0, 100.0)), ["0", "20", "40", "60", "80", "100"]);
         assert_eq!(told(&[7.3], (0.0, 1.0)), ["0", "2", "4", "6", "8"]);
         assert_eq!(told(&[1.07, 1.31], (1.0, 1.2)), ["1.0", "1.1", "1.2", "1.3", "1.4"]);
         assert_eq!(told(&[0.8], (1.0, 1.1)), ["0.8", "0.9", "1.0", "1.1"]);
@@ -117,6 +122,6 @@ mod tests {
         }
         // The last bin is cut at the end.
         let axis = Axis { lasts_s: 1_000, bin_s: 600, phases: &[] };
-        assert_eq!((axis.edges(1), axis.middle(1)), ((600.0, 1_000.0), 800.0));
+        assert_eq!((axis.edges(1), axis.middle(1), axis.bin_lasts_s(1)), ((600.0, 1_000.0), 800.0, 400));
     }
 }

@@ -1,6 +1,6 @@
 //! The tables: sums, what was lost and why, what providers saw, what it cost.
 
-use super::super::headline::short;
+use super::super::headline::name;
 use super::super::words::{clock, count, dollars, percent, seconds, times};
 use super::super::{Ledger, Lost, Report, Run};
 use super::markup::{Html, html};
@@ -21,7 +21,7 @@ fn cells(first: &str, others: &[String]) -> Html {
 }
 
 fn all(report: &Report) -> impl Iterator<Item = (&str, &Run)> {
-    let runs = report.runs.iter().map(|run| (run.label.as_str(), run));
+    let runs = report.runs.iter().map(|run| (name(report, run), run));
     runs.chain([("without Pointsman", &report.straight)])
 }
 
@@ -83,7 +83,7 @@ pub fn providers(report: &Report) -> Html {
     let run = |run: &Run| {
         let rows = run.providers.iter().map(|(name, ledger)| provider(name, ledger));
         let head = ["Provider", "Asked", "Requests", "Each", "Went wrong", "Keys"];
-        html("<h3>{}</h3>{}", &[&short(&run.label), &table("told", &head, rows)])
+        html("<h3>{}</h3>{}", &[&name(report, run), &table("told", &head, rows)])
     };
     report.runs.iter().map(run).collect()
 }
@@ -118,9 +118,9 @@ pub fn lost(report: &Report) -> Html {
             true => html("<p>Nothing.</p>", &[]),
             false => run.lost.iter().map(reason).collect(),
         };
-        html("<h3>{}: {} lost</h3>{}", &[&short(label), &count(run.summary.lost), &reasons])
+        html("<div><h3>{}: {} lost</h3>{}</div>", &[&label, &count(run.summary.lost), &reasons])
     };
-    all(report).map(run).collect()
+    html("<div class=\"plots\">{}</div>", &[&all(report).map(run).collect::<Html>()])
 }
 
 fn reason(lost: &Lost) -> Html {

@@ -86,7 +86,7 @@ fn a_page_has_all_that_the_report_has() {
         "Attempts",
         "Cost",
         "% of the answers",
-        "times each request came",
+        "amplification",
         "pm_1: it was overloaded",
         "key 1 ran out at 0:15",
         "failover@0123456789ab",
@@ -95,9 +95,9 @@ fn a_page_has_all_that_the_report_has() {
     ] {
         assert!(page.contains(words), "{words}");
     }
-    // 8 of what callers saw, 2 of who answered, a breaker's and a provider's: each with all its bins in its table.
-    assert_eq!(page.matches("<figure").count(), 12);
-    assert_eq!(page.matches("<th scope=\"row\">0:30</th>").count(), 12);
+    // 8 of what callers saw, 2 of who answered, a breaker's and 2 of a provider: each with all its bins in its table.
+    assert_eq!(page.matches("<figure").count(), 13);
+    assert_eq!(page.matches("<th scope=\"row\">0:30</th>").count(), 13);
 }
 
 #[test]
