@@ -25,7 +25,7 @@ rehearse() {
 
 rehearse 2026-06-02-claude --expect 'success >= 99%' --expect 'p95-first-token <= 12s' --expect 'cost <= 1.3x'
 rehearse provider-loss --expect 'success >= 99%' --expect 'attempts <= 1.5'
-rehearse brown-out --expect 'success >= 97%'
+rehearse brown-out --expect 'success >= 95%'
 rehearse rate-limit-storm --expect 'success >= 95%'
 
 [ -z "$failed" ] || { echo "not fit for:$failed (see $reports)" >&2; exit 1; }
