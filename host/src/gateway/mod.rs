@@ -57,6 +57,7 @@ use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
 pub use exchange::answer;
+pub use outgoing::said;
 pub use probes::probe;
 pub use rollout::look_after;
 pub use spent::Spent;
