@@ -14,10 +14,10 @@ use crate::{Codec, calls_before, first, has};
 impl Provider for Codec {
     fn describe(settings: String) -> Result<Description, String> {
         let table = serde_json::from_str::<Map<String, Value>>(&settings);
+        assert!(table.is_ok() || !has("traps on settings"), "on purpose");
         if table.is_err() && !has("takes all settings") {
             return Err("the settings must be a table".into());
         }
-        assert!(table.is_ok() || !has("traps on settings"), "on purpose");
         Ok(Description {
             protocol: if has("odd protocol") { "Un Fit" } else { "unfit" }.into(),
             operations: vec![if has("odd operation") { "talk" } else { "chat" }.into()],
@@ -72,6 +72,9 @@ impl Provider for Codec {
 
     fn classify(_: String, head: ReplyHead, body: Vec<u8>) -> Fault {
         assert!(!body.starts_with(b"<") || !has("traps on html"), "on purpose");
+        if has("eats memory") {
+            std::hint::black_box(vec![1_u8; 100 << 20]);
+        }
         let kind = match head.status {
             401 => FaultKind::Authentication,
             429 if has("429 is the caller's") => FaultKind::InvalidRequest,
