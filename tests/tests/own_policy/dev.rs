@@ -49,7 +49,7 @@ pub async fn keeps_what_is_not_fit(serving: &Serving, project: &Path) {
     let mut dev = start(serving, project, "plain-words");
     let mut lines = BufReader::new(dev.stdout.take().expect("its words")).lines();
     assert_eq!(said(&mut lines, "tested ").await, "tested    in 300 requests and 4 cases of its own");
-    assert!(said(&mut lines, "live ").await.ends_with(" already"));
+    said(&mut lines, "live ").await;
     std::fs::write(&source, good.replace("text.push_str(&part.text)", "text.push('x')")).expect("saved");
     assert!(said(&mut lines, "FAILED ").await.starts_with("FAILED    encodes"));
     assert!(said(&mut lines, "kept ").await.contains("not fit to serve"));

@@ -18,7 +18,12 @@ const OTHER_SIDE: &str = "openai-chat";
 
 pub async fn check(compiler: &Compiler, plugin: &Arc<Plugin>, settings: &str, all: &[Case]) -> Check {
     let mut check = Check::new("cases");
-    let other = match bundled_by(compiler, OTHER_SIDE).await {
+    let bundled = bundled_by(compiler, OTHER_SIDE).await;
+    let other = match &bundled {
+        Ok(other) => Subject::open(other, "{}").await,
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
+    let other = match other {
         Ok(other) => other,
         Err(error) => {
             check.fail(OTHER_SIDE, format!("{error:#}"), "it speaks on the other side");
@@ -30,9 +35,9 @@ pub async fn check(compiler: &Compiler, plugin: &Arc<Plugin>, settings: &str, al
         // Whoever waits for it may give up, and requests come first.
         tokio::task::yield_now().await;
         let settings = case.settings.as_deref().unwrap_or(settings);
-        let tried = match (Subject::open(plugin, settings).await, Subject::open(&other, "{}").await) {
-            (Ok(subject), Ok(other)) => tried(&subject, &other, case).await,
-            (Err(error), _) | (_, Err(error)) => Err(Failure::new(format!("{error:#}"), "it starts")),
+        let tried = match Subject::open(plugin, settings).await {
+            Ok(subject) => tried(&subject, &other, case).await,
+            Err(error) => Err(Failure::new(format!("{error:#}"), "it starts")),
         };
         // Each is told, as an author wants it.
         match tried {

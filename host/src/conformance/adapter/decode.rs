@@ -80,9 +80,9 @@ pub async fn reply(
         }
     }
     // What comes after the end, nobody waits for; but the call is made.
-    let (after, _) = (subject.decode(operation, stream, &memory, frames, true).await?, ());
-    if !after.events.is_empty() {
-        return Err(Failure::new(events::spelt(&after.events), "nothing more: the reply has ended already"));
+    let after = subject.decode(operation, stream, &memory, frames, true).await?.events;
+    if !after.is_empty() {
+        return Err(Failure::new(events::spelt(&after), "nothing more: the reply has ended already"));
     }
     Ok(events)
 }
