@@ -57,17 +57,20 @@ fn wrong(description: &Description) -> Vec<(&'static str, String)> {
             }
         }
     }
-    let query = |name: &str| !name.is_empty() && !name.contains(['&', '=', '#']);
-    let lists: [(_, _, &dyn Fn(&str) -> bool); 3] = [
-        ("forwarded-headers", &description.forwarded_headers, &is_header),
-        ("forwarded-query", &description.forwarded_query, &query),
-        ("returned-headers", &description.returned_headers, &is_header),
-    ];
-    for (place, names, is_one) in lists {
-        // A trailing star stands for any ending.
-        let is_pattern = |name: &str| name == "*" || is_one(name.strip_suffix('*').unwrap_or(name));
-        wrong.extend(names.iter().filter(|name| !is_pattern(name)).map(|name| (place, format!("`{name}`"))));
+    let headers =
+        [("forwarded-headers", &description.forwarded_headers), ("returned-headers", &description.returned_headers)];
+    // A trailing star stands for any ending.
+    let is_pattern = |name: &str| name == "*" || is_header(name.strip_suffix('*').unwrap_or(name));
+    for (place, names) in headers {
+        wrong.extend(
+            names
+                .iter()
+                .filter(|name| !is_pattern(name))
+                .map(|name| (place, format!("`{name}` is no header in lower case"))),
+        );
     }
+    let odd = description.forwarded_query.iter().filter(|name| name.is_empty() || name.contains(['&', '=', '#']));
+    wrong.extend(odd.map(|name| ("forwarded-query", format!("`{name}` is no parameter's name"))));
     for limit in &description.rate_limits {
         let names = [&limit.limit, &limit.remaining, &limit.reset];
         let odd = names.into_iter().filter(|name| !name.is_empty() && !is_header(name));

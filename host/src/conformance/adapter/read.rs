@@ -169,7 +169,7 @@ pub async fn odd(subject: &Subject<'_>, operation: &str, body: &Value, check: &m
     for cut in (1..8).map(|eighths| text.floor_char_boundary(text.len() * eighths / 8)) {
         tried += 1;
         let place = format!("{operation}: {}", json::short(&text[..cut]));
-        check.note(&place, is_refused(subject, operation, text[..cut].as_bytes(), Place::Any).await);
+        check.note(&place, is_refused(subject, operation, &text.as_bytes()[..cut], Place::Any).await);
     }
     tried
 }

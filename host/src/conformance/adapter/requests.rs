@@ -125,7 +125,8 @@ pub fn with_tools() -> Request {
     request
 }
 
-/// Named by what is in them: each thing alone, streamed and not, and then so many with some things together, by the seed.
+/// Named by what is in them: each thing alone, streamed and not, and then nearly so many with some things together, by the
+/// seed.
 pub fn all(seed: u64, mixed: usize) -> Vec<(String, Request)> {
     let mut requests = Vec::new();
     for stream in [false, true] {
@@ -141,6 +142,9 @@ pub fn all(seed: u64, mixed: usize) -> Vec<(String, Request)> {
         let mut request = plain(random.bool());
         let features: Vec<&Feature> = FEATURES.iter().filter(|_| random.u8(0..5) == 0).collect();
         features.iter().for_each(|(_, add)| add(&mut request));
+        if features.is_empty() {
+            continue;
+        }
         let names: Vec<&str> = features.iter().map(|(name, _)| *name).collect();
         requests.push((named(&names.join(" + "), request.stream), request));
     }
@@ -207,7 +211,7 @@ mod tests {
         let made = all(1, 50);
         assert!(made == all(1, 50) && made != all(2, 50));
         let alone = FEATURES.len() + ALONE.len();
-        assert_eq!(made.len(), 2 * (1 + alone) + 50);
+        assert!((2 * (1 + alone) + 40..=2 * (1 + alone) + 50).contains(&made.len()), "{}", made.len());
         for (name, request) in &made[1..=alone] {
             assert_ne!(request, &plain(false), "{name}");
         }
