@@ -1,14 +1,27 @@
-//! Builds the plugins that tests use: the example policy, those that misbehave, and those that tell all they see.
+//! Builds the plugins that tests use: the examples, those that misbehave, and those that tell all they see.
 
 use std::env;
 use std::path::Path;
 
-const GUESTS: [&str; 8] =
-    ["night-shift", "hostile", "hostile-codec", "rogue", "spy", "spy-codec", "turns", "versioned"];
+const GUESTS: [&str; 11] = [
+    "night-shift",
+    "plain-provider",
+    "plain-client",
+    "hostile",
+    "hostile-codec",
+    "rogue",
+    "spy",
+    "spy-codec",
+    "turns",
+    "unfit",
+    "versioned",
+];
 
 fn main() {
     let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return };
-    for watched in ["wit", "plugins/sdk", "examples/policies/night-shift", "tests/guests", "Cargo.lock"] {
+    for watched in
+        ["wit", "plugins/sdk", "examples/policies/night-shift", "examples/adapters", "tests/guests", "Cargo.lock"]
+    {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     match pointsman_build::build(workspace, &GUESTS.map(str::to_owned)) {

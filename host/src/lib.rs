@@ -2,7 +2,7 @@
 //!
 //! The modules, in the order in which a request meets them: [`server`] (bytes in), [`gateway`] (the line it takes),
 //! [`plugin`] (WebAssembly: who decides, who translates), [`upstream`] (bytes out), [`health`] (what is remembered of
-//! targets), [`journal`] (of requests), [`store`] (what outlives the process). Beside them: [`config`] and [`watch`], [`callers`] (what each may use), [`facts`] (of models), [`clock`], [`net`] (the machine's network, or one in memory), [`ship`] (where plugins come from and go to), [`cli`] (one file a verb), [`conformance`] (is a policy fit to decide?), [`drill`] (outages rehearsed in virtual time), and [`fake`] (providers that break
+//! targets), [`journal`] (of requests), [`store`] (what outlives the process). Beside them: [`config`] and [`watch`], [`callers`] (what each may use), [`facts`] (of models), [`clock`], [`net`] (the machine's network, or one in memory), [`ship`] (where plugins come from and go to), [`cli`] (one file a verb), [`conformance`] (is a plugin fit to serve?), [`drill`] (outages rehearsed in virtual time), and [`fake`] (providers that break
 //! on purpose, for the demo, the tests and trying things out).
 
 pub mod callers;

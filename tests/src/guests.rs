@@ -2,6 +2,9 @@
 
 /// The example policy: `examples/policies/night-shift`.
 pub const NIGHT_SHIFT: &[u8] = include_bytes!(env!("GUEST_NIGHT_SHIFT"));
+/// The example adapters: `examples/adapters`.
+pub const PLAIN_PROVIDER: &[u8] = include_bytes!(env!("GUEST_PLAIN_PROVIDER"));
+pub const PLAIN_CLIENT: &[u8] = include_bytes!(env!("GUEST_PLAIN_CLIENT"));
 /// A policy that misbehaves as its setting `how` says: `guests/hostile`.
 pub const HOSTILE: &[u8] = include_bytes!(env!("GUEST_HOSTILE"));
 /// A codec that misbehaves as the provider's setting `how` says: `guests/hostile-codec`.
@@ -18,6 +21,17 @@ pub const SPY_CODEC: &[u8] = include_bytes!(env!("GUEST_SPY_CODEC"));
 pub const NIGHT_SHIFT_0_1_0: &[u8] = include_bytes!("../fixtures/contract/0.1.0/night-shift.wasm");
 /// A policy that remembers something between two calls: `guests/turns`.
 pub const TURNS: &[u8] = include_bytes!(env!("GUEST_TURNS"));
+
+/// A codec that is fit to serve, but for this flaw: `guests/unfit` has them all. `none` is none.
+pub fn unfit(flaw: &str) -> Vec<u8> {
+    const BEFORE: &[u8] = b"pointsman-flaw:";
+    const FLAW_BYTES: usize = 25;
+    let mut bytes = include_bytes!(env!("GUEST_UNFIT")).to_vec();
+    let place = bytes.windows(BEFORE.len() + 5).position(|window| window == b"pointsman-flaw:none.");
+    let at = place.expect("its flaw") + BEFORE.len();
+    bytes[at..at + FLAW_BYTES].copy_from_slice(format!("{flaw:.<FLAW_BYTES$}").as_bytes());
+    bytes
+}
 
 /// An adapter, in a version of its own: `guests/versioned`. `how` has four letters: `well`; `path` asks at a path that is not
 /// there; `trap` reads no reply; `more` says a little more than it should.

@@ -247,6 +247,43 @@ async fn the_cases_in_a_package_are_decided_as_expected_or_it_does_not_serve() {
     assert!(code == 0 && out.contains("1 of 1 are decided"), "{out}");
 }
 
+fn asked(sent: &str) -> String {
+    format!("[[case]]\nrequest = '{{\"messages\": [{{\"role\": \"user\", \"content\": \"Hi\"}}]}}'\nsent = '{sent}'\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_answers_the_cases_in_its_package_or_does_not_serve() {
+    let setting = Setting::new("adapters-cases").await;
+    let write = |name: &str, text: String| setting.folder.write(name, packed("ollama", text));
+    let good = write("good.wasm", asked(r#"{"messages": [{"role": "user", "content": "Hi"}]}"#));
+    let bad = write("bad.wasm", asked(r#"{"messages": [{"role": "user", "content": "Ho"}]}"#));
+    let unread = write("unread.wasm", asked("{"));
+    let policys = setting.folder.write("policy.wasm", packed("fastest", asked("{}")));
+    let long = write("long.wasm", asked("{}").repeat(1_000));
+    let serving = setting.serve("").await;
+    load_fails(&serving, &bad, "it does not answer the cases in its package as expected: outage.toml:1: ").await;
+    load_fails(&serving, &bad, "`messages[0].content` is \"Hi\"").await;
+    load_fails(&serving, &unread, "`sent` is to be JSON").await;
+    load_fails(&serving, &policys, "which only adapters answer").await;
+    let (code, _, err) = serving.plugin(&["load", &good, "--as", "ollama"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(serving.stop().await.0, 0);
+    let serving = setting.serve("[gate]\ncases_time = \"2ms\"").await;
+    load_fails(&serving, &long, "`[gate] cases_time`").await;
+    assert_eq!(serving.stop().await.0, 0);
+
+    // Its author is told the same, before; and `inspect` counts them.
+    let (code, out, _) = run(&["plugin", "test", &bad, "--situations", "3"], &[]).await;
+    assert!(code == 1 && out.contains("outage.toml:1") && out.contains("0 of 1 are answered"), "{out}");
+    let (code, out, _) = run(&["plugin", "test", &good, "--situations", "3", "--json"], &[]).await;
+    let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert!(code == 0 && told["passed"] == true && told["checks"][0]["name"] == "loads", "{told}");
+    let (code, out, _) = run(&["plugin", "test", &good, "--targets", "a/b", "--situations", "3"], &[]).await;
+    assert!(code == 1 && out.contains("adapters decide nothing"), "{out}");
+    let (code, out, _) = run(&["plugin", "inspect", &good], &[]).await;
+    assert!(code == 0 && out.contains("cases    1 in outage.toml"), "{out}");
+}
+
 #[tokio::test]
 async fn inspect_tells_all_that_a_file_says_of_itself() {
     let folder = Folder::new("inspect-package");

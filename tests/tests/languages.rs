@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman::conformance::{Trial, case, try_out};
-use pointsman::plugin::{Kind, Plugin, Policy};
+use pointsman::conformance::{Trial, try_out};
+use pointsman::plugin::{Cases, Compiler, Kind, Plugin, Policy};
 use pointsman_tests::guests::NIGHT_SHIFT;
 use pointsman_tests::languages::{self, Language};
 use pointsman_tests::situations::{Situations, targets};
@@ -117,9 +117,9 @@ async fn it_decides_alike(plugin: &Arc<Plugin>) {
 /// What `pointsman plugin test` says of it, and of the cases that each new project begins with.
 async fn it_is_fit(plugin: &Arc<Plugin>) {
     let cases = include_str!("../../examples/policies/cases/night.toml");
-    let cases = case::read(cases, "night.toml").expect("cases");
+    let cases = vec![Cases { file: "night.toml".to_owned(), text: cases.to_owned() }];
     let trial = Trial { settings: "{}".to_owned(), seed: 1, situations: 300, cases, ..Trial::default() };
-    let checks = try_out(plugin, &trial).await;
+    let checks = try_out(&Compiler::here(), plugin, &trial).await.expect("cases that can be read");
     assert_eq!(checks.len(), 5, "{checks:#?}");
     assert!(checks.iter().all(|check| check.failures.is_empty()), "{checks:#?}");
 }

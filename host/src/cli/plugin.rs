@@ -51,14 +51,15 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Try a policy's component as the gateway would call it, in hundreds of situations and in your own cases. Exit code 1
-    /// when it is not fit to decide. Needs no gateway.
+    /// Try a component as the gateway would call it, and by your own cases: a policy in hundreds of situations; an adapter
+    /// with hundreds of requests, and with replies and bodies that are none. Exit code 1 when it is not fit to serve. Needs
+    /// no gateway and no provider.
     ///
     ///     pointsman plugin test day_and_night.wasm --cases cases
     #[command(verbatim_doc_comment)]
     Test(test::Arguments),
     /// While you write: build and test a project whenever one of its files is saved, and swap it into the running gateway. What
-    /// does not build or is not fit to decide changes nothing. Ends with Ctrl-C.
+    /// does not build or is not fit to serve changes nothing. Ends with Ctrl-C.
     ///
     ///     pointsman plugin dev day-and-night --as failover
     #[command(verbatim_doc_comment)]
@@ -88,7 +89,7 @@ pub enum Verb {
     Pull(pull::Arguments),
     /// Check a file in the running gateway, and stage it under a name. Nothing uses it yet.
     ///
-    /// It has to be a plugin, to compile within limits, to decide the cases in its package as expected, and, where the
+    /// It has to be a plugin, to compile within limits, to pass the cases in its package, and, where the
     /// gateway trusts only some keys, to be signed by one: FILE.minisig goes along.
     Load {
         /// A file, `https://…` with its `--sha256`, or `oci://REGISTRY/REPOSITORY:TAG@sha256:…`.

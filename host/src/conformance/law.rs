@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Failure, spelt};
+use super::Failure;
+use super::policy::spelt;
 use crate::plugin::bindings::policy::{Action, Decision, Situation};
 use crate::plugin::{Policy, nonsense};
 
@@ -60,7 +61,7 @@ fn same(decision: &Decision, other: &Decision, when: &str) -> Result<(), Failure
 }
 
 fn broken(said: String, expected: String) -> Failure {
-    Failure { place: String::new(), said, expected, situation: None }
+    Failure::new(said, expected)
 }
 
 #[cfg(test)]

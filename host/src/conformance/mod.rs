@@ -1,45 +1,46 @@
-//! Is a policy fit to decide? The tests that every policy has to pass, whoever wrote it in whatever language, and those
-//! that its author wrote for it (`case.rs`). For `pointsman plugin test`; the cases in a package are for the gate, too
-//! (`gateway/gate.rs`).
+//! Is a plugin fit to serve? The tests that every policy and every adapter has to pass, whoever wrote it in whatever
+//! language, and those that its author wrote for it (`case.rs`, `adapter/case.rs`). For `pointsman plugin test`; the cases in
+//! a package are for the gate, too (`gateway/gate.rs`).
 //!
-//! What the host would count as a fault of the policy fails here, and what it cannot notice while requests run: that the
-//! same situation is decided in two ways, or that a target is asked which cannot serve the request.
+//! Calls are made through what makes them in production, and are bounded by the same limits. What the host would count as a
+//! fault of the plugin fails here, and what it cannot notice while requests run.
 
+pub mod adapter;
 pub mod case;
 pub mod generate;
 mod incidents;
 mod law;
+mod policy;
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use self::case::Case;
-use self::generate::Generator;
 use crate::journal::{Entry, RouteView};
-use crate::plugin::bindings::policy::{Action, Decision, Situation, Target};
-use crate::plugin::{Compiler, Kind, Package, Plugin, PluginFault, Policy};
+use crate::plugin::bindings::policy::{Situation, Target};
+use crate::plugin::{Cases, Compiler, Kind, Package, Plugin};
+
+pub use self::policy::target;
 
 pub use self::incidents::incidents;
 
 /// Failures of one check that are told; more would say nothing new.
 const FAILURES_MAX: usize = 5;
-/// A fresh instance of an interpreter takes milliseconds, so only each so-manieth situation is decided in one.
-const FRESH_EVERY: usize = 4;
-/// A route of more targets is not another kind of route.
-const TARGETS_MAX: usize = 6;
 
-/// What a policy is tried with.
+/// What a plugin is tried with.
 #[derive(Debug, Default)]
 pub struct Trial {
-    /// JSON, an object.
+    /// JSON, an object: a route's for a policy, a provider's for an adapter.
     pub settings: String,
     /// The route that generated situations are of; empty: routes of one to six invented targets.
     pub targets: Vec<Target>,
     pub seed: u64,
+    /// How many situations are generated, or requests for an adapter.
     pub situations: usize,
     /// Empty: those in its package.
-    pub cases: Vec<Case>,
+    pub cases: Vec<Cases>,
     /// Of a running gateway: its routes, and what was decided lately.
     pub journal: Option<(Vec<RouteView>, Vec<Entry>)>,
     /// The settings are meant for recorded situations too, in place of each route's own.
@@ -55,13 +56,14 @@ pub struct Check {
     pub failures: Vec<Failure>,
 }
 
-/// What a policy did wrong.
+/// What a plugin did wrong.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Failure {
-    /// Which situation: the case's file and line, say.
+    /// In which situation, or with which request: the case's file and line, say.
     pub place: String,
     pub said: String,
     pub expected: String,
+    /// Of a policy.
     pub situation: Option<Situation>,
 }
 
@@ -71,132 +73,74 @@ impl Check {
     }
 
     fn fail(&mut self, place: impl Into<String>, said: impl Into<String>, expected: impl Into<String>) {
-        self.failures.push(Failure {
-            place: place.into(),
-            said: said.into(),
-            expected: expected.into(),
-            situation: None,
-        });
+        self.failures.push(Failure { place: place.into(), ..Failure::new(said, expected) });
+    }
+
+    /// Are as many failures told as one wants to read?
+    fn is_full(&self) -> bool {
+        self.failures.len() >= FAILURES_MAX
+    }
+
+    /// What was asked there, if it was answered as it has to be; else why not is noted.
+    fn note<T>(&mut self, place: &str, tried: Result<T, Failure>) -> Option<T> {
+        let broken = match tried {
+            Ok(answer) => return Some(answer),
+            Err(broken) => broken,
+        };
+        if !self.is_full() {
+            self.failures.push(Failure { place: place.to_owned(), ..broken });
+        }
+        None
+    }
+}
+
+impl Failure {
+    /// The place is whose who asked.
+    fn new(said: impl Into<String>, expected: impl Into<String>) -> Failure {
+        Failure { place: String::new(), said: said.into(), expected: expected.into(), situation: None }
     }
 }
 
 /// Try a component: every check, up to one without which the rest means nothing.
-pub async fn run(compiler: &Compiler, bytes: &[u8], trial: &Trial) -> Vec<Check> {
+///
+/// # Errors
+/// Which of the trial's cases cannot be read, and why.
+pub async fn run(compiler: &Compiler, bytes: &[u8], trial: &Trial) -> anyhow::Result<Vec<Check>> {
     match Plugin::load_by(compiler, "tested", bytes).await {
-        Ok(plugin) => try_out(&plugin, trial).await,
+        Ok(plugin) => try_out(compiler, &plugin, trial).await,
         Err(error) => {
             let mut loads = Check::new("loads");
             loads.fail("the file", format!("{error:#}"), "a component that the gateway can load");
-            vec![loads]
+            Ok(vec![loads])
         }
     }
 }
 
 /// The same, for one that is loaded.
-pub async fn try_out(plugin: &Arc<Plugin>, trial: &Trial) -> Vec<Check> {
+///
+/// # Errors
+/// As there.
+pub async fn try_out(compiler: &Compiler, plugin: &Arc<Plugin>, trial: &Trial) -> anyhow::Result<Vec<Check>> {
+    let own = OwnCases::read(plugin.kind, &trial.cases)?;
     let mut loads = Check::new("loads");
-    if plugin.kind != Kind::Policy {
-        loads.fail("the file", format!("it is a {}", plugin.kind), "a policy");
-        return vec![loads];
-    }
     loads.told = format!("{}, {} bytes, imports no function, sha256 {}", plugin.kind, plugin.bytes, plugin.sha256);
-    let mut generator = Generator::new(trial.seed);
-    let (opens, mut opened) = open(plugin, trial, &mut generator).await;
-    let mut checks = vec![loads, opens, refuses(plugin, &mut generator).await];
-    if !opened.is_empty() {
-        checks.push(situations(&mut opened, trial, &mut generator).await);
-    }
+    let mut checks = vec![loads];
+    checks.append(&mut match plugin.kind {
+        Kind::Policy => policy::try_out(plugin, trial).await,
+        Kind::Adapter { .. } => adapter::try_out(plugin, trial).await,
+    });
     if !trial.cases.is_empty() {
-        checks.push(cases(plugin, &trial.settings, &trial.cases).await);
+        checks.push(own.check(compiler, plugin, &trial.settings).await);
     } else if let Some(package) = &plugin.package {
-        checks.push(shipped(plugin, package, &trial.settings).await);
+        checks.push(shipped(compiler, plugin, package, &trial.settings).await);
     }
-    if let Some((routes, entries)) = &trial.journal {
-        checks.push(recorded(plugin, trial, routes, entries).await);
-    }
-    checks
-}
-
-/// For each number of targets. A policy may need two, say, so one that takes any is enough.
-async fn open(plugin: &Arc<Plugin>, trial: &Trial, generator: &mut Generator) -> (Check, Vec<Policy>) {
-    let mut check = Check::new("opens");
-    let routes: Vec<Vec<Target>> = match trial.targets.as_slice() {
-        [] => (1..=TARGETS_MAX).map(|count| generator.targets(count)).collect(),
-        targets => vec![targets.to_vec()],
-    };
-    let (mut opened, mut refused) = (Vec::new(), Vec::new());
-    for targets in routes {
-        let count = targets.len();
-        match Policy::open(Arc::clone(plugin), trial.settings.clone(), targets).await {
-            Ok(policy) => opened.push(policy),
-            Err(error) if is_fault(&error) => {
-                check.fail(
-                    format!("{count} targets, {}", trial.settings),
-                    format!("{error:#}"),
-                    "it opens or says why not",
-                );
-            }
-            Err(error) => refused.push((count, format!("{error:#}"))),
-        }
-    }
-    let counts: Vec<String> = opened.iter().map(|policy| policy.targets().len().to_string()).collect();
-    let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
-    check.told = format!("with {}; targets of the routes: {counts}", trial.settings);
-    match refused.as_slice() {
-        [] => {}
-        [(count, text), ..] if opened.is_empty() => {
-            let expected =
-                "it opens with these settings (others: --settings; a route whose targets they name: --targets)";
-            check.fail(format!("{count} targets, {}", trial.settings), format!("it refuses: {text}"), expected);
-        }
-        [(count, text), ..] => check.told.push_str(&format!("; it refuses {count}: {text}")),
-    }
-    (check, opened)
-}
-
-/// Settings of another shape are refused in words.
-async fn refuses(plugin: &Arc<Plugin>, generator: &mut Generator) -> Check {
-    let mut check = Check::new("refuses");
-    const NO_OBJECTS: [&str; 6] = ["5", "\"text\"", "true", "null", "{", ""];
-    for settings in NO_OBJECTS.into_iter().chain(["[]", "[1, 2]"]) {
-        let opened = Policy::open(Arc::clone(plugin), settings.to_owned(), generator.targets(3)).await;
-        let place = || format!("settings `{settings}`");
-        match opened {
-            Err(error) if is_fault(&error) => check.fail(place(), format!("{error:#}"), "an error in words"),
-            // Readers of JSON in more than one language take an array for an object.
-            Ok(_) if NO_OBJECTS.contains(&settings) => {
-                check.fail(place(), "it opened", "an error in words: settings are an object");
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-    check.told = "settings that are no object, in words".to_owned();
-    check
-}
-
-async fn situations(opened: &mut [Policy], trial: &Trial, generator: &mut Generator) -> Check {
-    let mut check = Check::new("decides");
-    let mut tried = 0;
-    for number in 0..trial.situations {
-        let policy = &opened[number % opened.len()];
-        let situation = generator.situation(policy.targets().len());
-        tried += 1;
-        if let Err(broken) = kept(policy, &situation, number).await {
-            let place = format!("situation {number} of seed {}", trial.seed);
-            check.failures.push(Failure { place, situation: Some(situation), ..broken });
-            if check.failures.len() == FAILURES_MAX {
-                break;
-            }
-        }
-    }
-    check.told = format!("{tried} generated situations (seed {}), the same again, and in a fresh instance", trial.seed);
-    check
+    Ok(checks)
 }
 
 /// The cases in a package.
-pub async fn shipped(plugin: &Arc<Plugin>, package: &Package, settings: &str) -> Check {
-    match written(package) {
-        Ok(all) => cases(plugin, settings, &all).await,
+pub async fn shipped(compiler: &Compiler, plugin: &Arc<Plugin>, package: &Package, settings: &str) -> Check {
+    match OwnCases::read(plugin.kind, &package.cases) {
+        Ok(own) => own.check(compiler, plugin, settings).await,
         Err(error) => {
             let mut check = Check::new("cases");
             check.fail("its package", format!("{error:#}"), "cases that can be read");
@@ -205,111 +149,55 @@ pub async fn shipped(plugin: &Arc<Plugin>, package: &Package, settings: &str) ->
     }
 }
 
-/// The cases of all files in a package.
-///
-/// # Errors
-/// What is wrong with one, and in which line.
-pub fn written(package: &Package) -> anyhow::Result<Vec<Case>> {
-    let files = package.cases.iter().map(|cases| case::read(&cases.text, &cases.file));
-    Ok(files.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
+/// What a plugin's author wrote for it.
+pub enum OwnCases {
+    Policy(Vec<Case>),
+    Adapter(Vec<adapter::case::Case>),
 }
 
-async fn cases(plugin: &Arc<Plugin>, settings: &str, all: &[Case]) -> Check {
-    let mut check = Check::new("cases");
-    for case in all {
-        // Whoever waits for it may give up, and requests come first.
-        tokio::task::yield_now().await;
-        let settings = case.settings.as_deref().unwrap_or(settings);
-        let policy = match Policy::open(Arc::clone(plugin), settings.to_owned(), case.targets.clone()).await {
-            Ok(policy) => policy,
-            Err(error) => {
-                check.fail(case.place.clone(), format!("{error:#}"), format!("it opens with {settings}"));
-                continue;
-            }
+impl OwnCases {
+    /// The cases of all these files, which have to suit the plugin's kind.
+    ///
+    /// # Errors
+    /// What is wrong with one, and in which line.
+    pub fn read(kind: Kind, files: &[Cases]) -> anyhow::Result<OwnCases> {
+        let policys = || all(files, case::read).map(OwnCases::Policy);
+        let adapters = || all(files, adapter::case::read).map(OwnCases::Adapter);
+        let (own, other) = match kind {
+            Kind::Policy => (policys(), "which only adapters answer"),
+            Kind::Adapter { .. } => (adapters(), "which only policies decide"),
         };
-        let outcome = match law::keeps_in_fresh(&policy, &case.situation).await {
-            Ok(decision) if case.expected.fits(&decision) => continue,
-            Ok(decision) => Failure {
-                place: String::new(),
-                said: spelt(&decision),
-                expected: case.expected.to_string(),
-                situation: None,
-            },
-            Err(broken) => broken,
+        let is_others = || match kind {
+            Kind::Policy => adapters().is_ok(),
+            Kind::Adapter { .. } => policys().is_ok(),
         };
-        let situation = Some(case.situation.clone());
-        check.failures.push(Failure { place: case.place.clone(), situation, ..outcome });
-    }
-    let good = all.len() - check.failures.len();
-    check.told = format!("{good} of {} are decided as expected", all.len());
-    check
-}
-
-async fn recorded(plugin: &Arc<Plugin>, trial: &Trial, routes: &[RouteView], entries: &[Entry]) -> Check {
-    let mut check = Check::new("journal");
-    let mut tried = 0;
-    for RouteView { pattern, settings, targets, .. } in routes {
-        let mut of_it = entries.iter().filter(|entry| entry.route == *pattern).peekable();
-        if of_it.peek().is_none() {
-            continue;
-        }
-        let settings = if trial.overrides { &trial.settings } else { settings };
-        let policy = match Policy::open(Arc::clone(plugin), settings.clone(), targets.clone()).await {
-            Ok(policy) => policy,
-            Err(error) => {
-                check.fail(format!("route {pattern}"), format!("{error:#}"), format!("it opens with {settings}"));
-                continue;
+        match own {
+            Err(_) if is_others() => {
+                let names: Vec<&str> = files.iter().map(|cases| cases.file.as_str()).collect();
+                bail!("{} has cases {other}, but it is a {kind}", names.join(", "))
             }
-        };
-        for entry in of_it {
-            let situations = entry.deliberations.iter().map(|deliberation| &deliberation.situation);
-            // The route may have had other targets then.
-            for situation in situations.filter(|situation| situation.targets.len() == targets.len()) {
-                tried += 1;
-                if let Err(broken) = kept(&policy, situation, tried).await
-                    && check.failures.len() < FAILURES_MAX
-                {
-                    let place = format!("{} +{} ms", entry.id, situation.elapsed_ms);
-                    check.failures.push(Failure { place, situation: Some(situation.clone()), ..broken });
-                }
-            }
+            own => own,
         }
     }
-    check.told = format!("{tried} recorded situations");
-    check
-}
 
-async fn kept(policy: &Policy, situation: &Situation, number: usize) -> Result<Decision, Failure> {
-    if number.is_multiple_of(FRESH_EVERY) {
-        law::keeps_in_fresh(policy, situation).await
-    } else {
-        law::keeps(policy, situation).await
+    pub fn count(&self) -> usize {
+        match self {
+            OwnCases::Policy(all) => all.len(),
+            OwnCases::Adapter(all) => all.len(),
+        }
+    }
+
+    async fn check(&self, compiler: &Compiler, plugin: &Arc<Plugin>, settings: &str) -> Check {
+        match self {
+            OwnCases::Policy(all) => policy::cases(plugin, settings, all).await,
+            OwnCases::Adapter(all) => adapter::cases::check(compiler, plugin, settings, all).await,
+        }
     }
 }
 
-/// Did it fail, rather than refuse?
-fn is_fault(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<PluginFault>().is_some()
-}
-
-/// A decision as cases spell it, and why.
-fn spelt(decision: &Decision) -> String {
-    let action = match &decision.action {
-        Action::Attempt(attempt) if attempt.after_ms > 0 => {
-            format!("attempt {} after {} ms", attempt.target, attempt.after_ms)
-        }
-        Action::Attempt(attempt) => format!("attempt {}", attempt.target),
-        Action::Wait => "wait".to_owned(),
-        Action::GiveUp => "give-up".to_owned(),
-    };
-    format!("{action} ({})", decision.reason)
-}
-
-/// A target of this id, `provider/model`, with weight 1.
-pub fn target(id: &str) -> Target {
-    let (provider, model) = id.split_once('/').unwrap_or((id, "model"));
-    let (provider, model) = (provider.to_owned(), model.to_owned());
-    Target { id: id.to_owned(), provider, model, weight: 1, attributes: Vec::new() }
+fn all<C>(files: &[Cases], read: fn(&str, &str) -> anyhow::Result<Vec<C>>) -> anyhow::Result<Vec<C>> {
+    let read = files.iter().map(|cases| read(&cases.text, &cases.file));
+    Ok(read.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
@@ -320,9 +208,9 @@ mod tests {
 
     async fn tried(name: &str, settings: &str, cases: &str) -> Vec<Check> {
         let bundled = BUNDLED.iter().find(|bundled| bundled.name == name).expect("it is built in");
-        let cases = case::read(cases, "here.toml").expect("cases");
+        let cases = vec![Cases { file: "here.toml".to_owned(), text: cases.to_owned() }];
         let trial = Trial { settings: settings.into(), seed: 1, situations: 120, cases, ..Trial::default() };
-        run(&Compiler::here(), bundled.bytes, &trial).await
+        run(&Compiler::here(), bundled.bytes, &trial).await.expect("cases that can be read")
     }
 
     fn failures(checks: &[Check]) -> Vec<&Failure> {
@@ -349,11 +237,35 @@ mod tests {
         assert!(policies >= 8);
     }
 
+    /// As a provider of each kind that it serves.
     #[tokio::test]
-    async fn what_is_no_policy_fails() {
-        let checks = tried("openai-chat", "{}", "").await;
-        assert_eq!(failures(&checks)[0].said, "it is a codec");
-        let checks = run(&Compiler::here(), b"\0asm", &Trial::default()).await;
+    async fn every_built_in_adapter_passes() {
+        let (mut adapters, mut all_failures) = (0, String::new());
+        for bundled in BUNDLED {
+            let plugin = Plugin::load("any", bundled.bytes).await.expect("it loads");
+            if plugin.kind == Kind::Policy {
+                continue;
+            }
+            let all: &[&str] = match bundled.name {
+                "anthropic-messages" => &["{}", r#"{"platform": "bedrock", "region": "eu-west-1"}"#],
+                "bedrock-converse" => &[r#"{"region": "eu-west-1"}"#],
+                _ => &["{}"],
+            };
+            for settings in all {
+                let checks = tried(bundled.name, settings, "").await;
+                for failure in failures(&checks) {
+                    all_failures += &format!("{} with {settings}: {failure:#?}\n", bundled.name);
+                }
+            }
+            adapters += 1;
+        }
+        assert!(all_failures.is_empty(), "{all_failures}");
+        assert!(adapters >= 6);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_plugin_or_is_not_opened_fails() {
+        let checks = run(&Compiler::here(), b"\0asm", &Trial::default()).await.expect("no cases");
         assert!(failures(&checks)[0].expected.contains("can load"), "{checks:?}");
         let checks = tried("failover", r#"{"attempts": 9}"#, "").await;
         assert!(failures(&checks)[0].said.contains("must be 1 to 5"), "{checks:?}");
@@ -369,5 +281,26 @@ mod tests {
         let Failure { place, said, expected, .. } = failures[0];
         assert_eq!((place.as_str(), expected.as_str()), ("here.toml:7", "attempt 0"));
         assert!(said.starts_with("attempt 1 ("), "{said}");
+    }
+
+    #[test]
+    fn cases_of_another_sort_are_told_apart() {
+        let files = |text: &str| [Cases { file: "here.toml".to_owned(), text: text.to_owned() }];
+        let policys = files("[[case]]\ntargets = [\"ready\"]\nexpect = \"attempt 0\"\n");
+        let adapters = files("[[case]]\nreply = \"\"\nanswer = { fault = \"truncated\" }\n");
+        let codec = Kind::Adapter { provider: true, client: true };
+        let count = |kind, files: &[Cases]| OwnCases::read(kind, files).map(|own| own.count());
+        assert_eq!(
+            (count(Kind::Policy, &policys).expect("its own"), count(codec, &adapters).expect("its own")),
+            (1, 1)
+        );
+        for (kind, files, words) in [
+            (codec, &policys, "here.toml has cases which only policies decide, but it is a codec"),
+            (Kind::Policy, &adapters, "which only adapters answer, but it is a routing-policy"),
+            (codec, &files("[[case]]\nrepli = 1\n"), "unknown field `repli`"),
+        ] {
+            let error = count(kind, files).expect_err(words);
+            assert!(format!("{error:#}").contains(words), "{error:#}");
+        }
     }
 }

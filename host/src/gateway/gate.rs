@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
 use crate::config;
 use crate::conformance::{self, Failure};
@@ -24,7 +24,7 @@ pub async fn admit(
 ) -> anyhow::Result<Arc<Plugin>> {
     check_signature(rules, bytes, signature).await?;
     let plugin = Plugin::load_by(&compiler.within(rules.compile), name, bytes).await?;
-    check_cases(rules, &plugin).await?;
+    check_cases(compiler, rules, &plugin).await?;
     Ok(plugin)
 }
 
@@ -42,14 +42,10 @@ pub async fn check_signature(rules: &config::Gate, bytes: &[u8], signature: Opti
     Ok(())
 }
 
-async fn check_cases(rules: &config::Gate, plugin: &Arc<Plugin>) -> anyhow::Result<()> {
+async fn check_cases(compiler: &Compiler, rules: &config::Gate, plugin: &Arc<Plugin>) -> anyhow::Result<()> {
     let Some(package) = plugin.package.as_ref().filter(|package| !package.cases.is_empty()) else { return Ok(()) };
-    ensure!(
-        plugin.kind == Kind::Policy,
-        "its package has cases, which only policies decide, but it is a {}",
-        plugin.kind
-    );
-    let Ok(check) = tokio::time::timeout(rules.cases_time, conformance::shipped(plugin, package, "{}")).await else {
+    let asking = conformance::shipped(compiler, plugin, package, "{}");
+    let Ok(check) = tokio::time::timeout(rules.cases_time, asking).await else {
         bail!("the cases in its package take more than {} s (`[gate] cases_time`)", rules.cases_time.as_secs_f64());
     };
     match check.failures.as_slice() {
@@ -59,8 +55,9 @@ async fn check_cases(rules: &config::Gate, plugin: &Arc<Plugin>) -> anyhow::Resu
                 0 => String::new(),
                 more => format!(" (and {more} more: pointsman plugin test FILE)"),
             };
+            let does = if plugin.kind == Kind::Policy { "decide" } else { "answer" };
             bail!(
-                "it does not decide the cases in its package as expected: {place}: {said}; expected: {expected}{others}"
+                "it does not {does} the cases in its package as expected: {place}: {said}; expected: {expected}{others}"
             )
         }
     }

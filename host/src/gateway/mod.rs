@@ -60,6 +60,7 @@ use crate::upstream;
 pub use control::{SlotView, TargetView, VersionView};
 pub use exchange::answer;
 pub use game_day::{Injected, InjectionView, Order};
+pub use outgoing::said;
 pub use probes::probe;
 pub use rollout::look_after;
 pub use spent::Spent;

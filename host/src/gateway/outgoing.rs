@@ -116,9 +116,9 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_a
     }
     let call = call?;
     let body = with_model(exchange, model);
-    let mut headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
+    let headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
-    let (request, redaction) = request(exchange, adapter, key_at, &call, &query, &mut headers, body).await?;
+    let (request, redaction) = request(exchange, adapter, key_at, &call, &query, headers, body).await?;
     Ok(Outgoing {
         request,
         redaction,
@@ -161,7 +161,7 @@ async fn translate(
         headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
         query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     }
-    let (request, redaction) = request(exchange, adapter, key_at, &encoded.call, &query, &mut headers, body).await?;
+    let (request, redaction) = request(exchange, adapter, key_at, &encoded.call, &query, headers, body).await?;
     Ok(Outgoing {
         request,
         redaction,
@@ -240,42 +240,55 @@ async fn request(
     key_at: usize,
     call: &Call,
     query: &str,
-    headers: &mut HeaderMap,
+    headers: HeaderMap,
     body: Pieces,
 ) -> Result<(Request<Pieces>, Arc<Redaction>), Fault> {
-    let nonsense = |text: String| {
+    let request = said(&adapter.base_url, call, query, headers, body).map_err(|text| {
         let fault = PluginFault::Nonsense(text);
         adapter.plugin.tally.note_fault(&fault);
         adapter_failed(adapter, &fault)
-    };
+    });
+    let mut request = request?;
+    let redaction = authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
+    Ok((request, redaction))
+}
+
+/// The request that an adapter means, without the secret. `headers` are the caller's.
+///
+/// # Errors
+/// What no correct adapter says.
+pub fn said<B>(
+    base_url: &str,
+    call: &Call,
+    query: &str,
+    mut headers: HeaderMap,
+    body: B,
+) -> Result<Request<B>, String> {
     if !call.path.starts_with('/') {
-        return Err(nonsense(format!("the path `{}` does not begin with a slash", call.path)));
+        return Err(format!("the path `{}` does not begin with a slash", call.path));
     }
     let joint = if call.path.contains('?') { '&' } else { '?' };
     let url = match query {
-        "" => format!("{}{}", adapter.base_url, call.path),
-        query => format!("{}{}{joint}{query}", adapter.base_url, call.path),
+        "" => format!("{base_url}{}", call.path),
+        query => format!("{base_url}{}{joint}{query}", call.path),
     };
     for header in &call.headers {
         let lower = header.name.to_ascii_lowercase();
         if HOST_HEADERS.contains(&lower.as_str()) {
-            return Err(nonsense(format!("the header `{lower}` is the host's to set")));
+            return Err(format!("the header `{lower}` is the host's to set"));
         }
-        let name = HeaderName::try_from(&lower).map_err(|_| nonsense(format!("`{lower}` is not a header's name")))?;
+        let name = HeaderName::try_from(&lower).map_err(|_| format!("`{lower}` is not a header's name"))?;
         let value = HeaderValue::try_from(&header.value);
-        let value = value.map_err(|_| nonsense(format!("the value of the header `{lower}` is not one")))?;
+        let value = value.map_err(|_| format!("the value of the header `{lower}` is not one"))?;
         headers.entry(name).or_insert(value);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (accept, _) = content_types(call.framing);
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    let mut request = Request::builder().method(call.method.as_str()).uri(&url).body(body);
-    if let Ok(request) = &mut request {
-        std::mem::swap(request.headers_mut(), headers);
-    }
-    let mut request = request.map_err(|error| nonsense(format!("{} {url}: {error}", call.method)))?;
-    let redaction = authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
-    Ok((request, redaction))
+    let request = Request::builder().method(call.method.as_str()).uri(&url).body(body);
+    let mut request = request.map_err(|error| format!("{} {url}: {error}", call.method))?;
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
 /// Show the provider who asks. The only place where a secret meets a request.

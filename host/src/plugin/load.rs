@@ -150,6 +150,17 @@ impl Plugin {
         }))
     }
 
+    /// An adapter once more, for who compares: each call has an instance of its own, and counts for nothing.
+    ///
+    /// # Errors
+    /// It is no adapter, or does not start a second time.
+    pub async fn codec_apart(&self) -> anyhow::Result<Codec> {
+        let Kind::Adapter { provider, client } = self.kind else { bail!("it is a {}, not an adapter", self.kind) };
+        let (tally, isolation) = (Arc::new(Tally::new(&self.name, &self.sha256)), Arc::<Isolation>::default());
+        isolation.set(true);
+        Codec::open(&self.code, provider, client, &tally, &isolation).await
+    }
+
     /// What a policy says of itself and its settings, if it says anything.
     pub fn about(&self) -> Option<&About> {
         self.about.as_ref()

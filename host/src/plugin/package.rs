@@ -1,5 +1,5 @@
 //! A component with what its author says of it, in one file: name, version, description, and the cases that it has to
-//! decide as expected before it may serve (`gateway/gate.rs`). It stands in a custom section, which engines skip.
+//! pass before it may serve (`gateway/gate.rs`). It stands in a custom section, which engines skip.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ pub struct Package {
     pub cases: Vec<Cases>,
 }
 
-/// A file of cases, as `conformance::case` reads it.
+/// A file of cases, as `conformance` reads them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cases {
     /// Its name, such as `outage.toml`.

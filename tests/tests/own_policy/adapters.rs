@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use super::program::{Folder, Serving, run};
+use super::program::{Folder, Serving, TOKEN, run};
 use super::{build, environment, made};
 
 /// A new project, tested by its own tests and built: its component.
@@ -29,7 +29,9 @@ async fn component(name: &str, world: &str) -> PathBuf {
         let (code, out, err) = build(&project, offline, &[]).await;
         assert!(code == 0 && out.contains("-adapter\n"), "{out}{err}");
         let file = out.lines().find_map(|line| line.strip_prefix("file     ")).expect("a file");
-        assert!(err.contains("next: pointsman plugin load"), "{err}");
+        assert!(err.contains("next: pointsman plugin test"), "{err}");
+        let (code, out, err) = run(&["plugin", "test", file], &[]).await;
+        assert!(code == 0 && out.contains("4 of 4 are answered as expected"), "{out}{err}");
         return PathBuf::from(file);
     }
     unreachable!("the second is not offline")
@@ -85,7 +87,7 @@ async fn serving(folder: &Folder, name: &str, file: &Path, more: &str) -> Servin
          [plugins.{name}]\nfile = {file:?}\n{more}"
     );
     let path = folder.write("pointsman.toml", config);
-    Serving::start(&["serve", "--config", &path], &[("TOKEN", "t")]).await
+    Serving::start(&["serve", "--config", &path], &[("TOKEN", TOKEN)]).await
 }
 
 async fn post(serving: &Serving, path: &str, body: Value) -> String {
@@ -114,6 +116,7 @@ async fn a_provider_of_ones_own_answers_callers() {
     // What the protocol cannot say is refused with the field's name.
     let body = json!({ "model": "x", "messages": [{ "role": "user", "content": "hi" }], "stop": ["x"] });
     assert!(post(&serving, "/v1/chat/completions", body).await.contains("\"param\":\"stop\""));
+    super::dev::keeps_what_is_not_fit(&serving, file.parent().expect("its project")).await;
     assert_eq!(serving.stop().await.0, 0);
 }
 

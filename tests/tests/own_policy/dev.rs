@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{ChildStdout, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
-use super::program::TOKEN;
+use super::program::{Serving, TOKEN};
 use super::{Place, environment};
 
 /// A machine that has much else to do builds slowly.
@@ -27,6 +27,36 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>, word: &str) -> String {
     }
 }
 
+/// `plugin dev` of a project, for this plugin of that gateway.
+fn start(serving: &Serving, project: &Path, name: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args(["plugin", "dev", &project.to_string_lossy(), "--as", name])
+        .env_clear()
+        .envs(environment(true))
+        .env("POINTSMAN_ADMIN", &serving.operators)
+        .env("POINTSMAN_ADMIN_TOKEN", TOKEN)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts")
+}
+
+/// A project of an adapter, which is live already as `plain-words`.
+pub async fn keeps_what_is_not_fit(serving: &Serving, project: &Path) {
+    let source = project.join("src/lib.rs");
+    let good = std::fs::read_to_string(&source).expect("the adapter");
+    let mut dev = start(serving, project, "plain-words");
+    let mut lines = BufReader::new(dev.stdout.take().expect("its words")).lines();
+    assert_eq!(said(&mut lines, "tested ").await, "tested    in 300 requests and 4 cases of its own");
+    said(&mut lines, "live ").await;
+    std::fs::write(&source, good.replace("text.push_str(&part.text)", "text.push('x')")).expect("saved");
+    assert!(said(&mut lines, "FAILED ").await.starts_with("FAILED    encodes"));
+    assert!(said(&mut lines, "kept ").await.contains("not fit to serve"));
+    std::fs::write(&source, good).expect("saved");
+    dev.kill().await.expect("it runs");
+}
+
 /// A project in C, whose policy is live already.
 pub async fn follows_what_is_saved(place: &Place, project: &Path) {
     let source = project.join("policy.c");
@@ -35,17 +65,7 @@ pub async fn follows_what_is_saved(place: &Place, project: &Path) {
     assert!(good.contains(order), "{good}");
     let save = |order_now: &str| std::fs::write(&source, good.replace(order, order_now)).expect("saved");
 
-    let mut dev = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-        .args(["plugin", "dev", &project.to_string_lossy(), "--as", "failover"])
-        .env_clear()
-        .envs(environment(true))
-        .env("POINTSMAN_ADMIN", &place.serving.operators)
-        .env("POINTSMAN_ADMIN_TOKEN", TOKEN)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("it starts");
+    let mut dev = start(&place.serving, project, "failover");
     let mut lines = BufReader::new(dev.stdout.take().expect("its words")).lines();
     assert!(said(&mut lines, "live ").await.ends_with(" already"));
 

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::language::Tools;
 use super::{compiler, pack};
 use crate::cli::print_json;
-use crate::plugin::{Kind, Package, Plugin, hex};
+use crate::plugin::{Package, Plugin, hex};
 
 /// What cargo tells of a finished file.
 #[derive(Deserialize)]
@@ -44,10 +44,7 @@ pub async fn run(folder: &Path, json: bool) -> anyhow::Result<ExitCode> {
     println!("world    {}", plugin.kind);
     println!("bytes    {}", bytes.len());
     println!("sha256   {sha256}");
-    match plugin.kind {
-        Kind::Policy => eprintln!("next: pointsman plugin test {path}"),
-        Kind::Adapter { .. } => eprintln!("next: pointsman plugin load {path} --as NAME"),
-    }
+    eprintln!("next: pointsman plugin test {path}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,9 +13,9 @@ use hyper::Method;
 
 use super::build::{Built, build};
 use super::test::{print, read_cases};
-use super::{changed, short, slots};
+use super::{changed, compiler, short, slots};
 use crate::cli::admin::{Admin, ask};
-use crate::conformance::{Trial, try_out};
+use crate::conformance::{OwnCases, Trial, try_out};
 use crate::plugin::Kind;
 
 const PERIOD: Duration = Duration::from_millis(500);
@@ -23,7 +23,7 @@ const PERIOD: Duration = Duration::from_millis(500);
 const MADE: [&str; 6] = ["target", "node_modules", "build", "bindings", "__pycache__", "Cargo.lock"];
 /// A project that has more files is none.
 const FILES_MAX: usize = 10_000;
-/// Situations that each version has to decide.
+/// Situations that each version has to decide, or requests that it has to say.
 const SITUATIONS: usize = 300;
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// The plugin of the running gateway whose place each version takes, such as `failover`.
     #[arg(long = "as", value_name = "NAME")]
     name: String,
-    /// The settings to test it with: JSON. Routes keep their own.
+    /// The settings to test it with: JSON. Routes and providers keep their own.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     settings: String,
     #[command(flatten)]
@@ -89,17 +89,19 @@ async fn round(dir: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let built = build(dir).await?;
     let Built { path, bytes, sha256, plugin } = built.context("this one is not built: what is wrong stands above")?;
     println!("built     {}, {} bytes, {}", path.display(), bytes.len(), short(&sha256));
-    if plugin.kind == Kind::Policy {
-        let folder = dir.join("cases");
-        let cases = if folder.is_dir() { read_cases(&folder)? } else { Vec::new() };
-        let (settings, count) = (settings.clone(), cases.len());
-        let trial = Trial { settings, seed: 1, situations: SITUATIONS, cases, ..Trial::default() };
-        let mut checks = try_out(&plugin, &trial).await;
-        checks.retain(|check| !check.failures.is_empty());
-        print(&checks);
-        ensure!(checks.is_empty(), "this one is not fit to decide");
-        println!("tested    in {SITUATIONS} situations and {count} cases of its own");
-    }
+    let folder = dir.join("cases");
+    let cases = if folder.is_dir() { read_cases(&folder)? } else { Vec::new() };
+    let count = OwnCases::read(plugin.kind, &cases)?.count();
+    let trial = Trial { settings: settings.clone(), seed: 1, situations: SITUATIONS, cases, ..Trial::default() };
+    let mut checks = try_out(&compiler(), &plugin, &trial).await?;
+    checks.retain(|check| !check.failures.is_empty());
+    print(&checks);
+    let (fit, what) = match plugin.kind {
+        Kind::Policy => ("decide", "situations"),
+        Kind::Adapter { .. } => ("serve", "requests"),
+    };
+    ensure!(checks.is_empty(), "this one is not fit to {fit}");
+    println!("tested    in {SITUATIONS} {what} and {count} cases of its own");
     let before = slots(&ask(admin, Method::GET, "/plugins", Vec::new()).await?)?;
     let before = before.into_iter().find(|slot| &slot.name == name).map(|slot| slot.live.sha256);
     if before.as_ref() == Some(&sha256) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::compiler;
 use crate::cli::check::columns;
-use crate::conformance;
+use crate::conformance::OwnCases;
 use crate::plugin::bindings::about::{self as setting, Range, Setting, Variation};
 use crate::plugin::{About, Cases, Codec, Kind, Package, Plugin, signature};
 
@@ -91,7 +91,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(codec) => (answers(codec), asks(codec, plugin.kind).await),
         None => (Vec::new(), None),
     };
-    let package = plugin.package.as_ref().map(package).transpose()?;
+    let package = plugin.package.as_ref().map(|own| package(own, plugin.kind)).transpose()?;
     let well = !matches!(signed, Signed::Invalid { .. });
     let told = Told {
         file,
@@ -180,10 +180,12 @@ fn describe(about: &About) {
     }
 }
 
-fn package(package: &Package) -> anyhow::Result<PackageTold> {
+fn package(package: &Package, kind: Kind) -> anyhow::Result<PackageTold> {
     let Package { name, version, description, cases } = package.clone();
     let count = |Cases { file, text }: Cases| {
-        let count = conformance::case::read(&text, &file)?.len();
+        let all = [Cases { file, text }];
+        let count = OwnCases::read(kind, &all)?.count();
+        let [Cases { file, .. }] = all;
         Ok(CasesTold { file, count })
     };
     let cases = cases.into_iter().map(count).collect::<anyhow::Result<_>>()?;

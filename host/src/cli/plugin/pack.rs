@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use crate::conformance;
+use crate::conformance::OwnCases;
 use crate::plugin::{Cases, Kind, Package};
 
 /// What `cargo metadata` tells.
@@ -34,17 +34,17 @@ struct Node {
     description: String,
 }
 
-/// The package of a project; the cases of a policy are in it.
+/// The package of a project; its cases are in it.
 ///
 /// # Errors
 /// What is wrong with the project or a case.
 pub fn of_project(folder: &Path, kind: Kind) -> anyhow::Result<Package> {
     let mut package = named(folder)?;
     let cases = folder.join("cases");
-    if kind == Kind::Policy && cases.is_dir() {
+    if cases.is_dir() {
         package.cases = read_cases(&cases)?;
     }
-    conformance::written(&package)?;
+    OwnCases::read(kind, &package.cases)?;
     Ok(package)
 }
 
@@ -90,12 +90,17 @@ pub fn read_cases(folder: &Path) -> anyhow::Result<Vec<Cases>> {
     }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
-    let read = |path: &PathBuf| {
-        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Cases { file, text })
-    };
-    files.iter().map(read).collect()
+    files.iter().map(|path| read_file(path)).collect()
+}
+
+/// A file of cases, by its name alone: a package tells nothing of where it was made.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_file(path: &Path) -> anyhow::Result<Cases> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Cases { file, text })
 }
 
 /// Whole or not at all. It becomes a file of its own: the compiler keeps another name for the one that was there.

@@ -25,8 +25,12 @@ const PYTHON: Texts =
     example!("policies/night-shift-python": "build.sh" "requirements.txt" "policy.py" "test_policy.py");
 const C: Texts = example!("policies/night-shift-c": "Makefile" "policy.c" "policy.test.c");
 const CASES: Texts = example!("policies": "cases/night.toml");
-const PROVIDER: Texts = example!("adapters/plain-provider": "Cargo.toml" "src/lib.rs" "src/reply.rs" "src/tests.rs");
-const CLIENT: Texts = example!("adapters/plain-client": "Cargo.toml" "src/lib.rs" "src/reply.rs" "src/tests.rs");
+const PROVIDER: Texts = example!(
+    "adapters/plain-provider": "Cargo.toml" "src/lib.rs" "src/reply.rs" "src/tests.rs" "cases/plain.toml"
+);
+const CLIENT: Texts = example!(
+    "adapters/plain-client": "Cargo.toml" "src/lib.rs" "src/reply.rs" "src/tests.rs" "cases/plain.toml"
+);
 
 /// The folder of the SDK's copy.
 const SDK_FOLDER: &str = "pointsman-sdk";

@@ -5,34 +5,33 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
-use super::compiler;
+use super::{compiler, pack};
 use crate::cli::explain::{Told, read_journal};
 use crate::cli::print_json;
 use crate::conformance;
-use crate::conformance::case::{self, Case};
 use crate::conformance::{Check, Trial, target};
-use crate::plugin::engine;
+use crate::plugin::{Cases, engine};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The component of a policy.
+    /// The component.
     file: PathBuf,
-    /// The settings to open it with: JSON.
+    /// The settings to open it with, JSON: a route's for a policy, a provider's for an adapter.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     /// Your own cases, in place of those in the package: a folder with `*.toml`, as `plugin new` makes one, or a file.
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
-    /// Recorded situations as well: what the admin port of a gateway gives at /journal.
+    /// Recorded situations as well, for a policy: what the admin port of a gateway gives at /journal.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
-    /// The route of the generated situations, for settings that name targets: `openai/gpt-5,anthropic/claude-sonnet-4-5`.
+    /// The route of a policy's generated situations, for settings that name targets: `openai/gpt-5,anthropic/claude-sonnet-4-5`.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     targets: Vec<String>,
-    /// How many situations are generated.
+    /// How many situations are generated, or requests for an adapter.
     #[arg(long, default_value_t = 300)]
     situations: usize,
-    /// Another number, other situations.
+    /// Another number, others.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Do not play the drill's incidents.
@@ -62,9 +61,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // The drill's time is no real one, and a test should not depend on how busy the machine is.
     engine::count_fuel()?;
     let compiler = compiler();
-    let mut checks = conformance::run(&compiler, &bytes, &trial).await;
+    let mut checks = conformance::run(&compiler, &bytes, &trial).await?;
     let good = |checks: &[Check]| checks.iter().all(|check| check.failures.is_empty());
-    if good(&checks) && !no_incidents {
+    let decides = checks.iter().any(|check| check.name == "decides");
+    if decides && good(&checks) && !no_incidents {
         let (file, trial) = (file.clone(), trial);
         let played = tokio::task::spawn_blocking(move || conformance::incidents(&compiler, &file, &trial)).await;
         checks.push(played.context("the drill broke down")?);
@@ -78,7 +78,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         println!("{word}    {}", file.display());
     }
     if passed {
-        eprintln!("put it into a running gateway: pointsman plugin load {} --as failover", file.display());
+        eprintln!("put it into a running gateway: pointsman plugin load {} --as NAME", file.display());
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -99,25 +99,20 @@ pub fn print(checks: &[Check]) {
     }
 }
 
-/// Those of all files of the folder, in the order of their names.
+/// Those of a file, or of all files of a folder, by their paths.
 ///
 /// # Errors
-/// What is wrong in which file, or that there is no case.
-pub fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        files.clear();
-        for entry in std::fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
-            files.push(entry?.path());
-        }
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
-        files.sort();
+/// Which cannot be read, or that there is no case.
+pub fn read_cases(path: &Path) -> anyhow::Result<Vec<Cases>> {
+    let mut cases = if path.is_dir() { pack::read_cases(path)? } else { vec![pack::read_file(path)?] };
+    for Cases { file, .. } in &mut cases {
+        let whole = if path.is_dir() { path.join(&file) } else { path.to_owned() };
+        *file = whole.display().to_string();
     }
-    let mut cases = Vec::new();
-    for file in &files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-        cases.extend(case::read(&text, &file.display().to_string())?);
-    }
-    ensure!(!cases.is_empty(), "{} has no case: write one as `[[case]]` in a file `*.toml`", path.display());
+    ensure!(
+        cases.iter().any(|cases| cases.text.contains("[[case]]")),
+        "{} has no case: write one as `[[case]]` in a file `*.toml`",
+        path.display()
+    );
     Ok(cases)
 }
