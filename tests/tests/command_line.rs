@@ -476,6 +476,19 @@ async fn plugins_are_listed_loaded_swapped_and_rolled_back() {
     let (code, out, _) = serving.plugin(&["list", "--json"]).await;
     assert!(code == 0 && out.starts_with("{\"plugins\":["), "{out}");
 
+    // What callers asked for is rehearsed with.
+    let (code, out, err) = run(&["drill", "traffic"], &operator).await;
+    assert!(code == 2 && out.is_empty() && err.contains("10 at least are needed"), "{out}{err}");
+    for _ in 0..10 {
+        serving.target("x").await;
+    }
+    let (code, out, err) = run(&["drill", "traffic"], &operator).await;
+    assert!(code == 0 && out.contains("model = \"x\"") && out.contains("output_tokens"), "{out}{err}");
+    let traffic = folder.write("traffic.toml", out.replace("per_minute = ", "per_minute = 10 # "));
+    let rehearsal = ["drill", &path, "--incident", "brown-out", "--hours", "0.2", "--traffic", &traffic];
+    let (code, out, err) = run(&rehearsal, &[("TOKEN", TOKEN)]).await;
+    assert!(code == 0 && out.contains("brown-out"), "{out}{err}");
+
     let half = folder.write("half.wasm", &bundled("fastest").bytes[..9000]);
     let (code, _, err) = serving.plugin(&["load", &half, "--as", "failover"]).await;
     assert!(code == 2 && err.contains("damaged"), "{err}");

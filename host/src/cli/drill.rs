@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use super::admin::Admin;
 use super::compiler;
-use super::explain::read_journal;
+use super::explain::{asked_journal, read_journal};
 use crate::config::{self, Source};
 use crate::drill::{self, BUILT_IN, Choice, Drill, Expectation, Incident, Line, Report, Traffic};
 use crate::plugin::engine;
@@ -88,15 +89,18 @@ impl Worth {
 
 #[derive(Debug, clap::Subcommand)]
 enum Other {
-    /// Make a traffic file of what a gateway recorded: how many requests came and when, of which sorts, how large they were.
+    /// Make a traffic file of what the running gateway recorded: how many requests came and when, of which sorts, how large they
+    /// were, and how fast models answered. Best of a day on which all was well.
     ///
-    ///     curl -H "authorization: Bearer $POINTSMAN_ADMIN_TOKEN" 127.0.0.1:4401/journal > journal.json
-    ///     pointsman drill traffic --journal journal.json > traffic.toml
+    ///     pointsman drill traffic > traffic.toml
+    ///     pointsman drill pointsman.toml --incident brown-out --traffic traffic.toml
     #[command(verbatim_doc_comment)]
     Traffic {
-        /// What the admin port of a gateway gives at /journal.
+        /// A file instead: what the admin port of a gateway gives at /journal.
         #[arg(long, value_name = "FILE")]
-        journal: PathBuf,
+        journal: Option<PathBuf>,
+        #[command(flatten)]
+        admin: Admin,
     },
     /// Show again what `--json` gave, without playing it.
     ///
@@ -121,11 +125,15 @@ enum Other {
     Tune(tune::Arguments),
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.other {
         None => {}
-        Some(Other::Traffic { journal }) => {
-            print!("{}", drill::recorded(&read_journal(journal)?.entries)?);
+        Some(Other::Traffic { journal, admin }) => {
+            let told = match journal {
+                Some(file) => read_journal(file)?,
+                None => asked_journal(admin).await?,
+            };
+            print!("{}", drill::recorded(&told.entries)?);
             return Ok(ExitCode::SUCCESS);
         }
         Some(Other::Report { report, html, worth }) => {

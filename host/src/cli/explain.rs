@@ -40,6 +40,12 @@ pub fn read_journal(path: &Path) -> anyhow::Result<Told> {
     })
 }
 
+/// From the running gateway: all that it remembers.
+pub async fn asked_journal(admin: &Admin) -> anyhow::Result<Told> {
+    let told = ask(admin, Method::GET, "/journal", Vec::new()).await?;
+    serde_json::from_slice(&told).context("reading the gateway's answer")
+}
+
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { id, last, json, admin } = arguments;
     let path = match &id {

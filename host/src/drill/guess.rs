@@ -1,5 +1,7 @@
 //! Traffic for those who say nothing of theirs: something of everything that the configuration routes.
 
+use std::collections::BTreeMap;
+
 use anyhow::ensure;
 
 use super::traffic::{Mix, Speaks, Traffic};
@@ -43,7 +45,7 @@ impl Traffic {
         }
         ensure!(!mix.is_empty(), "the configuration has no models that could be asked for");
         ensure!(per_minute > 0.0 && per_minute <= 1e6, "a rate is above 0, and a million a minute at most");
-        Ok(Traffic { per_minute, course: Vec::new(), mix })
+        Ok(Traffic { per_minute, course: Vec::new(), mix, speeds: BTreeMap::new() })
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::incident::Incident;
 use super::speeds::Speeds;
-use super::traffic::{Arrival, Mix};
+use super::traffic::{Arrival, Mix, Traffic};
 use crate::fake::Protocol;
 
 /// How long a bin of the report may be: the first of which there are no more than that.
@@ -37,11 +37,12 @@ pub struct Place {
 impl Scene {
     /// # Errors
     /// When the built-in data is wrong, which tests rule out.
-    pub fn new(incident: Incident, arrivals: Vec<Arrival>, mix: Vec<Mix>, seed: u64) -> anyhow::Result<Scene> {
+    pub fn new(incident: Incident, arrivals: Vec<Arrival>, traffic: &Traffic, seed: u64) -> anyhow::Result<Scene> {
         let lasts = incident.lasts.as_secs();
         let fits = |bin: &u64| lasts.div_ceil(*bin) as usize <= BINS_MAX;
         let bin = BINS_S.into_iter().find(fits).unwrap_or_else(|| lasts.div_ceil(BINS_MAX as u64));
-        Ok(Scene { incident, arrivals, mix, seed, speeds: Speeds::built_in()?, bin: Duration::from_secs(bin) })
+        let (mix, speeds) = (traffic.mix.clone(), Speeds::with(&traffic.speeds)?);
+        Ok(Scene { incident, arrivals, mix, seed, speeds, bin: Duration::from_secs(bin) })
     }
 
     pub fn bins(&self) -> usize {

@@ -34,7 +34,7 @@ impl Stage {
         ensure!(arrivals.len() <= REQUESTS_MAX, "more than {REQUESTS_MAX} requests are too many: lower the rate");
         let is_open = *line == Line::Simulated || config.server.callers.is_empty();
         ensure!(is_open, "over real sockets a drill knows no caller's key: play a configuration without callers");
-        let scene = Arc::new(Scene::new(incident.clone(), arrivals, traffic.mix.clone(), *seed)?);
+        let scene = Arc::new(Scene::new(incident.clone(), arrivals, traffic, *seed)?);
         // On a thread of its own, because the caller's may have a runtime already.
         let prepared = std::thread::scope(|scope| scope.spawn(|| play::prepare(&scene, compiler, config)).join());
         let (config, places) = prepared.map_err(|_| anyhow!("preparing the simulation broke down"))??;

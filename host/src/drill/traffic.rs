@@ -1,5 +1,6 @@
 //! What callers ask for: a file, or a few numbers, and from them the arrivals that a seed gives.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::chance::{Chance, Spread};
+use super::speeds::Speed;
 use crate::config::{ConfigError, File, Span};
 
 /// Tokens that a piece of a streamed reply stands for, and how many pieces there are at most: a frame for each token would
@@ -30,6 +32,10 @@ pub struct Traffic {
     pub course: Vec<Point>,
     /// What is asked for.
     pub mix: Vec<Mix>,
+    /// How fast models are at their providers on a good day, by patterns of their names, where that is known better than by the
+    /// built-in guess.
+    #[serde(default)]
+    pub speeds: BTreeMap<String, Speed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -163,6 +169,13 @@ impl Traffic {
         }
         if self.mix.iter().all(|mix| mix.share == 0.0) {
             return Err("`mix` is empty: say which models are asked for".to_owned());
+        }
+        for (model, speed) in &self.speeds {
+            if ![speed.first_token_ms, speed.tokens_per_second].iter().all(|&speed| spread(speed)) {
+                return Err(format!(
+                    "of the speed of `{model}`, a median is 1 at least, and a p95 no less than its median"
+                ));
+            }
         }
         for mix in &self.mix {
             if !(mix.share >= 0.0 && share(mix.stream) && share(mix.tools)) {
