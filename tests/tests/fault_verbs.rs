@@ -60,7 +60,7 @@ async fn the_programs_verbs_add_list_and_remove_faults() {
     assert_eq!((code, &told["fault"]["order"]["share_percent"]), (0, &json!(0.5)));
     let (code, out, err) = fault(&["remove", &id]).await;
     assert_eq!((code, out), (0, format!("a/one: overloaded → no fault; {id} befell 1 requests\n")));
-    assert!(err.contains("undo: pointsman fault add 'a/one' overloaded --share 100% --for 7200000ms"), "{err}");
+    assert!(err.contains("undo: pointsman fault add 'a/one' overloaded --share 100% --for 120m"), "{err}");
     let (code, _, err) = fault(&["remove", &id]).await;
     assert!(code == 2 && err.contains(&format!("no fault `{id}` is on")), "{err}");
     let (code, out, _) = fault(&["remove", "--all", "--json"]).await;

@@ -163,7 +163,16 @@ fn removed(told: &RemovedReply, json: bool) -> anyhow::Result<()> {
 /// The command that asks for it.
 fn again(Order { target, kind, share_percent, caller, for_ms }: &Order) -> String {
     let caller = caller.as_ref().map(|caller| format!(" --caller {caller}")).unwrap_or_default();
-    format!("pointsman fault add '{target}' {kind} --share {share_percent}%{caller} --for {for_ms}ms")
+    format!("pointsman fault add '{target}' {kind} --share {share_percent}%{caller} --for {}", exactly(*for_ms))
+}
+
+/// As `--for` reads it.
+fn exactly(ms: u64) -> String {
+    match ms {
+        _ if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
+        _ => format!("{ms}ms"),
+    }
 }
 
 fn whom(Order { share_percent, caller, .. }: &Order) -> String {
