@@ -33,6 +33,7 @@ fn main() -> anyhow::Result<()> {
                 choices: policies.iter().map(|policy| Choice::parse(policy)).collect::<anyhow::Result<_>>()?,
                 seed: 1,
                 line: Line::Simulated,
+                explain: None,
             };
             let (began, ticks) = (Instant::now(), ticks()?);
             let report = drill::run(&drill, &|_| {})?;

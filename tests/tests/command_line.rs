@@ -174,6 +174,23 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(words), "{err}");
     }
+    let (_, all, _) = drill(&["--incident", "everything-degraded", "--json"]).await;
+    let degraded: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    let id = degraded["runs"][0]["lost"][0]["ids"][0].as_str().expect("a request that was lost");
+    let (code, story, err) = drill(&["--incident", "everything-degraded", "--explain", id]).await;
+    assert!(code == 0 && story.contains(&format!(": {id}: chat for")) && story.contains("the policy: "), "{story}{err}");
+    let (code, _, err) = drill(&["--incident", "everything-degraded", "--explain", "pm_nothing"]).await;
+    assert!(code == 2 && err.contains("no request has that id in this drill"), "{err}");
+    let tuned = ["drill", "tune", &example.to_string_lossy(), "--rate", "10", "--hours", "0.1"].map(str::to_owned);
+    let tune = async |more: &[&str]| {
+        let words: Vec<&str> = tuned.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        run(&words, &[]).await
+    };
+    let (code, table, err) = tune(&["--incident", "brown-out", "--policy", "hedged", "--tries", "4"]).await;
+    assert!(code == 0 && table.starts_with("hedged in brown-out: 4 settings tried"), "{table}{err}");
+    assert!(table.contains("as given") && table.contains("hedge_after_times"), "{table}");
+    let (code, _, err) = tune(&["--incident", "brown-out", "--tries", "0"]).await;
+    assert!(code == 2 && err.contains("`--tries` is 1 to"), "{err}");
     let folder = Folder::new("incident");
     let (shown, page) = (folder.write("report.json", &out), folder.path("report.html"));
     let (code, again, err) = run(&["drill", "report", &shown, "--html", &page, "--value", "2"], &[]).await;

@@ -34,7 +34,16 @@ fn rehearsed(incident: &str, minutes: u64, per_minute: f64, policies: &[&str], s
     let incident = Incident::find(incident).expect("an incident").lasting(Duration::from_secs(minutes * 60));
     let traffic = Traffic::guessed(&config, per_minute).expect("traffic");
     let choices = policies.iter().map(|policy| Choice::parse(policy).expect("a policy")).collect();
-    let drill = Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed, line: Line::Simulated };
+    let drill = Drill {
+        compiler: Compiler::here(),
+        config,
+        incident,
+        traffic,
+        choices,
+        seed,
+        line: Line::Simulated,
+        explain: None,
+    };
     drill::run(&drill, &|_| {}).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
@@ -155,7 +164,16 @@ fn what_does_not_fit_is_told() {
         let incident = Incident::find("brown-out").expect("an incident").lasting(Duration::from_secs(60));
         let choices = vec![Choice::parse(policy).expect("a policy")];
         let error = drill::run(
-            &Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed: 1, line: Line::Simulated },
+            &Drill {
+                compiler: Compiler::here(),
+                config,
+                incident,
+                traffic,
+                choices,
+                seed: 1,
+                line: Line::Simulated,
+                explain: None,
+            },
             &|_| {},
         )
         .expect_err(policy);
@@ -204,7 +222,16 @@ fn a_search_stays_within_what_a_policy_declares_and_finds_what_nothing_beats() {
         let traffic = Traffic::guessed(&config, 8.0).expect("traffic");
         let incident = Incident::find("brown-out").expect("an incident").lasting(Duration::from_secs(8 * 60));
         let choices = vec![Choice::parse(policy).expect("a policy")];
-        Drill { compiler: Compiler::here(), config, incident, traffic, choices, seed, line: Line::Simulated }
+        Drill {
+            compiler: Compiler::here(),
+            config,
+            incident,
+            traffic,
+            choices,
+            seed,
+            line: Line::Simulated,
+            explain: None,
+        }
     };
     let given = "hedged {\"order\": \"fastest\", \"wait_ms\": 5000}";
     let tuned = drill::tune(&drill(given, 4), 20, &|_| {}).unwrap_or_else(|error| panic!("{error:#}"));

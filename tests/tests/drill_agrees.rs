@@ -86,7 +86,7 @@ fn outcomes(incident: &str, line: Line) -> Vec<Outcome> {
     let incident = Incident::parse(&format!("{QUICK}{incident}"), Path::new("quick.toml")).expect("an incident");
     let traffic = Traffic::guessed(&config, 480.0).expect("traffic");
     let (compiler, choices) = (Compiler::here(), vec![Choice::parse("failover").expect("a policy")]);
-    let drill = Drill { compiler, config, incident, traffic, choices, seed: 11, line };
+    let drill = Drill { compiler, config, incident, traffic, choices, seed: 11, line, explain: None };
     drill::outcomes(&drill).unwrap_or_else(|error| panic!("{error:#}")).remove(0)
 }
 

@@ -39,6 +39,9 @@ pub struct Arguments {
     /// the first targets would cost); else the exit code is 1. May be given again.
     #[arg(long, value_name = "EXPECTATION")]
     expect: Vec<Expectation>,
+    /// Play it again, and tell the story of this request: an id of those that were lost, or any other.
+    #[arg(long, value_name = "ID", requires = "incident", conflicts_with = "json")]
+    explain: Option<String>,
     /// The whole report; or all of them, when all incidents are played.
     #[arg(long)]
     json: bool,
@@ -160,6 +163,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match (reports.as_slice(), arguments.json) {
         ([report], true) if arguments.incident.is_some() => print_json(report)?,
         (reports, true) => print_json(reports)?,
+        ([report], false) if arguments.explain.is_some() => print!("{}", screen::explained(report)?),
         ([report], false) if arguments.incident.is_some() => print!("{}", screen::told(report)),
         (reports, false) => print!("{}", drill::results(reports)),
     }
@@ -207,7 +211,9 @@ fn prepared(arguments: &Arguments) -> anyhow::Result<Vec<Drill>> {
     let incidents = names.into_iter().map(Incident::find).collect::<anyhow::Result<Vec<_>>>()?;
     let others = arguments.against.iter().map(|text| Choice::parse(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let scene = &arguments.scene;
-    scene.drills(incidents, &[vec![scene.choice()?], others].concat())
+    let mut drills = scene.drills(incidents, &[vec![scene.choice()?], others].concat())?;
+    drills.iter_mut().for_each(|drill| drill.explain = arguments.explain.as_deref().map(Into::into));
+    Ok(drills)
 }
 
 impl Scene {
@@ -247,6 +253,7 @@ impl Scene {
             choices: choices.to_vec(),
             seed: self.seed,
             line: Line::Simulated,
+            explain: None,
         };
         Ok(incidents.into_iter().map(drill).collect())
     }

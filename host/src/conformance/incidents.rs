@@ -64,7 +64,7 @@ fn play(compiler: &Compiler, incident: &str, config: Config, seed: u64) -> anyho
     let incident = Incident::find(incident)?.lasting(LASTS);
     let traffic = Traffic::guessed(&config, PER_MINUTE)?;
     let (compiler, choices, line) = (compiler.clone(), vec![Choice::configured()], Line::Simulated);
-    let drill = Drill { compiler, config, incident, traffic, choices, seed, line };
+    let drill = Drill { compiler, config, incident, traffic, choices, seed, line, explain: None };
     drill::run(&drill, &|_| {})
 }
 

@@ -32,8 +32,14 @@ pub enum Entry {
     Port(SocketAddr),
 }
 
-/// Ask, read the whole reply, and see in the journal what came of it.
-pub async fn call(gateway: Arc<Gateway>, entry: Arc<Entry>, arrival: Arrival, mix: Mix) -> Outcome {
+/// Ask, read the whole reply, and see in the journal what came of it: the story of those that were lost, and of one more.
+pub async fn call(
+    gateway: Arc<Gateway>,
+    entry: Arc<Entry>,
+    arrival: Arrival,
+    mix: Mix,
+    explain: Option<Arc<str>>,
+) -> Outcome {
     let mut outcome = Outcome { number: arrival.number, ..Outcome::default() };
     let table = gateway.table();
     let (path, body) = said(&arrival, &mix);
@@ -82,6 +88,8 @@ pub async fn call(gateway: Arc<Gateway>, entry: Arc<Entry>, arrival: Arrival, mi
         outcome.first_token_ms = entry.first_token_ms;
         if !outcome.is_answered {
             outcome.why = format!("{}: {}", entry.outcome, entry.why);
+        }
+        if !outcome.is_answered || explain.as_deref() == Some(outcome.id.as_str()) {
             outcome.story = Some(journal::story(&entry));
         }
     }

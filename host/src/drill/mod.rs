@@ -31,6 +31,7 @@ mod straight;
 mod traffic;
 mod tune;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -67,6 +68,8 @@ pub struct Drill {
     pub choices: Vec<Choice>,
     pub seed: u64,
     pub line: Line,
+    /// The id of a request whose story is to be told in each run, however it ended.
+    pub explain: Option<Arc<str>>,
 }
 
 /// Hears from time to time how much is done, from 0 to 1.

@@ -16,6 +16,6 @@ pub struct Outcome {
     pub first_token_ms: Option<u64>,
     /// Who lost a race.
     pub outrun: Vec<String>,
-    /// In plain words, of those that were lost.
+    /// In plain words, of those that were lost, and of the one that was asked for.
     pub story: Option<String>,
 }

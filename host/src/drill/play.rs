@@ -211,7 +211,7 @@ async fn call_all(
             () = sleep_until(next.unwrap_or(began)), if next.is_some() => {
                 if let Some(arrival) = arrivals.next() {
                     let mix = scene.mix[arrival.mix].clone();
-                    callers.spawn(caller::call(Arc::clone(gateway), Arc::clone(entry), arrival.clone(), mix));
+                    callers.spawn(caller::call(Arc::clone(gateway), Arc::clone(entry), arrival.clone(), mix, scene.explain.clone()));
                 }
             }
         }

@@ -65,6 +65,9 @@ pub struct Run {
     pub breakers: BTreeMap<String, Vec<f64>>,
     /// Why requests were lost, the most frequent first.
     pub lost: Vec<Lost>,
+    /// The story of the request that was asked for, if there was one of that id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

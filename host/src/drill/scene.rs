@@ -1,5 +1,6 @@
 //! What all runs of a drill share: who asks for what and when, and what goes wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::incident::Incident;
@@ -19,6 +20,8 @@ pub struct Scene {
     pub seed: u64,
     pub speeds: Speeds,
     pub bin: Duration,
+    /// See [`super::Drill`].
+    pub explain: Option<Arc<str>>,
 }
 
 /// A provider's place in the simulated network.
@@ -37,12 +40,18 @@ pub struct Place {
 impl Scene {
     /// # Errors
     /// When the built-in data is wrong, which tests rule out.
-    pub fn new(incident: Incident, arrivals: Vec<Arrival>, traffic: &Traffic, seed: u64) -> anyhow::Result<Scene> {
+    pub fn new(
+        incident: Incident,
+        arrivals: Vec<Arrival>,
+        traffic: &Traffic,
+        seed: u64,
+        explain: Option<Arc<str>>,
+    ) -> anyhow::Result<Scene> {
         let lasts = incident.lasts.as_secs();
         let fits = |bin: &u64| lasts.div_ceil(*bin) as usize <= BINS_MAX;
         let bin = BINS_S.into_iter().find(fits).unwrap_or_else(|| lasts.div_ceil(BINS_MAX as u64));
         let (mix, speeds) = (traffic.mix.clone(), Speeds::with(&traffic.speeds)?);
-        Ok(Scene { incident, arrivals, mix, seed, speeds, bin: Duration::from_secs(bin) })
+        Ok(Scene { incident, arrivals, mix, seed, speeds, bin: Duration::from_secs(bin), explain })
     }
 
     pub fn bins(&self) -> usize {

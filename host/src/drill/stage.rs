@@ -28,13 +28,13 @@ impl Stage {
     /// See [`super::run`].
     pub fn set(drill: &Drill) -> anyhow::Result<Stage> {
         engine::count_fuel()?;
-        let Drill { compiler, config, incident, traffic, choices: _, seed, line } = drill;
+        let Drill { compiler, config, incident, traffic, choices: _, seed, line, explain } = drill;
         let arrivals = traffic.arrivals(incident.lasts, *seed);
         ensure!(!arrivals.is_empty(), "so few requests a minute that none comes in this time");
         ensure!(arrivals.len() <= REQUESTS_MAX, "more than {REQUESTS_MAX} requests are too many: lower the rate");
         let is_open = *line == Line::Simulated || config.server.callers.is_empty();
         ensure!(is_open, "over real sockets a drill knows no caller's key: play a configuration without callers");
-        let scene = Arc::new(Scene::new(incident.clone(), arrivals, traffic, *seed)?);
+        let scene = Arc::new(Scene::new(incident.clone(), arrivals, traffic, *seed, explain.clone())?);
         // On a thread of its own, because the caller's may have a runtime already.
         let prepared = std::thread::scope(|scope| scope.spawn(|| play::prepare(&scene, compiler, config)).join());
         let (config, places) = prepared.map_err(|_| anyhow!("preparing the simulation broke down"))??;

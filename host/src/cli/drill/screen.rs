@@ -29,6 +29,20 @@ pub fn told(report: &Report) -> String {
     text
 }
 
+/// One request's story, with each policy.
+///
+/// # Errors
+/// When none had it.
+pub fn explained(report: &Report) -> anyhow::Result<String> {
+    let told = report.runs.iter().filter_map(|run| Some(format!("{}: {}", run.label, run.explained.as_ref()?)));
+    let told: Vec<_> = told.collect();
+    anyhow::ensure!(
+        !told.is_empty(),
+        "no request has that id in this drill: it has to be the same incident, traffic, seed and policy"
+    );
+    Ok(told.join("\n"))
+}
+
 fn summaries(report: &Report) -> String {
     let row = |run: &Run| {
         let summary = &run.summary;

@@ -91,7 +91,13 @@ impl Maker<'_> {
             providers: BTreeMap::new(),
             breakers: BTreeMap::new(),
             lost: lost(outcomes),
+            explained: self.explained(outcomes),
         }
+    }
+
+    fn explained(&self, outcomes: &[Outcome]) -> Option<String> {
+        let id = self.scene.explain.as_deref()?;
+        outcomes.iter().find(|outcome| outcome.id == id)?.story.clone()
     }
 
     fn count(&self, outcome: &Outcome, tally: &mut Tally) {

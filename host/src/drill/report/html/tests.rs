@@ -43,6 +43,7 @@ fn run(label: &str, answered: [u64; 4], outage_s: u64) -> Run {
     ledger.keys = vec![KeyLedger { key: 1, used_up_at_s: Some(900.0), ..KeyLedger::default() }];
     Run {
         policy_faults: 0,
+        explained: None,
         label: label.to_owned(),
         policies: BTreeMap::from([("claude-*".to_owned(), "failover@0123456789ab".to_owned())]),
         summary: Summary {
