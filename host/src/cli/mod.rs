@@ -97,7 +97,7 @@ enum Verb {
     ///
     /// Exit code 1 when an expectation is missed.
     #[command(verbatim_doc_comment)]
-    Drill(drill::Arguments),
+    Drill(Box<drill::Arguments>),
     /// Serve a fake provider, to try a configuration without keys.
     ///
     ///     pointsman fake anthropic-messages --listen 127.0.0.1:5001
@@ -163,7 +163,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Usage> {
         Verb::Explain(arguments) => explain::run(arguments).await.map_err(Usage),
         Verb::Replay(arguments) => replay::run(arguments).await.map_err(Usage),
         Verb::Demo(arguments) => demo::run(arguments).await.map_err(Usage),
-        Verb::Drill(arguments) => drill::run(arguments).await.map_err(Usage),
+        Verb::Drill(arguments) => drill::run(*arguments).await.map_err(Usage),
         Verb::Fake(arguments) => fake::run(arguments).await.map_err(Usage),
         Verb::Compile(arguments) => compile::run(&arguments).map_err(Usage),
         Verb::Completions(arguments) => completions::run(&arguments).map_err(Usage),
