@@ -178,7 +178,10 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
     let degraded: serde_json::Value = serde_json::from_str(&all).expect("JSON");
     let id = degraded["runs"][0]["lost"][0]["ids"][0].as_str().expect("a request that was lost");
     let (code, story, err) = drill(&["--incident", "everything-degraded", "--explain", id]).await;
-    assert!(code == 0 && story.contains(&format!(": {id}: chat for")) && story.contains("the policy: "), "{story}{err}");
+    assert!(
+        code == 0 && story.contains(&format!(": {id}: chat for")) && story.contains("the policy: "),
+        "{story}{err}"
+    );
     let (code, _, err) = drill(&["--incident", "everything-degraded", "--explain", "pm_nothing"]).await;
     assert!(code == 2 && err.contains("no request has that id in this drill"), "{err}");
     let tuned = ["drill", "tune", &example.to_string_lossy(), "--rate", "10", "--hours", "0.1"].map(str::to_owned);

@@ -200,7 +200,11 @@ fn moment(unix_ms: u64) -> String {
 fn compiler(limits: CompileLimits, state: Option<&Path>) -> Compiler {
     let (of_gateway, of_user) = (state.map(|state| state.join("compiled")), user_cache());
     let cache = Cache::found(of_gateway.or(of_user));
-    let cache = cache.inspect_err(|error| tracing::warn!("plugins are compiled anew at each start: {error:#}"));
+    let cache = cache.inspect_err(|error| match state {
+        Some(_) => tracing::warn!("plugins are compiled anew at each start: {error:#}"),
+        // Nobody asked for it.
+        None => tracing::debug!("plugins are compiled anew each time: {error:#}"),
+    });
     Compiler::apart(limits).keeping(cache.unwrap_or_default())
 }
 
