@@ -51,9 +51,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Try a component as the gateway would call it, and by your own cases: a policy in hundreds of situations; an adapter
-    /// with hundreds of requests, and with replies and bodies that are none. Exit code 1 when it is not fit to serve. Needs
-    /// no gateway and no provider.
+    /// Try a component as the gateway would call it, and by your own cases: a policy in hundreds of situations, and in a small
+    /// version of every outage that `pointsman drill` knows; an adapter with hundreds of requests, and with replies and bodies
+    /// that are none. Exit code 1 when it is not fit to serve. Needs no gateway and no provider.
     ///
     ///     pointsman plugin test day_and_night.wasm --cases cases
     #[command(verbatim_doc_comment)]
