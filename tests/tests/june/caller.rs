@@ -124,7 +124,9 @@ impl Question {
         let prompt = format!("{MARK}{}: write {} words", self.number, self.words);
         let (path, mut body) = self.speaks.ask(self.model, &prompt, self.stream);
         // Conversations are recognised by how they begin.
-        if let (Some(conversation), Some(turns)) = (self.conversation, body["messages"].as_array_mut()) {
+        if let (Some(conversation), Some(turns)) =
+            (self.conversation, body.get_mut("messages").and_then(Value::as_array_mut))
+        {
             turns.insert(0, json!({ "role": "user", "content": format!("conversation {conversation}") }));
             turns.insert(1, json!({ "role": "assistant", "content": "Go on." }));
         }
