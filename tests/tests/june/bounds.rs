@@ -1,0 +1,217 @@
+//! What is counted of a morning, and what must hold of it. Pure: calls in, numbers and violations out.
+
+use std::time::Duration;
+
+use super::caller::{Call, Route};
+use super::morning::{Morning, Phase, Weather};
+
+/// The provider that has the bad morning.
+pub const BAD: &str = "anthropic";
+
+const ANSWERED_MIN: f64 = 0.999;
+/// Traffic is away when fewer of the new calls are asked of the bad provider first.
+const AWAY_BELOW: f64 = 0.2;
+const AWAY_WITHIN: Duration = Duration::from_secs(3);
+/// Traffic is back when the provider has this part of its share in the calm.
+const BACK_FROM: f64 = 0.5;
+const BACK_WITHIN: Duration = Duration::from_secs(15);
+/// A share is looked at over so long, at the least.
+const WINDOW: Duration = Duration::from_secs(3);
+const STEP: Duration = Duration::from_millis(250);
+/// What the healthy route may take longer in the troubles than in the calm: this machine is busy then.
+const HEALTHY_SLACK: Duration = Duration::from_millis(250);
+
+/// What is told of the calls of one phase: those on the route with the bad provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub phase: Phase,
+    pub calls: usize,
+    pub answered: usize,
+    /// Streams that ran at the bad provider when silence fell. They are in no other number.
+    pub apart: usize,
+    /// Of streams: until the first content.
+    pub first: [Duration; 3],
+    /// Of replies in one piece: until they were there.
+    pub whole: [Duration; 3],
+    /// Of the answers.
+    pub by_backup: f64,
+    pub asked_bad_first: f64,
+    pub away: Option<Duration>,
+    pub back: Option<Duration>,
+    pub attempts: f64,
+    pub outrun: usize,
+}
+
+/// A row for each phase.
+pub fn rows(calls: &[Call], morning: &Morning) -> Vec<Row> {
+    let claude: Vec<&Call> = calls.iter().filter(|call| call.question.route == Route::Claude).collect();
+    let calm_share = morning.phases.first().map_or(0.0, |calm| bad_share(&within(&claude, calm.from, calm.to)));
+    morning.phases.iter().map(|phase| row(*phase, &claude, calm_share, morning)).collect()
+}
+
+fn row(phase: Phase, claude: &[&Call], calm_share: f64, morning: &Morning) -> Row {
+    let all = within(claude, phase.from, phase.to);
+    let (apart, counted): (Vec<&Call>, Vec<&Call>) = all.iter().partition(|call| is_apart(call, morning));
+    let (streams, wholes): (Vec<&Call>, Vec<&Call>) = counted.iter().partition(|call| call.question.stream);
+    let answers: Vec<&&Call> = counted.iter().filter(|call| call.is_answered).collect();
+    let by_backup = answers.iter().filter(|call| !is_by_bad(call)).count();
+    let attempts: u32 = counted.iter().map(|call| call.attempts.max(1)).sum();
+    Row {
+        phase,
+        calls: counted.len(),
+        answered: answers.len(),
+        apart: apart.len(),
+        first: percentiles(streams.iter().map(|call| until_first(call))),
+        whole: percentiles(wholes.iter().map(|call| until_first(call))),
+        by_backup: share(by_backup, answers.len()),
+        asked_bad_first: bad_share(&all),
+        away: phase.is_bad().then(|| away(&all, phase)).flatten(),
+        back: (!phase.is_bad()).then(|| back(&all, phase, calm_share)).flatten(),
+        attempts: share(attempts as usize, counted.len()),
+        outrun: counted.iter().map(|call| call.outrun).sum(),
+    }
+}
+
+/// What does not hold, in words; empty if all is well.
+pub fn violations(calls: &[Call], morning: &Morning) -> Vec<String> {
+    let rows = rows(calls, morning);
+    [answered(calls, morning), first_tokens(&rows), moves(&rows), healthy(calls, morning), trouble(&rows)].concat()
+}
+
+fn answered(calls: &[Call], morning: &Morning) -> Vec<String> {
+    let counted: Vec<&Call> = calls.iter().filter(|call| !is_apart(call, morning)).collect();
+    let answered = counted.iter().filter(|call| call.is_answered).count();
+    let is_enough = share(answered, counted.len()) >= ANSWERED_MIN;
+    let text = || format!("{answered} of {} calls were answered, not {ANSWERED_MIN}", counted.len());
+    (!is_enough).then(text).into_iter().collect()
+}
+
+/// In each trouble: at most twice the calm 99th percentile and one learned timeout.
+fn first_tokens(rows: &[Row]) -> Vec<String> {
+    let calm = rows.first().map_or(Duration::ZERO, |row| row.first[2]);
+    let bound = 2 * calm + learned_timeout(calm);
+    let bad = rows.iter().filter(|row| row.phase.is_bad() && row.first[2] > bound);
+    let text = |row: &Row| format!("{}: first token p99 {:.1?} is above {bound:.1?}", row.phase.name, row.first[2]);
+    bad.map(text).collect()
+}
+
+/// What a gateway that learned the calm may wait for before it does something.
+fn learned_timeout(calm_p99: Duration) -> Duration {
+    Duration::from_secs(1).max(2 * calm_p99) + Duration::from_secs(2)
+}
+
+/// Away in time, and back in time.
+fn moves(rows: &[Row]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for pair in rows.windows(2) {
+        let [bad, calm] = pair else { continue };
+        if !matches!(bad.phase.weather, Weather::Slow | Weather::Silent | Weather::HalfDead) {
+            continue;
+        }
+        if bad.away.is_none_or(|away| away > AWAY_WITHIN) {
+            violations.push(format!("{}: traffic was away after {}", bad.phase.name, told(bad.away)));
+        }
+        if calm.back.is_none_or(|back| back > BACK_WITHIN) {
+            violations.push(format!("{}: traffic was back after {}", calm.phase.name, told(calm.back)));
+        }
+    }
+    violations
+}
+
+fn told(time: Option<Duration>) -> String {
+    time.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
+}
+
+/// Every call of the healthy route is answered, and as soon as in the calm.
+fn healthy(calls: &[Call], morning: &Morning) -> Vec<String> {
+    let calls: Vec<&Call> = calls.iter().filter(|call| call.question.route == Route::Healthy).collect();
+    let lost = calls.iter().filter(|call| !call.is_answered).count();
+    let is_calm = |call: &&Call| morning.weather(call.question.at) == Weather::Calm;
+    let (calm, bad): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| is_calm(call));
+    let [calm, bad] = [calm, bad].map(|calls| percentiles(calls.iter().map(|call| call.late()))[1]);
+    let lost = (lost > 0).then(|| format!("the healthy route lost {lost} of {}", calls.len()));
+    let late = (bad > calm + HEALTHY_SLACK)
+        .then(|| format!("the healthy route noticed: p95 of its delays was {calm:.1?} in the calm, and {bad:.1?}"));
+    lost.into_iter().chain(late).collect()
+}
+
+/// A morning without trouble would prove nothing.
+fn trouble(rows: &[Row]) -> Vec<String> {
+    let is_missed = |row: &&Row| {
+        let is_met = match row.phase.weather {
+            Weather::Calm => row.calls > 0,
+            Weather::Errors => row.attempts > 1.0,
+            Weather::Slow | Weather::Silent | Weather::HalfDead => row.asked_bad_first > 0.0,
+        };
+        !is_met
+    };
+    rows.iter().filter(is_missed).map(|row| format!("{}: no call met it", row.phase.name)).collect()
+}
+
+/// Calls that were made in this time.
+fn within<'a>(calls: &[&'a Call], from: Duration, to: Duration) -> Vec<&'a Call> {
+    calls.iter().copied().filter(|call| (from..to).contains(&call.question.at)).collect()
+}
+
+/// A stream that was running at the bad provider when silence fell.
+pub fn is_apart(call: &Call, morning: &Morning) -> bool {
+    let at = call.question.at;
+    let Some(first) = call.first.filter(|_| call.question.stream && is_by_bad(call)) else { return false };
+    let falls = morning.phases.iter().filter(|phase| phase.weather == Weather::Silent).map(|phase| phase.from);
+    falls.into_iter().any(|falls| at + first < falls && at + call.ended >= falls)
+}
+
+fn is_by_bad(call: &Call) -> bool {
+    call.target.split('/').next() == Some(BAD)
+}
+
+/// Of these calls, how many the bad provider was asked first.
+fn bad_share(calls: &[&Call]) -> f64 {
+    share(calls.iter().filter(|call| call.asked_first == Some(BAD)).count(), calls.len())
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// How long it took until the rest of the phase's calls went elsewhere.
+fn away(calls: &[&Call], phase: Phase) -> Option<Duration> {
+    steps(phase).find(|after| {
+        let rest = within(calls, phase.from + *after, phase.to);
+        !rest.is_empty() && bad_share(&rest) < AWAY_BELOW
+    })
+}
+
+/// How long it took until the provider had its part again.
+fn back(calls: &[&Call], phase: Phase, calm_share: f64) -> Option<Duration> {
+    steps(phase).find(|after| {
+        let from = phase.from + *after;
+        let window = within(calls, from, from + WINDOW);
+        !window.is_empty() && bad_share(&window) >= BACK_FROM * calm_share
+    })
+}
+
+/// Times since the phase's beginning, with a window left after each.
+fn steps(phase: Phase) -> impl Iterator<Item = Duration> {
+    let last = (phase.to - phase.from).saturating_sub(WINDOW);
+    (0..).map(|step| STEP * step).take_while(move |after| *after <= last)
+}
+
+/// Who got nothing waited to the end.
+fn until_first(call: &Call) -> Duration {
+    call.first.unwrap_or(call.ended)
+}
+
+/// The 50th, 95th and 99th: values that were there.
+pub fn percentiles(values: impl Iterator<Item = Duration>) -> [Duration; 3] {
+    let mut values: Vec<Duration> = values.collect();
+    values.sort_unstable();
+    [0.5, 0.95, 0.99].map(|share: f64| {
+        let rank = (share * values.len() as f64).ceil() as usize;
+        values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod tests;
