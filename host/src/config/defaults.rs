@@ -24,8 +24,12 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     idle: Duration::from_secs(120),
     // Encrypted reasoning can go on for minutes with nothing but pings to see; ten are a model that hangs.
     between_tokens: Duration::from_secs(600),
-    // What is slow is not wrong: whoever wants a faster answer says how fast.
+    // What is slow is not wrong, and what is slower than usual is learned: whoever wants a faster answer says how fast.
     slowest: 0,
+    // Long enough for a pause between two sentences or tool calls, and short against the length of a reply.
+    slowest_over: Duration::from_secs(5),
+    // Nobody knows before the outage how long is too long; each target's own replies tell.
+    adaptive: true,
     // A reply that is not streamed is silent until it is complete, and long ones take minutes.
     reply: Duration::from_secs(600),
     // The longest reasoning runs.
@@ -37,14 +41,16 @@ pub const BREAKER: BreakerSettings = BreakerSettings {
     faults: 5,
     // Below a half a target does more harm than good.
     success_rate: 0.5,
-    // A handful of attempts say nothing yet.
-    samples: 20,
+    // Fewer say nothing; of more it depends on how clear they are.
+    samples: 5,
     // What was longer ago says little of now, and less than this is few attempts for a small team.
-    window: Duration::from_secs(30),
-    // Short troubles of providers last seconds, and a probe costs one request its failover.
-    out: Duration::from_secs(5),
-    // Callers should come back soon after the provider does.
-    out_max: Duration::from_secs(60),
+    window: Duration::from_secs(120),
+    // Short troubles of providers last seconds, and a probe costs no caller anything.
+    out: Duration::from_secs(2),
+    // Callers should be back within a quarter of a minute after the provider, a probe that hangs included.
+    out_max: Duration::from_secs(8),
+    // A caller whose request finds out that a target is still down waits for nothing.
+    shadow_probes: true,
 };
 
 pub const ATTEMPTS: Attempts = Attempts {
@@ -61,8 +67,8 @@ pub const ATTEMPTS_MAX: usize = 5;
 pub const LIMITS: AdmissionSettings = AdmissionSettings {
     // Only the operator knows what an account carries.
     max_in_flight: None,
-    // More would not get their turn in time, at a limit as small as those that need one.
-    queue: 100,
+    // A cold backup that suddenly gets everybody lets them in step by step; who waits here is refused nowhere.
+    queue: 1_000,
     // Who waits longer is better served by another target.
     queue_wait: Duration::from_secs(5),
     // Small teams never have so many at once. Providers answer sudden rises with 429.

@@ -42,6 +42,8 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
         idle: span(written.timeouts.idle, defaults::TIMEOUTS.idle),
         between_tokens: span(written.timeouts.between_tokens, defaults::TIMEOUTS.between_tokens),
         slowest: written.timeouts.slowest.unwrap_or(defaults::TIMEOUTS.slowest),
+        slowest_over: span(written.timeouts.slowest_over, defaults::TIMEOUTS.slowest_over),
+        adaptive: written.timeouts.adaptive.unwrap_or(defaults::TIMEOUTS.adaptive),
         reply: span(written.timeouts.reply, defaults::TIMEOUTS.reply),
         total: span(written.timeouts.total, defaults::TIMEOUTS.total),
     };
@@ -52,6 +54,7 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
         window: span(breaker.window, defaults::BREAKER.window),
         out: span(breaker.out, defaults::BREAKER.out),
         out_max: span(breaker.out_max, defaults::BREAKER.out_max),
+        shadow_probes: breaker.shadow_probes.unwrap_or(defaults::BREAKER.shadow_probes),
     };
     let attempts = resolver.attempts(&written.attempts)?;
     let limits = AdmissionSettings {

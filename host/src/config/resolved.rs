@@ -133,6 +133,10 @@ pub struct Timeouts {
     pub between_tokens: Duration,
     /// Bytes of content a second; 0 is off.
     pub slowest: u32,
+    /// How long the pace of a stream is measured.
+    pub slowest_over: Duration,
+    /// Learn when an attempt is late.
+    pub adaptive: bool,
     pub reply: Duration,
     pub total: Duration,
 }

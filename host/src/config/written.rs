@@ -121,8 +121,13 @@ pub struct Timeouts {
     pub idle: Option<Span>,
     /// Between two pieces of content of a streamed reply. Pings do not count.
     pub between_tokens: Option<Span>,
-    /// Bytes of content a second that a streamed reply must bring, taken over half a minute. Off when absent.
+    /// Bytes of content a second that a streamed reply should bring, taken over `slowest_over`. A slower one counts as slow for
+    /// its target's health, and goes on. Off when absent: then only what is usual for the target counts.
     pub slowest: Option<u32>,
+    pub slowest_over: Option<Span>,
+    /// Learn from each target's replies when an attempt is late, and ask the policy then whether another target shall be tried
+    /// besides. On when absent.
+    pub adaptive: Option<bool>,
     /// From the start of an attempt to the end of a reply that is not streamed.
     pub reply: Option<Span>,
     /// From the request's arrival to the reply's end, over all attempts.
@@ -135,13 +140,16 @@ pub struct Timeouts {
 pub struct Breaker {
     /// Hard faults in a row that open it.
     pub faults: Option<u32>,
-    /// Share of attempts within `window` that must succeed, and the attempts below which it says nothing.
+    /// Share of attempts within `window` that must succeed, and the attempts below which it says nothing. Above them it is believed
+    /// when chance does not explain it.
     pub success_rate: Option<f64>,
     pub samples: Option<u32>,
     pub window: Option<Span>,
     /// How long it is open; doubles up to `out_max`.
     pub out: Option<Span>,
     pub out_max: Option<Span>,
+    /// Find out whether a target is well again by an attempt beside a request that another answers. It counts as a hedge.
+    pub shadow_probes: Option<bool>,
 }
 
 /// `[attempts]`

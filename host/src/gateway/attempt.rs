@@ -2,6 +2,7 @@
 //! providers open a stream, send its opening frames, and then an error. Held back, that is a failure like any other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
@@ -16,7 +17,7 @@ use super::decide::Step;
 use super::exchange::Exchange;
 use super::game_day::{Break, Harm, Struck};
 use super::outgoing::{Outgoing, adapter_failed};
-use super::pace::Pace;
+use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
@@ -45,6 +46,36 @@ pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<Hel
     let asked = begun.within(ask(&begun)).await;
     let (good, running) = begun.judge(asked)?;
     Ok(good.held_back(running))
+}
+
+/// Ask the step's target for the sake of its health: nobody sees the reply. With `pace` a stream is read on for so long.
+///
+/// # Errors
+/// The attempt failed; the target's health knows already.
+pub async fn probe(exchange: &Exchange, step: Step, pace: Option<Duration>) -> Result<(), Box<Failed>> {
+    let begun = Begun::new(exchange, &step).await?;
+    let asked = begun.within(ask(&begun)).await;
+    let (good, mut running) = begun.judge(asked)?;
+    if let (Some(within), Some(rest)) = (pace, good.rest)
+        && let Some(measured) = measure(rest, within).await
+    {
+        running.pace(measured.millis_per_kb, measured.is_too_slow, Instant::now());
+    }
+    running.succeed(Instant::now());
+    Ok(())
+}
+
+/// How fast the content of a stream comes, for so long. `None` if it ends too soon.
+async fn measure(mut rest: Rest, within: Duration) -> Option<Measured> {
+    let (until, mut bytes) = (Instant::now() + within, 0);
+    let began = Instant::now();
+    while let Ok(batch) = timeout_at(until, rest.reply.next()).await {
+        bytes += content_bytes(&batch.events);
+        if batch.finished() || batch.fault().is_some() {
+            break;
+        }
+    }
+    rest.pace.measured(bytes, began.elapsed())
 }
 
 /// A reply that goes on where another broke off.

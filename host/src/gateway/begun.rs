@@ -11,7 +11,7 @@ use super::decide::Step;
 use super::exchange::Exchange;
 use super::refusal::fault;
 use super::table::Target;
-use crate::health::{self, Running};
+use crate::health::{self, Running, Start};
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -87,16 +87,17 @@ impl<'a> Begun<'a> {
             return Err(not_asked(FaultKind::Busy, text.to_owned()));
         }
         let until = (started + step.first_token).min(exchange.deadline);
-        let permit = health.admission.admit(target.limits, until).await;
+        let permit = health.admission.admit(exchange.limits(target), until).await;
         let permit =
             permit.map_err(|health::Busy| not_asked(FaultKind::Busy, "it has as much to do as it may".to_owned()))?;
         let (keys, now) = (exchange.keys(target), Instant::now());
         // Another attempt may have heard it while this one waited.
-        if health.view(keys, target.limits, exchange.asked.stream, now).retry_after_ms > 0 {
+        if exchange.view(target, now).retry_after_ms > 0 {
             return Err(not_asked(FaultKind::Busy, "its provider asked for patience meanwhile".to_owned()));
         }
-        let chance = exchange.gateway.clock.random();
-        let running = Running::begin(&health, permit, keys, config.breaker, step.is_probe, chance, now);
+        let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
+        let start = Start { keys, settings: config.breaker, is_probe, form: exchange.form(), chance };
+        let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())
         })?;
@@ -115,11 +116,11 @@ impl<'a> Begun<'a> {
 
     /// The target's health hears how it went.
     pub fn judge<T>(self, asked: Result<T, Bad>) -> Result<(T, Running), Box<Failed>> {
-        let Begun { exchange, step, target, started, running } = self;
+        let Begun { exchange, step, target, started, mut running } = self;
         let now = Instant::now();
         match asked {
             Ok(good) => {
-                running.content(exchange.asked.stream, now);
+                running.content(now);
                 exchange.gateway.healths.answered(running.health(), exchange.asked.about.conversation, now);
                 Ok((good, running))
             }

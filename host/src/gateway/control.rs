@@ -16,7 +16,7 @@ use super::rollout::{Verdict, judge};
 use super::table::{Slot, Table, Trial, load_slots};
 use super::{Gateway, gate};
 use crate::config::Config;
-use crate::health::Health;
+use crate::health::{Form, Health};
 use crate::plugin::bindings::policy::Circuit;
 use crate::plugin::{Counts, Kind, Plugin};
 use crate::store::{Kept, Notes, VersionFile, What, Who};
@@ -90,7 +90,7 @@ impl Gateway {
                 .filter(|target| target.provider.name == provider)
                 .max_by_key(|target| target.model(&model) == model)?;
             let keys = target.provider.first().map_or(&[][..], |adapter| &adapter.keys);
-            let state = health.view(keys, target.limits, true, now);
+            let state = health.view(keys, target.limits, Form::new(true, 0), now);
             let circuit = match state.circuit {
                 Circuit::Closed => "closed",
                 Circuit::HalfOpen => "half-open",

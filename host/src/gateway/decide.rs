@@ -1,5 +1,6 @@
 //! What next? The policy's answer, checked as if a stranger had given it; where it has none, the configured order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,11 +10,11 @@ use super::begun::Failed;
 use super::exchange::Exchange;
 use super::race::Runner;
 use super::spent::Told;
-use crate::health::{Blame, blame};
+use crate::health::{Blame, Health, blame};
 use crate::journal::{Deliberation, Difference, What};
 use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
-    Action, Attempt, AttemptReport, Circuit, Decision, Price, RequestFacts, RunningAttempt, Situation, TargetState,
+    Action, Attempt, AttemptReport, Attribute, Circuit, Decision, RequestFacts, RunningAttempt, Situation, TargetState,
 };
 use crate::plugin::{PluginFault, nonsense};
 
@@ -42,6 +43,8 @@ pub struct Step {
     pub idle: Duration,
     /// From the start of the attempt: when the policy wants to be asked again, if there is no content yet.
     pub hedge_after: Option<Duration>,
+    /// When it is late, from its start, and who knows of its target. `None` if nobody waits for that.
+    pub late: Option<(Duration, Arc<Health>)>,
     /// The request was not sent anywhere yet.
     pub is_first: bool,
     /// The target was out for a while: this attempt finds out whether it is well again, and only one may.
@@ -61,6 +64,8 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
     let said = policy.decide(&situation).await;
     let mut overruled = None;
     let decided = match &said {
+        // It never asked to be asked about what runs, and answered as if nothing did.
+        Ok(decision) if is_asked_for_lateness(running) && runs_at(&situation, decision) => Ok(Next::Wait),
         Ok(decision) => check(decision.clone(), exchange, &situation).inspect_err(|fault| {
             policy.plugin.tally.note_fault(fault);
             overruled = Some(format!("the configured order, because {fault}"));
@@ -68,7 +73,7 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
         Err(fault) => Err(fault.clone()),
     };
     let mut next = or_wait(running, decided.unwrap_or_else(|_| in_order(exchange, history, &situation)));
-    if matches!(next, Next::Attempt(_)) && !running.is_empty() && !may_hedge(exchange) {
+    if matches!(next, Next::Attempt(_)) && is_paid_hedge(&situation) && !exchange.may_hedge() {
         overruled = Some("wait, because the budget for hedges is used up".to_owned());
         next = Next::Wait;
     }
@@ -77,6 +82,16 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
     let deliberation = Deliberation { situation, said, overruled, shadow };
     note_difference(exchange, &deliberation);
     (next, Some(deliberation))
+}
+
+/// The host asks because an attempt is late, and not because the policy wanted it.
+fn is_asked_for_lateness(running: &[Runner]) -> bool {
+    running.iter().any(Runner::is_late)
+}
+
+fn runs_at(situation: &Situation, decision: &Decision) -> bool {
+    let Action::Attempt(attempt) = &decision.action else { return false };
+    situation.running.iter().any(|running| running.target == attempt.target)
 }
 
 /// What the version in the shadow would have said. It is never obeyed.
@@ -126,8 +141,11 @@ fn enough(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Option
     (history.len() >= DECISIONS_MAX).then(|| Next::GiveUp(format!("{DECISIONS_MAX} decisions led nowhere")))
 }
 
-fn may_hedge(exchange: &Exchange) -> bool {
-    exchange.gateway.healths.may_hedge(exchange.table.config.attempts.hedges, Instant::now())
+/// Is a further attempt one too many, unless the first is lost? Where all that run wait at targets that are out, it is a failover.
+fn is_paid_hedge(situation: &Situation) -> bool {
+    let is_closed =
+        |target: u32| situation.targets.get(target as usize).is_some_and(|state| state.circuit == Circuit::Closed);
+    situation.running.iter().any(|running| is_closed(running.target))
 }
 
 /// A reply broke off after the caller saw its beginning: who goes on? Only a policy that answers well is heard.
@@ -167,7 +185,7 @@ fn or_wait(running: &[Runner], next: Next) -> Next {
 
 fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Situation {
     let now = Instant::now();
-    let (targets, body_bytes) = (&exchange.route.targets, exchange.body.len() as u64);
+    let body_bytes = exchange.body.len() as u64;
     let about = &exchange.asked.about;
     Situation {
         request: RequestFacts {
@@ -185,18 +203,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
             continuing: false,
             attributes: about::headers(&exchange.head.headers, &exchange.route.policy_headers),
         },
-        targets: targets
-            .iter()
-            .zip(&exchange.unable)
-            .map(|(target, unable)| {
-                let health = exchange.health(target);
-                let warm = exchange.gateway.healths.warm_since(&health, about.conversation, now);
-                let price = target.facts(&exchange.asked.model, &exchange.table.config.facts).price;
-                let price = price.map(|price| Price { input: price.input, output: price.output });
-                let view = health.view(exchange.keys(target), target.limits, exchange.asked.stream, now);
-                TargetState { able: unable.is_none(), price, warm_ms: warm.map(millis), ..view }
-            })
-            .collect(),
+        targets: exchange.target_states(history, now),
         history: history.iter().map(report).collect(),
         running: running
             .iter()
@@ -214,8 +221,15 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
         now_unix_ms: millis(exchange.gateway.clock.unix()),
         random: exchange.random,
         sequence: exchange.sequence,
-        attributes: Vec::new(),
+        attributes: late(running).into_iter().collect(),
     }
+}
+
+/// Which of the attempts that run are late, by their targets' positions. `None` if none is.
+fn late(running: &[Runner]) -> Option<Attribute> {
+    let late = running.iter().filter(|runner| runner.is_late()).map(|runner| runner.target.to_string());
+    let value = late.collect::<Vec<_>>().join(",");
+    (!value.is_empty()).then(|| Attribute { name: "late".to_owned(), value })
 }
 
 fn report(failed: &Failed) -> AttemptReport {
@@ -277,7 +291,8 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
     if after_ms >= situation.remaining_ms {
         return Next::GiveUp(format!("the deadline comes before the next attempt may start ({reason})"));
     }
-    let timeouts = &exchange.table.config.timeouts;
+    let (timeouts, health) =
+        (&exchange.table.config.timeouts, exchange.health(&exchange.route.targets[attempt.target as usize]));
     let configured = if exchange.asked.stream { timeouts.first_token } else { timeouts.reply };
     // A policy may say any number; one that reaches past the deadline means no more than the deadline.
     let within = |millis: Option<u64>| millis.map(|millis| Duration::from_millis(millis.max(1)).min(timeouts.total));
@@ -287,6 +302,7 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
         first_token: within(attempt.first_token_timeout_ms).unwrap_or(configured),
         idle: within(attempt.idle_timeout_ms).unwrap_or(timeouts.idle),
         hedge_after: within(attempt.hedge_after_ms),
+        late: timeouts.adaptive.then(|| (health.late_after(exchange.form()), health)),
         is_first: situation.running.is_empty()
             && situation.history.iter().all(|report| report.fault == FaultKind::Busy),
         is_probe: state.circuit == Circuit::HalfOpen && state.ready_in_ms == 0,

@@ -22,11 +22,11 @@ use super::decide::{self, Next};
 use super::endpoint::Endpoint;
 use super::game_day::Befell;
 use super::provider::Adapter;
-use super::race::{News, Race, Runner};
+use super::race::{News, Race};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
-use super::{Body, Gateway, able, estimate, intake, outgoing, scan};
+use super::{Body, Gateway, able, estimate, intake, outgoing, scan, shadow_probe};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
@@ -127,7 +127,6 @@ where
     let held = gateway.load.enter(edge.requests);
     let mut held = held.ok_or_else(|| Refusal::full("as many requests at once"))?;
     let body = intake::read(body, &edge, &mut held, arrived + table.config.timeouts.total).await?;
-    record.held(held);
     if let Some(admitted) = record.its_admission() {
         allowance.resize(admitted, body.len(), Instant::now())?;
     }
@@ -135,6 +134,10 @@ where
     record.asked(&asked);
     allowance.check(&asked.model)?;
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
+    if table.routes.len() > 1 && !held.enter_route(&route.in_flight, edge.requests) {
+        return Err(Refusal::full("as many requests of this route at once"));
+    }
+    record.held(held);
     gateway.healths.request(arrived);
     let mut exchange = Exchange {
         deadline: arrived + table.config.timeouts.total,
@@ -167,6 +170,9 @@ where
         match next {
             Next::Attempt(step) => {
                 record.attempt(&exchange, &step);
+                if history.is_empty() && race.running().is_empty() {
+                    shadow_probe::start(&exchange, step.target);
+                }
                 race.start(&step, attempt::run(&exchange, step.clone(), &uncommitted));
             }
             Next::Wait => {}
@@ -176,7 +182,7 @@ where
             }
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
         }
-        match race.news().await {
+        match race.news(&exchange.table.config.breaker, &exchange.gateway.clock).await {
             Some(News::Content(held_back)) => break held_back,
             Some(News::Failed(failed)) => {
                 record.failed_attempt(&exchange, &failed);
@@ -185,7 +191,6 @@ where
             Some(News::Late) | None => {}
         }
     };
-    exchange.outrun(race.running());
     record.outrun(&exchange, race.running());
     drop(race);
     held_back.let_go_on(&exchange, history);
@@ -248,13 +253,9 @@ impl Exchange {
         self.adapter(target).map_or(&[], |adapter| &adapter.keys)
     }
 
-    /// These attempts lost a race: they would have taken longer than they were given.
-    fn outrun(&self, losers: &[Runner]) {
-        let now = Instant::now();
-        for loser in losers {
-            let elapsed = now.saturating_duration_since(loser.starts);
-            self.health(&self.route.targets[loser.target]).outrun(elapsed, now);
-        }
+    /// May one more attempt be made than is needed? If so, it is counted.
+    pub fn may_hedge(&self) -> bool {
+        self.gateway.healths.may_hedge(self.table.config.attempts.hedges, Instant::now())
     }
 
     /// How a stream is sent to this caller.

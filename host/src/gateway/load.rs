@@ -1,5 +1,5 @@
 //! How many requests run, and how much of memory their bodies take. Who comes when it is full is told so at once, before
-//! memory runs out for those that are inside.
+//! memory runs out for those that are inside. No route and no target may take so much that nothing is left for the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,23 +11,44 @@ pub struct Load {
     body_bytes: AtomicU64,
 }
 
+/// A route or a target may have so many times what is free: one that hangs takes four fifths at most, two of them four ninths each,
+/// and however many hang, something stays free.
+const SHARE: usize = 4;
+
 /// What one request takes. Dropped, others may have it.
 #[derive(Debug)]
 pub struct Held {
     load: Arc<Load>,
+    /// How many requests of its route run.
+    route: Option<Arc<AtomicUsize>>,
     bytes: u64,
 }
 
 impl Load {
     /// Absent: `most` run already.
     pub fn enter(self: &Arc<Self>, most: usize) -> Option<Held> {
-        let held = Held { load: Arc::clone(self), bytes: 0 };
+        let held = Held { load: Arc::clone(self), route: None, bytes: 0 };
         // Dropping it takes back what is counted here.
         (self.requests.fetch_add(1, Ordering::Relaxed) < most).then_some(held)
     }
 }
 
+impl Load {
+    /// How many requests one route or target may hold now, of `most` in all.
+    pub fn share(&self, most: usize) -> u32 {
+        let free = most.saturating_sub(self.requests.load(Ordering::Relaxed));
+        u32::try_from(free.saturating_mul(SHARE)).unwrap_or(u32::MAX).max(1)
+    }
+}
+
 impl Held {
+    /// Count it for its route as well. False if that has its share already.
+    pub fn enter_route(&mut self, route: &Arc<AtomicUsize>, most: usize) -> bool {
+        let running = route.fetch_add(1, Ordering::Relaxed);
+        self.route = Some(Arc::clone(route));
+        running < self.load.share(most) as usize
+    }
+
     /// Would so many bytes fit as well? They are not counted: an announcement costs a caller nothing.
     pub fn fits(&self, bytes: u64, most: u64) -> bool {
         self.load.body_bytes.load(Ordering::Relaxed).saturating_add(bytes) <= most
@@ -43,6 +64,9 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.load.requests.fetch_sub(1, Ordering::Relaxed);
+        if let Some(route) = &self.route {
+            route.fetch_sub(1, Ordering::Relaxed);
+        }
         self.load.body_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
@@ -50,6 +74,29 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_that_hangs_leaves_room_for_the_others() {
+        let load = Arc::new(Load::default());
+        let (hanging, healthy) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut inside = Vec::new();
+        while let Some(mut held) = load.enter(100) {
+            if !held.enter_route(&hanging, 100) {
+                break;
+            }
+            inside.push(held);
+        }
+        assert!((78..=81).contains(&inside.len()), "{}", inside.len());
+        let mut others = Vec::new();
+        for _ in 0..15 {
+            let mut held = load.enter(100).expect("room");
+            assert!(held.enter_route(&healthy, 100));
+            others.push(held);
+        }
+        drop(inside);
+        drop(others);
+        assert_eq!((hanging.load(Ordering::Relaxed), healthy.load(Ordering::Relaxed)), (0, 0));
+    }
 
     #[test]
     fn what_is_refused_leaves_nothing_behind() {

@@ -36,9 +36,11 @@ mod restore;
 mod rollout;
 mod scan;
 mod shadow;
+mod shadow_probe;
 mod spent;
 mod splice;
 mod table;
+mod target_states;
 mod unlike;
 
 use std::sync::Arc;

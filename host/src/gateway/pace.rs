@@ -1,32 +1,41 @@
-//! How slow a streamed reply may be after its first content, in four ways: silence, pings without content, a trickle, and
-//! the request's deadline. Only the provider's time counts: while the caller reads slowly, the clocks stand still.
+//! How slow a streamed reply may be after its first content, in three ways: silence, pings without content, and the request's
+//! deadline; and how fast its content comes. Only the provider's time counts: while the caller reads slowly, the clocks stand
+//! still.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::refusal::fault;
 use super::reply::Batch;
 use crate::config::Timeouts;
 use crate::plugin::bindings::chat::Event;
-use crate::plugin::bindings::faults::FaultKind;
 
-/// A trickle is judged over this long.
-const WINDOW: Duration = Duration::from_secs(30);
+/// A stream that runs for a shorter time does not show its pace.
+const MEASURED_MIN: Duration = Duration::from_millis(300);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Pace {
     idle: Duration,
     between_tokens: Duration,
-    /// Bytes of content in a window; 0 is off.
-    window_bytes_min: usize,
+    window: Duration,
+    /// Bytes of content a second; 0 is off.
+    slowest: u32,
     deadline: Instant,
     last_content: Instant,
     window_began: Instant,
     window_bytes: usize,
+    is_measured: bool,
     /// When the last batch came; since then the caller had its turn.
     last_batch: Instant,
+}
+
+/// How fast the content of a stream came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    pub millis_per_kb: f64,
+    /// Slower than the configuration wants it.
+    pub is_too_slow: bool,
 }
 
 /// How long to wait for the next batch, and what it means if none comes.
@@ -40,11 +49,13 @@ impl Pace {
         Pace {
             idle,
             between_tokens: timeouts.between_tokens,
-            window_bytes_min: timeouts.slowest as usize * WINDOW.as_secs() as usize,
+            window: timeouts.slowest_over,
+            slowest: timeouts.slowest,
             deadline,
             last_content: now,
             window_began: now,
             window_bytes: 0,
+            is_measured: false,
             last_batch: now,
         }
     }
@@ -67,25 +78,33 @@ impl Pace {
         Until { at, why }
     }
 
-    /// What came; a failure where it came too slowly.
-    pub fn keep(&mut self, batch: Batch, now: Instant) -> Batch {
+    /// What came; and how fast it came of late, where a window ends or the reply does.
+    pub fn keep(&mut self, batch: &Batch, now: Instant) -> Option<Measured> {
         self.last_batch = now;
         if batch.has_content() {
             self.last_content = now;
         }
         self.window_bytes += content_bytes(&batch.events);
-        if now.saturating_duration_since(self.window_began) >= WINDOW {
-            let too_slow = self.window_bytes < self.window_bytes_min;
-            (self.window_began, self.window_bytes) = (now, 0);
-            if too_slow && batch.fault().is_none() && !batch.finished() {
-                return Batch::failed(fault(FaultKind::TimedOut, "the provider's reply became too slow"));
-            }
+        let elapsed = now.saturating_duration_since(self.window_began);
+        let is_whole = elapsed >= self.window || batch.finished() && !self.is_measured;
+        if !is_whole || batch.fault().is_some() {
+            return None;
         }
-        batch
+        let measured = self.measured(self.window_bytes, elapsed);
+        (self.window_began, self.window_bytes, self.is_measured) = (now, 0, true);
+        measured
+    }
+
+    /// How fast so many bytes of content came. `None` if the time was too short to tell.
+    pub fn measured(&self, bytes: usize, elapsed: Duration) -> Option<Measured> {
+        // Where no content came at all it is as if one byte had.
+        let millis_per_kb = elapsed.as_secs_f64() * 1e3 * 1024.0 / bytes.max(1) as f64;
+        let is_too_slow = (bytes as f64) < f64::from(self.slowest) * elapsed.as_secs_f64();
+        (elapsed >= MEASURED_MIN).then_some(Measured { millis_per_kb, is_too_slow })
     }
 }
 
-fn content_bytes(events: &[Event]) -> usize {
+pub fn content_bytes(events: &[Event]) -> usize {
     let bytes = events.iter().map(|event| match event {
         Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => delta.text.len(),
         _ => 0,
@@ -119,38 +138,54 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(pace.wait(now).at, (now + IDLE).min(began + 25 * SECOND));
             now += 8 * SECOND;
-            pace.keep(ping(), now);
+            pace.keep(&ping(), now);
         }
         let until = pace.wait(now);
         assert_eq!(until.at, began + 25 * SECOND);
         assert!(until.why.contains("signs of life"));
-        pace.keep(said("word"), now);
+        pace.keep(&said("word"), now);
         assert_eq!(pace.wait(now).at, now + IDLE);
     }
 
     #[test]
     fn a_slow_caller_is_not_held_against_the_provider() {
         let began = Instant::now();
-        let timeouts = Timeouts { between_tokens: 20 * SECOND, slowest: 1, ..TIMEOUTS };
+        let timeouts = Timeouts { between_tokens: 20 * SECOND, ..TIMEOUTS };
         let mut pace = Pace::new(IDLE, &timeouts, began + 3_600 * SECOND, began);
-        pace.keep(said("word"), began);
+        pace.keep(&said("word"), began);
         let later = began + 600 * SECOND;
         assert_eq!(pace.wait(later).at, later + IDLE);
-        assert!(pace.keep(said("w"), later).fault().is_none());
+        assert_eq!(pace.keep(&said("w"), later), None, "no window has ended");
     }
 
     #[test]
-    fn a_trickle_fails_only_where_it_is_forbidden() {
-        for (slowest, fails) in [(0, false), (1, true)] {
-            let began = Instant::now();
-            let mut pace = Pace::new(IDLE, &Timeouts { slowest, ..TIMEOUTS }, began + 3_600 * SECOND, began);
-            let mut failed = false;
-            for second in 1..=40 {
+    fn the_pace_is_that_of_a_window_or_of_a_whole_stream() {
+        let began = Instant::now();
+        let new = || Pace::new(IDLE, &Timeouts { slowest_over: 5 * SECOND, ..TIMEOUTS }, began + 3_600 * SECOND, began);
+        let mut pace = new();
+        let measured: Vec<_> = (1..=20)
+            .filter_map(|second| {
                 pace.wait(began + (second - 1) * SECOND);
-                let batch = if second % 4 == 0 { said("ab") } else { ping() };
-                failed |= pace.keep(batch, began + second * SECOND).fault().is_some();
-            }
-            assert_eq!(failed, fails);
-        }
+                pace.keep(&said(&"x".repeat(512)), began + second * SECOND)
+            })
+            .map(|measured| (measured.millis_per_kb, measured.is_too_slow))
+            .collect();
+        assert_eq!(measured, [(2_000.0, false); 4]);
+        let mut finished = said(&"x".repeat(1_024));
+        finished.events.push(Event::Finished(crate::plugin::bindings::chat::Finished {
+            reason: crate::plugin::bindings::chat::Finish::Stop,
+            stop_sequence: None,
+        }));
+        let mut pace = new();
+        pace.wait(began);
+        let fast = Measured { millis_per_kb: 1_000.0, is_too_slow: false };
+        assert_eq!(pace.keep(&finished, began + SECOND), Some(fast));
+        let timeouts = Timeouts { slowest: 2_000, ..TIMEOUTS };
+        let mut pace = Pace::new(IDLE, &timeouts, began + 3_600 * SECOND, began);
+        pace.wait(began);
+        assert_eq!(pace.keep(&finished, began + SECOND), Some(Measured { is_too_slow: true, ..fast }));
+        let mut pace = new();
+        pace.wait(began);
+        assert_eq!(pace.keep(&finished, began + SECOND / 10), None, "too short to tell");
     }
 }

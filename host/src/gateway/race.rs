@@ -1,7 +1,10 @@
-//! The attempts of one request that run at once: one, or two when the first is late and the policy hedges.
+//! The attempts of one request that run at once: one, or more when the first is late and the policy tries another target
+//! besides.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -11,6 +14,13 @@ use super::begun::Failed;
 use super::commit::HeldBack;
 use super::decide::Step;
 use super::spent::Told;
+use crate::clock::Clock;
+use crate::health::{BreakerSettings, Health};
+
+/// How often those who wait look whether their target has fallen silent.
+const LOOK: Duration = Duration::from_millis(250);
+/// An attempt that stays late: how long until its policy is asked again, at first.
+const LATE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How an attempt ends, as far as its caller is concerned: content is here, or none will come.
 pub type Outcome = Result<HeldBack, Box<Failed>>;
@@ -30,9 +40,50 @@ pub struct Runner {
     pub target: usize,
     /// When it is sent, or was.
     pub starts: Instant,
-    /// When to ask the policy again.
+    /// When to ask the policy again, because it wants to.
     hedge_at: Option<Instant>,
+    /// When to ask it, because the attempt takes longer than is usual. `None` if nobody waits for that.
+    late: Option<Late>,
     pub told: Told,
+}
+
+/// When an attempt is late.
+struct Late {
+    at: Instant,
+    /// How long until the policy is asked once more, if nothing has changed by then.
+    again: Duration,
+    is_late: bool,
+    /// The policy was asked because the target's circuit opened meanwhile.
+    is_out: bool,
+    health: Arc<Health>,
+}
+
+impl Runner {
+    /// It takes longer than is usual, or its target has fallen silent.
+    pub fn is_late(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.is_late)
+    }
+
+    /// When to look at it next.
+    fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let late = self.late.as_ref().map(|late| late.at.min((now + LOOK).max(self.starts + LOOK)));
+        [self.hedge_at, late].into_iter().flatten().min()
+    }
+
+    /// Shall the policy be asked about it?
+    fn is_due(&mut self, settings: &BreakerSettings, clock: &Clock, now: Instant) -> bool {
+        let is_hedge_due = self.hedge_at.take_if(|at| *at <= now).is_some();
+        let Some(late) = &mut self.late else { return is_hedge_due };
+        let mut is_due = false;
+        if now >= self.starts && late.health.look(settings, clock.random(), now) && !late.is_out {
+            (late.is_out, is_due) = (true, true);
+        }
+        if now >= late.at {
+            (late.at, late.again, is_due) = (now + late.again, late.again * 2, true);
+        }
+        late.is_late |= is_due;
+        is_hedge_due || is_due
+    }
 }
 
 /// What the policy wants to hear of.
@@ -48,7 +99,14 @@ impl<'a> Race<'a> {
     pub fn start(&mut self, step: &Step, attempt: impl Future<Output = Outcome> + Send + 'a) {
         let (target, starts) = (step.target, Instant::now() + step.after);
         let hedge_at = step.hedge_after.map(|after| starts + after);
-        self.running.push(Runner { target, starts, hedge_at, told: step.told.clone() });
+        let late = step.late.as_ref().map(|(after, health)| Late {
+            at: starts + *after,
+            again: LATE_AGAIN,
+            is_late: false,
+            is_out: false,
+            health: Arc::clone(health),
+        });
+        self.running.push(Runner { target, starts, hedge_at, late, told: step.told.clone() });
         let waits = !step.after.is_zero();
         self.attempts.push(Box::pin(async move {
             // Even a sleep of nothing lasts until the timer's next millisecond.
@@ -64,29 +122,33 @@ impl<'a> Race<'a> {
     }
 
     /// The next thing that happens; nothing where nothing runs.
-    pub async fn news(&mut self) -> Option<News> {
-        let late_at = self.running.iter().filter_map(|runner| runner.hedge_at).min();
-        let late = async {
-            match late_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            ended = self.attempts.next() => {
-                let (target, outcome) = ended?;
-                self.running.retain(|runner| runner.target != target);
-                Some(match outcome {
-                    Ok(held_back) => News::Content(held_back),
-                    Err(failed) => News::Failed(*failed),
-                })
-            }
-            () = late => {
-                for runner in self.running.iter_mut().filter(|runner| runner.hedge_at <= late_at) {
-                    runner.hedge_at = None;
+    pub async fn news(&mut self, settings: &BreakerSettings, clock: &Clock) -> Option<News> {
+        loop {
+            let now = Instant::now();
+            let wakes_at = self.running.iter().filter_map(|runner| runner.wakes_at(now)).min();
+            let wake = async {
+                match wakes_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
                 }
-                Some(News::Late)
+            };
+            tokio::select! {
+                biased;
+                ended = self.attempts.next() => {
+                    let (target, outcome) = ended?;
+                    self.running.retain(|runner| runner.target != target);
+                    return Some(match outcome {
+                        Ok(held_back) => News::Content(held_back),
+                        Err(failed) => News::Failed(*failed),
+                    });
+                }
+                () = wake => {
+                    let now = Instant::now();
+                    let due = self.running.iter_mut().filter_map(|runner| runner.is_due(settings, clock, now).then_some(()));
+                    if due.count() > 0 {
+                        return Some(News::Late);
+                    }
+                }
             }
         }
     }

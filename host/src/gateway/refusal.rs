@@ -185,8 +185,6 @@ fn nobody_can(exchange: &Exchange) -> Option<String> {
 fn soonest(exchange: &Exchange) -> Option<u64> {
     let now = tokio::time::Instant::now();
     let able = exchange.route.targets.iter().zip(&exchange.unable).filter(|(_, unable)| unable.is_none());
-    let ready_in_ms = able.map(|(target, _)| {
-        exchange.health(target).view(exchange.keys(target), target.limits, exchange.asked.stream, now).ready_in_ms
-    });
+    let ready_in_ms = able.map(|(target, _)| exchange.view(target, now).ready_in_ms);
     ready_in_ms.min().filter(|millis| *millis > 0)
 }

@@ -109,7 +109,15 @@ impl Relay {
     async fn next(&mut self) -> Batch {
         let until = self.pace.wait(Instant::now());
         match timeout_at(until.at, self.reply.next()).await {
-            Ok(batch) => self.pace.keep(batch, Instant::now()),
+            Ok(batch) => {
+                let now = Instant::now();
+                let pace = self.pace.keep(&batch, now);
+                if let Some(running) = &mut self.running {
+                    running.progress(now);
+                    pace.into_iter().for_each(|pace| running.pace(pace.millis_per_kb, pace.is_too_slow, now));
+                }
+                batch
+            }
             Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
         }
     }

@@ -2,7 +2,7 @@
 //! new table.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -121,6 +121,8 @@ pub struct Route {
     pub splice: bool,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
+    /// How many of its requests run, across configurations.
+    pub in_flight: Arc<AtomicUsize>,
 }
 
 /// One place where a request can go.
@@ -271,6 +273,7 @@ impl Route {
             policy_headers: model.policy_headers.clone(),
             splice: model.splice,
             sequence: before.map_or_else(Arc::default, |before| Arc::clone(&before.sequence)),
+            in_flight: before.map_or_else(Arc::default, |before| Arc::clone(&before.in_flight)),
         })
     }
 

@@ -1,5 +1,6 @@
 //! How many attempts run at one target at once: as many as its configuration allows, and no sudden multiple of what it
-//! carried before. Who comes too many waits in a queue; who finds that full is sent away.
+//! carried before. After a trouble its load rises step by step. Who comes too many waits in a queue; who finds that full is sent
+//! away.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,12 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The load of so many seconds is remembered.
 const SECONDS: usize = 30;
+/// After a trouble a target gets this part of what it carried before, and no less than so many attempts at once; each second
+/// twice as many.
+const RAMP_PART: u32 = 8;
+const RAMP_MIN: u32 = 2;
+/// By then everything is allowed that ever was.
+const RAMP_SECONDS: u64 = 12;
 
 /// How many may run, and wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +45,10 @@ struct State {
     peaks: [u32; SECONDS],
     began: Option<Instant>,
     newest: u64,
+    /// The highest load before the trouble.
+    carried: u32,
+    /// From when it may carry a little again, and then more.
+    ramp_from: Option<Instant>,
 }
 
 /// The right to run an attempt. Dropped, it goes to who waits longest.
@@ -109,6 +120,18 @@ impl Admission {
         (allowed < u32::MAX).then(|| allowed.saturating_sub(state.in_flight))
     }
 
+    /// A trouble begins: what it carried until now is what it can carry again.
+    pub fn in_trouble(&self, now: Instant) {
+        let mut state = self.lock();
+        state.second(now);
+        state.carried = state.peaks.iter().copied().max().unwrap_or(0);
+    }
+
+    /// It is over then: those who wait for it come one after the other.
+    pub fn ramp_from(&self, then: Instant) {
+        self.lock().ramp_from = Some(then);
+    }
+
     fn let_in(self: &Arc<Self>, settings: AdmissionSettings) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -138,7 +161,7 @@ impl Admission {
 
 impl State {
     fn allowed(&mut self, settings: AdmissionSettings, now: Instant) -> u32 {
-        let most = settings.max_in_flight.unwrap_or(u32::MAX);
+        let most = settings.max_in_flight.unwrap_or(u32::MAX).min(self.ramp(now));
         if settings.slow_start == 0 {
             return most;
         }
@@ -146,6 +169,17 @@ impl State {
         let newest = self.newest as usize % SECONDS;
         let before = self.peaks.iter().enumerate().filter(|(second, _)| *second != newest).map(|(_, peak)| *peak);
         most.min(before.max().unwrap_or(0).saturating_mul(2).max(settings.slow_start))
+    }
+
+    /// How many at once, after a trouble.
+    fn ramp(&mut self, now: Instant) -> u32 {
+        let Some(from) = self.ramp_from.filter(|from| *from <= now) else { return u32::MAX };
+        let seconds = now.saturating_duration_since(from).as_secs();
+        if seconds >= RAMP_SECONDS {
+            self.ramp_from = None;
+            return u32::MAX;
+        }
+        (self.carried / RAMP_PART).max(RAMP_MIN).saturating_mul(1 << seconds)
     }
 
     /// The newest second, after those that have passed were emptied. Who runs on counts in each of them.
@@ -246,6 +280,23 @@ mod tests {
         let most = |second: u64| seen.iter().filter(|(at, _)| *at <= second).map(|(_, count)| *count).max();
         assert_eq!(most(0), Some(8), "{seen:?}");
         assert!(most(1) <= Some(16) && most(2) <= Some(32) && most(5) == Some(60), "{seen:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_trouble_the_load_rises_step_by_step() {
+        let admission = Arc::new(Admission::default());
+        let settings = AdmissionSettings { max_in_flight: None, slow_start: 200, ..settings(0, 0) };
+        let carried: Vec<_> = (0..40).map(|_| admission.ask(settings)).collect();
+        admission.in_trouble(Instant::now());
+        drop(carried);
+        admission.ramp_from(Instant::now());
+        let mut room = Vec::new();
+        for _ in 0..=RAMP_SECONDS {
+            room.push(admission.room(settings, Instant::now()).unwrap_or(u32::MAX));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(room[..5], [5, 10, 20, 40, 80]);
+        assert_eq!(room[RAMP_SECONDS as usize], 200);
     }
 
     /// Many threads, and never more inside than are allowed; at the end none is left.

@@ -1,18 +1,24 @@
 //! A circuit breaker: closed (traffic flows), open (none does), half-open (one probe is let through).
 //!
-//! It opens after hard faults in a row, or when too small a share of what was asked lately succeeded. What it says is advice:
-//! policies may ask a target whose circuit is open, and do so when no other is left.
+//! It opens after hard faults in a row, when the recent outcomes show that too few attempts succeed, when the target fell silent,
+//! and when the recent attempts show that it has become far slower than it was. What it says is advice: policies may ask a target
+//! whose circuit is open, and do so when no other is left.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::evidence::Evidence;
 use crate::plugin::bindings::policy::Circuit;
 
 /// While a probe runs, others are told to come back this much later.
-const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-/// Buckets of the window.
-const BUCKETS: usize = 10;
+pub const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+/// A target whose circuit stayed closed for so long has recovered: the next trouble is a new one.
+const STABLE: Duration = Duration::from_secs(60);
+/// More than this share of recent attempts being slow is no chance.
+const SLOW_SHARE: f64 = 0.5;
+/// With fewer attempts slowness says nothing. Six slow ones in a row are the least that the evidence takes.
+const SLOW_SAMPLES: u32 = 6;
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,13 +27,15 @@ pub struct BreakerSettings {
     pub faults: u32,
     /// Share of attempts that must succeed within `window`, 0 to 1.
     pub success_rate: f64,
-    /// Attempts within `window` below which the share says nothing.
+    /// Attempts below which the share says nothing. Above it, a share is believed when chance does not explain it.
     pub samples: u32,
     pub window: Duration,
-    /// Doubles with each probe that fails, up to `out_max`; a fifth of it more or less, by chance, so that gateways that
-    /// closed together do not come back together.
+    /// Doubles with each probe that fails, and when it opens again soon after it closed, up to `out_max`; a fifth of it more or
+    /// less, by chance, so that gateways that closed together do not come back together.
     pub out: Duration,
     pub out_max: Duration,
+    /// A probe runs beside a request that another target answers, so that it costs no caller anything but its tokens.
+    pub shadow_probes: bool,
 }
 
 /// How an attempt ended, as far as a breaker is concerned.
@@ -39,11 +47,39 @@ pub enum Verdict {
     Hard,
 }
 
+/// Why a circuit opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reason {
+    #[default]
+    Faults,
+    /// No call showed any progress.
+    Silent,
+    /// It takes far longer to the first content than it used to.
+    Slow,
+    /// Its streams run far slower than they used to.
+    SlowStreams,
+}
+
+impl Reason {
+    /// It answers, and is only slow: there is no reason to avoid it where no other is better.
+    pub fn is_soft(self) -> bool {
+        matches!(self, Reason::Slow | Reason::SlowStreams)
+    }
+}
+
 /// What a breaker wants to know again when the attempt ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Begun {
     changes: u64,
     probe: bool,
+}
+
+/// What decides besides the breaker's own state. `chance` is a random number.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    pub now: Instant,
+    pub settings: &'a BreakerSettings,
+    pub chance: u64,
 }
 
 #[derive(Debug, Default)]
@@ -52,12 +88,16 @@ pub struct Breaker {
     /// How often it opened since it was closed for good.
     opened: u32,
     open_until: Option<Instant>,
-    /// When it did so first since then.
+    reason: Reason,
+    /// When it opened first since it was closed, and when it was closed last.
     opened_at: Option<Instant>,
+    closed_at: Option<Instant>,
     /// How often it opened or closed. What began before the last time says nothing about what is now.
     changes: u64,
     probing: bool,
-    window: Window,
+    outcomes: Evidence,
+    slow: Evidence,
+    slow_streams: Evidence,
 }
 
 impl Breaker {
@@ -67,6 +107,11 @@ impl Breaker {
             Some(until) if now < until => Circuit::Open,
             Some(_) => Circuit::HalfOpen,
         }
+    }
+
+    /// Why it is not closed. `None` if it is.
+    pub fn reason(&self) -> Option<Reason> {
+        self.open_until.map(|_| self.reason)
     }
 
     /// When an attempt is worth while; absent when it is now.
@@ -81,6 +126,11 @@ impl Breaker {
     /// How long ago it opened, however many probes failed since; absent while it is closed.
     pub fn out_since(&self, now: Instant) -> Option<Duration> {
         self.opened_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Share of recent attempts that were slow, 0 to 1. `None` if there are none.
+    pub fn slow_share(&self, window: Duration, now: Instant) -> Option<f64> {
+        self.slow.share(window, now)
     }
 
     /// If it is open, it has been so for long enough.
@@ -113,37 +163,120 @@ impl Breaker {
         }
     }
 
-    /// An attempt ended so. `chance` is a random number.
-    pub fn end(&mut self, verdict: Verdict, begun: Begun, now: Instant, settings: &BreakerSettings, chance: u64) {
-        self.window.count(verdict == Verdict::Success, now, settings.window);
+    /// An attempt waits for far longer than is usual. It counts as slow, however it ends.
+    pub fn waits_long(&mut self, begun: Begun, moment: Moment<'_>) {
+        if begun.changes != self.changes {
+            return;
+        }
+        self.slow.add(true, moment.now);
+        match self.circuit(moment.now) {
+            Circuit::HalfOpen if begun.probe && self.reason.is_soft() => self.open(Reason::Slow, moment),
+            Circuit::Closed => self.open_if_slow(moment),
+            Circuit::HalfOpen | Circuit::Open => {}
+        }
+    }
+
+    /// An attempt showed its first content. `is_slow` if that took far longer than is usual; `is_stream` if more is to come.
+    pub fn content(&mut self, is_slow: bool, is_stream: bool, begun: Begun, moment: Moment<'_>) {
+        if begun.changes != self.changes {
+            return;
+        }
+        self.outcomes.add(false, moment.now);
+        let is_soft = self.reason.is_soft();
+        match self.circuit(moment.now) {
+            Circuit::Closed if is_slow => self.open_if_slow(moment),
+            Circuit::Closed => self.slow.add(false, moment.now),
+            Circuit::HalfOpen if is_soft && is_slow && begun.probe => self.open(Reason::Slow, moment),
+            Circuit::HalfOpen | Circuit::Open if is_soft && is_slow => {}
+            // Its pace is to be seen yet.
+            Circuit::HalfOpen | Circuit::Open if self.reason == Reason::SlowStreams && is_stream => {}
+            Circuit::HalfOpen | Circuit::Open => self.close(moment.now),
+        }
+    }
+
+    /// A stream ran for a while, far slower than is usual or not.
+    pub fn pace(&mut self, is_slow: bool, begun: Begun, moment: Moment<'_>) {
+        if begun.changes != self.changes {
+            return;
+        }
+        self.slow_streams.add(is_slow, moment.now);
+        let is_its_reason = self.reason == Reason::SlowStreams;
+        match self.circuit(moment.now) {
+            Circuit::Closed => self.open_if_slow(moment),
+            Circuit::HalfOpen if is_its_reason && is_slow && begun.probe => self.open(Reason::SlowStreams, moment),
+            Circuit::HalfOpen | Circuit::Open if is_its_reason && !is_slow => self.close(moment.now),
+            Circuit::HalfOpen | Circuit::Open => {}
+        }
+    }
+
+    fn open_if_slow(&mut self, moment: Moment<'_>) {
+        let Moment { now, settings, .. } = moment;
+        let shows = |evidence: &Evidence| evidence.shows_more_than(SLOW_SHARE, SLOW_SAMPLES, settings.window, now);
+        if shows(&self.slow) {
+            self.open(Reason::Slow, moment);
+        } else if shows(&self.slow_streams) {
+            self.open(Reason::SlowStreams, moment);
+        }
+    }
+
+    /// None of its calls shows any progress.
+    pub fn silent(&mut self, moment: Moment<'_>) {
+        if self.circuit(moment.now) == Circuit::Closed {
+            self.open(Reason::Silent, moment);
+        }
+    }
+
+    /// An attempt ended so. `had_content` if it had shown some before.
+    pub fn end(&mut self, verdict: Verdict, had_content: bool, begun: Begun, moment: Moment<'_>) {
         if begun.changes != self.changes {
             return;
         }
         if verdict == Verdict::Success {
             self.faults = 0;
-            if self.open_until.take().is_some() {
-                (self.opened, self.probing) = (0, false);
-                self.opened_at = None;
-                self.changes += 1;
-                self.window = Window::default();
-            }
             return;
         }
+        if had_content {
+            self.outcomes.correct();
+        } else {
+            self.outcomes.add(true, moment.now);
+        }
         self.faults = self.faults.saturating_add(u32::from(verdict == Verdict::Hard));
-        let opens = match self.circuit(now) {
+        let opens = match self.circuit(moment.now) {
             // It was asked although it is out: that proves nothing new.
             Circuit::Open => false,
             Circuit::HalfOpen => true,
-            Circuit::Closed => self.faults >= settings.faults || self.window.is_bad(now, settings),
+            Circuit::Closed => self.faults >= moment.settings.faults || self.fails_too_often(moment),
         };
         if opens {
-            let out = settings.out.saturating_mul(1 << self.opened.min(16)).min(settings.out_max);
-            self.open_until = Some(now + jittered(out, chance));
-            self.opened_at.get_or_insert(now);
-            self.opened += 1;
-            (self.faults, self.probing) = (0, false);
-            self.changes += 1;
+            self.open(Reason::Faults, moment);
         }
+    }
+
+    fn fails_too_often(&self, Moment { now, settings, .. }: Moment<'_>) -> bool {
+        self.outcomes.shows_more_than(1.0 - settings.success_rate, settings.samples, settings.window, now)
+    }
+
+    fn open(&mut self, reason: Reason, Moment { now, settings, chance }: Moment<'_>) {
+        if self.closed_at.is_some_and(|at| now.saturating_duration_since(at) > STABLE) && self.opened_at.is_none() {
+            self.opened = 0;
+        }
+        let out = settings.out.saturating_mul(1 << self.opened.min(16)).min(settings.out_max);
+        self.open_until = Some(now + jittered(out, chance));
+        self.reason = reason;
+        self.opened_at.get_or_insert(now);
+        self.opened += 1;
+        self.change();
+    }
+
+    fn close(&mut self, now: Instant) {
+        (self.open_until, self.opened_at, self.closed_at) = (None, None, Some(now));
+        self.change();
+    }
+
+    fn change(&mut self) {
+        (self.faults, self.probing) = (0, false);
+        self.changes += 1;
+        [&mut self.outcomes, &mut self.slow, &mut self.slow_streams].into_iter().for_each(Evidence::clear);
     }
 }
 
@@ -152,80 +285,114 @@ fn jittered(time: Duration, chance: u64) -> Duration {
     time.mul_f64(0.8 + 0.4 * (chance >> 11) as f64 / (1_u64 << 53) as f64)
 }
 
-/// Attempts and successes of the last while, in buckets that follow each other.
-#[derive(Debug, Default)]
-pub struct Window {
-    buckets: [(u32, u32); BUCKETS],
-    began: Option<Instant>,
-    /// The number of the newest bucket since `began`.
-    newest: u64,
-}
-
-impl Window {
-    pub fn count(&mut self, success: bool, now: Instant, window: Duration) {
-        self.turn(now, window);
-        let (all, good) = &mut self.buckets[self.newest as usize % BUCKETS];
-        *all = all.saturating_add(1);
-        *good = good.saturating_add(u32::from(success));
-    }
-
-    /// How many there were.
-    pub fn all(&mut self, now: Instant, window: Duration) -> u32 {
-        self.turn(now, window);
-        self.buckets.iter().map(|(all, _)| *all).fold(0, u32::saturating_add)
-    }
-
-    /// Empty the buckets that time has passed by.
-    fn turn(&mut self, now: Instant, window: Duration) {
-        let began = *self.began.get_or_insert(now);
-        let length = (window / BUCKETS as u32).max(Duration::from_millis(1));
-        let newest = (now.saturating_duration_since(began).as_millis() / length.as_millis()) as u64;
-        for number in self.newest + 1..=newest.min(self.newest + BUCKETS as u64) {
-            self.buckets[number as usize % BUCKETS] = (0, 0);
-        }
-        if newest > self.newest + BUCKETS as u64 {
-            self.buckets = Default::default();
-        }
-        self.newest = self.newest.max(newest);
-    }
-
-    fn is_bad(&mut self, now: Instant, settings: &BreakerSettings) -> bool {
-        self.turn(now, settings.window);
-        let (all, good) = self.buckets.iter().fold((0, 0), |sum, bucket| (sum.0 + bucket.0, sum.1 + bucket.1));
-        all >= settings.samples.max(1) && f64::from(good) < settings.success_rate * f64::from(all)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::BREAKER;
     use proptest::prelude::*;
 
-    const MIDDLE: u64 = u64::MAX / 2;
+    fn at(now: Instant) -> Moment<'static> {
+        Moment { now, settings: &BREAKER, chance: u64::MAX / 2 }
+    }
+
+    /// An attempt that ends at once.
+    fn attempt(breaker: &mut Breaker, verdict: Verdict, now: Instant) {
+        let begun = breaker.begin(now);
+        if verdict == Verdict::Success {
+            breaker.content(false, false, begun, at(now));
+        }
+        breaker.end(verdict, verdict == Verdict::Success, begun, at(now));
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn a_bad_share_opens_it_though_no_row_of_faults_is_long() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        for number in 0..100 {
+        let opened = (0..100).find(|number| {
             let at = now + Duration::from_millis(number * 10);
-            let verdict = if number % 3 == 0 { Verdict::Success } else { Verdict::Soft };
-            let begun = breaker.begin(at);
-            breaker.end(verdict, begun, at, &BREAKER, MIDDLE);
-            if breaker.circuit(at) == Circuit::Open {
-                break;
-            }
-        }
-        assert_eq!(breaker.circuit(now + Duration::from_secs(1)), Circuit::Open);
+            attempt(&mut breaker, if number % 4 == 0 { Verdict::Success } else { Verdict::Soft }, at);
+            breaker.circuit(at) == Circuit::Open
+        });
+        assert!(opened.is_some_and(|number| number > 6), "{opened:?}");
         // The same faults an hour apart are chance.
         let mut breaker = Breaker::default();
         for number in 0..100 {
             let at = now + Duration::from_secs(number * 3600);
-            let begun = breaker.begin(at);
-            breaker.end(if number % 3 == 0 { Verdict::Success } else { Verdict::Hard }, begun, at, &BREAKER, MIDDLE);
+            attempt(&mut breaker, if number % 4 == 0 { Verdict::Success } else { Verdict::Hard }, at);
             assert_eq!(breaker.circuit(at), Circuit::Closed);
         }
+    }
+
+    #[test]
+    fn what_breaks_off_after_its_first_content_did_not_succeed() {
+        let (now, mut breaker) = (Instant::now(), Breaker::default());
+        for _ in 0..BREAKER.faults {
+            assert_eq!(breaker.circuit(now), Circuit::Closed);
+            let begun = breaker.begin(now);
+            breaker.content(false, true, begun, at(now));
+            breaker.end(Verdict::Hard, true, begun, at(now));
+        }
+        assert_eq!(breaker.circuit(now), Circuit::Open);
+    }
+
+    #[test]
+    fn slow_calls_open_it_and_a_call_that_is_not_slow_closes_it() {
+        let (now, mut breaker) = (Instant::now(), Breaker::default());
+        for _ in 0..60 {
+            attempt(&mut breaker, Verdict::Success, now);
+        }
+        for _ in 0..SLOW_SAMPLES {
+            assert_eq!(breaker.circuit(now), Circuit::Closed);
+            let begun = breaker.begin(now);
+            breaker.waits_long(begun, at(now));
+            breaker.content(true, false, begun, at(now));
+        }
+        assert_eq!((breaker.circuit(now), breaker.reason()), (Circuit::Open, Some(Reason::Slow)));
+        let later = now + BREAKER.out_max * 2;
+        let probe = breaker.begin(later);
+        breaker.waits_long(probe, at(later));
+        assert_eq!(breaker.circuit(later), Circuit::Open, "it is slow still");
+        let later = later + BREAKER.out_max * 2;
+        attempt(&mut breaker, Verdict::Success, later);
+        assert_eq!((breaker.circuit(later), breaker.reason()), (Circuit::Closed, None));
+    }
+
+    #[test]
+    fn streams_that_trickle_open_it_and_only_a_stream_that_flows_closes_it() {
+        let (now, mut breaker) = (Instant::now(), Breaker::default());
+        for _ in 0..SLOW_SAMPLES {
+            let begun = breaker.begin(now);
+            breaker.content(false, true, begun, at(now));
+            breaker.pace(true, begun, at(now));
+        }
+        assert_eq!(breaker.reason(), Some(Reason::SlowStreams));
+        let later = now + BREAKER.out_max * 2;
+        let probe = breaker.begin(later);
+        breaker.content(false, true, probe, at(later));
+        assert_eq!(breaker.circuit(later), Circuit::HalfOpen, "its first content came soon all the time");
+        breaker.pace(false, probe, at(later));
+        assert_eq!(breaker.circuit(later), Circuit::Closed);
+    }
+
+    #[test]
+    fn the_doubling_survives_a_short_recovery() {
+        let (mut now, mut breaker) = (Instant::now(), Breaker::default());
+        let settings = BreakerSettings { faults: 1, out: SECOND, out_max: SECOND * 60, ..BREAKER };
+        let moment = |now| Moment { now, settings: &settings, chance: u64::MAX / 2 };
+        let mut outs = Vec::new();
+        for pause in [SECOND, SECOND, SECOND, STABLE * 2, SECOND] {
+            let begun = breaker.begin(now);
+            breaker.end(Verdict::Hard, false, begun, moment(now));
+            outs.push(breaker.ready_at(now).expect("open").saturating_duration_since(now).as_secs_f64().round() as u64);
+            now += SECOND * 60;
+            let probe = breaker.begin(now);
+            breaker.content(false, true, probe, moment(now));
+            assert_eq!(breaker.circuit(now), Circuit::Closed, "the first content closes it");
+            now += pause;
+        }
+        assert_eq!(outs, [1, 2, 4, 8, 1]);
     }
 
     #[test]
@@ -234,20 +401,19 @@ mod tests {
         let mut breaker = Breaker::default();
         let early = breaker.begin(now);
         for _ in 0..BREAKER.faults {
-            let begun = breaker.begin(now);
-            breaker.end(Verdict::Hard, begun, now, &BREAKER, MIDDLE);
+            attempt(&mut breaker, Verdict::Hard, now);
         }
         assert_eq!(breaker.circuit(now), Circuit::Open);
-        breaker.end(Verdict::Success, early, now, &BREAKER, MIDDLE);
+        breaker.content(false, false, early, at(now));
         assert_eq!(breaker.circuit(now), Circuit::Open, "a success that began before it opened");
         let out = breaker.begin(now);
-        let later = now + BREAKER.out_max;
+        let later = now + BREAKER.out_max * 2;
         let probe = breaker.begin(later);
         assert!(probe.probe);
-        breaker.end(Verdict::Success, probe, later, &BREAKER, MIDDLE);
+        breaker.content(false, false, probe, at(later));
         assert_eq!(breaker.circuit(later), Circuit::Closed);
         for _ in 0..2 * BREAKER.faults {
-            breaker.end(Verdict::Hard, out, later, &BREAKER, MIDDLE);
+            breaker.end(Verdict::Hard, false, out, at(later));
         }
         assert_eq!(breaker.circuit(later), Circuit::Closed, "faults that began before it closed");
     }
@@ -257,6 +423,9 @@ mod tests {
         Begin,
         End(Verdict),
         Leave,
+        Slow(bool),
+        Pace(bool),
+        Silent,
         Wait(u64),
     }
 
@@ -264,30 +433,47 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         /// Whatever happens: of all attempts that begin while it is half-open one at most is the probe, it is never out for
-        /// longer than its settings say, and a success that began after it opened always closes it.
+        /// longer than its settings say, and a success that began after it opened always closes it, unless it was slowness that
+        /// opened it.
         #[test]
         fn holds_its_promises(acts in prop::collection::vec(prop_oneof![
             3 => Just(Act::Begin),
             2 => prop_oneof![Just(Verdict::Success), Just(Verdict::Soft), Just(Verdict::Hard)].prop_map(Act::End),
             1 => Just(Act::Leave),
+            1 => any::<bool>().prop_map(Act::Slow),
+            1 => any::<bool>().prop_map(Act::Pace),
+            1 => Just(Act::Silent),
             1 => (0_u64..40_000).prop_map(Act::Wait),
         ], 1..200), chance in any::<u64>()) {
             let mut now = Instant::now();
             let mut breaker = Breaker::default();
             let mut running: Vec<Begun> = Vec::new();
             for act in acts {
+                let moment = Moment { now, settings: &BREAKER, chance };
                 match act {
                     Act::Begin => running.push(breaker.begin(now)),
                     Act::End(verdict) => if let Some(begun) = running.pop() {
                         let is_new = begun.changes == breaker.changes;
-                        breaker.end(verdict, begun, now, &BREAKER, chance);
-                        if verdict == Verdict::Success && is_new {
+                        let is_soft = breaker.reason().is_some_and(Reason::is_soft);
+                        if verdict == Verdict::Success {
+                            breaker.content(false, true, begun, moment);
+                        }
+                        breaker.end(verdict, verdict == Verdict::Success, begun, moment);
+                        if verdict == Verdict::Success && is_new && !is_soft {
                             prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
                         }
                     },
                     Act::Leave => if let Some(begun) = running.pop() {
                         breaker.release(begun);
                     },
+                    Act::Slow(is_slow) => if let Some(begun) = running.pop() {
+                        breaker.content(is_slow, true, begun, moment);
+                        running.push(begun);
+                    },
+                    Act::Pace(is_slow) => if let Some(begun) = running.last() {
+                        breaker.pace(is_slow, *begun, moment);
+                    },
+                    Act::Silent => breaker.silent(moment),
                     Act::Wait(millis) => now += Duration::from_millis(millis),
                 }
                 let probes = running.iter().filter(|begun| begun.probe && begun.changes == breaker.changes).count();

@@ -85,7 +85,8 @@ fn interleavings_of_permits() {
 fn begin(health: &Arc<Health>, settings: BreakerSettings, is_probe: bool, now: Instant) -> Result<Running, Probed> {
     let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
     let Ok(Turn::Now(permit)) = health.admission.ask(limits) else { panic!("there is no limit") };
-    Running::begin(health, permit, &[1, 2], settings, is_probe, 0, now)
+    let start = Start { keys: &[1, 2], settings, is_probe, form: Form::new(true, 100), chance: 0 };
+    Running::begin(health, permit, start, now)
 }
 
 /// Many find a target half-open and decide to probe it: one does. When it leaves, another may; when it fails, none.
@@ -101,7 +102,7 @@ fn interleavings_of_probes() {
         let failures = Arc::clone(&failed);
         threads(4, move |number| {
             let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
-            if shared.view(&[1, 2], limits, true, later).ready_in_ms > 0 {
+            if shared.view(&[1, 2], limits, Form::new(true, 100), later).ready_in_ms > 0 {
                 return;
             }
             let Ok(running) = begin(&shared, settings, true, later) else { return };
@@ -147,9 +148,9 @@ fn interleavings_of_everything() {
         threads(3, move |number| {
             let health = healths.of("p", if number == 0 { "one" } else { "other" });
             let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
-            health.view(&[1, 2], limits, true, now);
-            let Ok(running) = begin(&health, BREAKER, false, now) else { return };
-            running.content(true, now);
+            health.view(&[1, 2], limits, Form::new(true, 100), now);
+            let Ok(mut running) = begin(&health, BREAKER, false, now) else { return };
+            running.content(now);
             match number {
                 0 => running.fail(FaultKind::Authentication, None, now),
                 1 => running.fail(FaultKind::RateLimited, Some(Duration::from_secs(1)), now),

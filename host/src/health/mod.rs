@@ -3,15 +3,21 @@
 
 mod admission;
 mod affinity;
+mod baseline;
 mod blame;
 mod breaker;
 mod budget;
+mod evidence;
 mod headroom;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
 mod latency;
 mod rests;
 mod running;
+mod silence;
+mod sketch;
+mod usual;
+mod window;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -22,23 +28,29 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use self::affinity::Affinity;
-use self::breaker::{Breaker, Window};
+use self::breaker::{Breaker, Moment, Reason};
 use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
+use self::silence::Waiting;
+use self::usual::Usual;
+use self::window::Window;
 use crate::plugin::bindings::policy::{Attribute, Circuit, TargetState};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::admission::{Admission, AdmissionSettings, Busy, Permit};
 pub use self::blame::{Blame, blame};
-pub use self::breaker::BreakerSettings;
+pub use self::breaker::{BreakerSettings, PROBE_PATIENCE};
 pub use self::budget::{Budget, BudgetSettings};
 pub use self::headroom::wait as read_wait;
 pub use self::rests::KeyId;
-pub use self::running::{Probed, Running};
+pub use self::running::{Probed, Running, Start};
+pub use self::usual::Form;
 
 /// For how long policies are told how often a target was asked.
 const LATELY: Duration = Duration::from_secs(300);
+/// In this time without news a success rate has lost two thirds of its distance from 1.
+const RATE_FADE: Duration = Duration::from_secs(60);
 /// Targets remembered. Callers choose model names where a route takes any, so their number must be bounded.
 const TARGETS_MAX: usize = 4096;
 
@@ -152,13 +164,17 @@ struct State {
     first_token: Latency,
     whole: Latency,
     headroom: Headroom,
+    usual: Usual,
+    waiting: Waiting,
+    /// When an attempt ended last.
+    counted: Option<Instant>,
     /// Counts attempts, so that keys take turns.
     turn: usize,
 }
 
 impl Health {
-    /// What a policy sees of it now, if it can be asked with these keys.
-    pub fn view(&self, keys: &[KeyId], limits: AdmissionSettings, streamed: bool, now: Instant) -> TargetState {
+    /// What a policy sees of it now, if it can be asked with these keys for a reply of this form.
+    pub fn view(&self, keys: &[KeyId], limits: AdmissionSettings, form: Form, now: Instant) -> TargetState {
         let (in_flight, room) = (self.admission.in_flight(), self.admission.room(limits, now));
         let mut state = self.lock();
         let provider = locked(&self.keys);
@@ -173,23 +189,80 @@ impl Health {
         let asked = soonest.filter(|(_, asked)| *asked).map_or(0, |(until, _)| millis(until));
         let retry_after_ms = told.max(asked);
         let rests_ms = soonest.map_or(0, |(until, _)| millis(until));
-        let (first_token, whole) = (state.first_token.millis(), state.whole.millis());
-        let (latency, other) = if streamed { (first_token, whole) } else { (whole, first_token) };
         TargetState {
             able: true,
             circuit: state.breaker.circuit(now),
             ready_in_ms: state.breaker.ready_at(now).map_or(0, millis).max(retry_after_ms).max(rests_ms),
             retry_after_ms,
             samples: state.lately.all(now, LATELY),
-            success_rate: state.success_rate.unwrap_or(1.0),
-            first_token_ms: latency.or(other),
+            success_rate: state.success_rate(now),
+            first_token_ms: state.expected_ms(form, now),
             in_flight,
             room,
             headroom: state.headroom.now(now),
             price: None,
             warm_ms: None,
-            attributes: state.breaker.out_since(now).map(out_since).into_iter().collect(),
+            attributes: state.attributes(form, now),
         }
+    }
+
+    /// Its circuit is not closed, but only because it is slow.
+    pub fn is_merely_slow(&self) -> bool {
+        self.lock().breaker.reason().is_some_and(Reason::is_soft)
+    }
+
+    /// It is half-open, and nobody finds out yet whether it is well.
+    pub fn wants_probe(&self, now: Instant) -> bool {
+        let state = self.lock();
+        state.breaker.circuit(now) == Circuit::HalfOpen && !state.breaker.is_probed(now)
+    }
+
+    /// A probe must show how fast its streams run, not only when they begin.
+    pub fn wants_pace(&self) -> bool {
+        self.lock().breaker.reason() == Some(Reason::SlowStreams)
+    }
+
+    /// When an attempt of this form is late, from its beginning.
+    pub fn late_after(&self, form: Form) -> Duration {
+        self.lock().usual.late_after(form)
+    }
+
+    /// An attempt waits here: has the target fallen silent, or become slow? It is enough if one of those who wait asks. True if
+    /// its circuit is not closed.
+    pub fn look(&self, settings: &BreakerSettings, chance: u64, now: Instant) -> bool {
+        self.change(now, |state| {
+            let moment = Moment { now, settings, chance };
+            if let Some(looked) = state.waiting.look(&state.usual, now) {
+                looked.slow.into_iter().for_each(|begun| state.breaker.waits_long(begun, moment));
+                if looked.is_silent {
+                    state.breaker.silent(moment);
+                }
+            }
+            state.breaker.circuit(now) != Circuit::Closed
+        })
+    }
+
+    /// Change what is known; a circuit that changes by it is told to the log and to the admission.
+    fn change<R>(&self, now: Instant, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let before = state.breaker.circuit(now);
+        let changed = change(&mut state);
+        let (after, reason) = (state.breaker.circuit(now), state.breaker.reason());
+        if before == after {
+            return changed;
+        }
+        match (before, after) {
+            (Circuit::Closed, _) => self.admission.in_trouble(now),
+            (_, Circuit::Closed) => {
+                self.admission.ramp_from(now);
+                state.recovered();
+            }
+            _ => {}
+        }
+        drop(state);
+        // Callers may have chosen the model's name: quoted, it stays in its line.
+        tracing::info!(which = ?self.label, ?before, ?after, reason = ?reason, "breaker");
+        changed
     }
 
     /// There is a sign that it is well again: the next attempt may find out.
@@ -206,17 +279,10 @@ impl Health {
     /// A target in trouble gets only so many more than its own first attempts, because retries are how trouble grows.
     pub fn may_retry(&self, settings: BudgetSettings, breaker: &BreakerSettings, now: Instant) -> bool {
         let state = self.lock();
-        let rate = state.success_rate.unwrap_or(1.0);
+        let rate = state.success_rate(now);
         let is_well = state.breaker.circuit(now) == Circuit::Closed && rate >= breaker.success_rate;
         drop(state);
         is_well || locked(&self.retries).take(now, settings)
-    }
-
-    /// Another attempt was faster: it would have taken longer than this.
-    ///
-    /// The attempt itself says nothing more, because it was cancelled.
-    pub fn outrun(&self, elapsed: Duration, now: Instant) {
-        self.lock().first_token.at_least(elapsed, now);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,9 +290,8 @@ impl Health {
     }
 }
 
-/// What a policy is told of an open breaker besides.
-fn out_since(time: Duration) -> Attribute {
-    Attribute { name: "out-since-ms".to_owned(), value: time.as_millis().to_string() }
+fn attribute(name: &str, value: impl ToString) -> Attribute {
+    Attribute { name: name.to_owned(), value: value.to_string() }
 }
 
 /// The longer of two rests.
@@ -239,8 +304,55 @@ fn later(a: Option<(Instant, bool)>, b: Option<(Instant, bool)>) -> Option<(Inst
 
 impl State {
     fn count(&mut self, success: f64, now: Instant) {
-        self.lately.count(success > 0.5, now, LATELY);
-        self.success_rate = Some(moved(Some(self.success_rate.unwrap_or(1.0)), success));
+        self.lately.count(now, LATELY);
+        self.success_rate = Some(moved(Some(self.success_rate(now)), success));
+        self.counted = Some(now);
+    }
+
+    /// Without news a low rate fades towards the unknown, which is 1.
+    fn success_rate(&self, now: Instant) -> f64 {
+        let rate = self.success_rate.unwrap_or(1.0);
+        let silent_for = self.counted.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        1.0 - (1.0 - rate) * (-silent_for.div_duration_f64(RATE_FADE)).exp()
+    }
+
+    /// What its faults and its slowness showed is of another time.
+    fn recovered(&mut self) {
+        self.success_rate = None;
+        self.first_token.forget();
+        self.whole.forget();
+    }
+
+    fn latency(&mut self, form: Form) -> &mut Latency {
+        if form.streamed { &mut self.first_token } else { &mut self.whole }
+    }
+
+    /// Milliseconds to the first content that are to be expected now.
+    fn expected_ms(&self, form: Form, now: Instant) -> Option<f64> {
+        let usual = |form| self.usual.first_content_ms(form, 0.5);
+        let first_token = self.first_token.millis(usual(form.with_stream(true)), now);
+        let whole = self.whole.millis(usual(form.with_stream(false)), now);
+        let (latency, other) = if form.streamed { (first_token, whole) } else { (whole, first_token) };
+        latency.or(usual(form)).or(other)
+    }
+
+    /// What policies are told besides: `wit/README.md` lists it.
+    fn attributes(&self, form: Form, now: Instant) -> Vec<Attribute> {
+        let millis = |name, millis: Option<f64>| millis.map(|millis| attribute(name, format!("{millis:.0}")));
+        let open = self.breaker.out_since(now).map(|time| attribute("out-since-ms", time.as_millis()));
+        let quiet = self.waiting.quiet_for(now).map(|time| attribute("quiet-ms", time.as_millis()));
+        let slow = self.breaker.slow_share(LATELY, now).filter(|share| *share > 0.0);
+        // A token is about four bytes.
+        let tokens = self.usual.pace_ms_per_kb().map(|pace| 256.0 * 1e3 / pace.max(0.001));
+        let told = [
+            open,
+            millis("first-token-p50-ms", self.usual.first_content_ms(form, 0.5)),
+            millis("first-token-p95-ms", self.usual.first_content_ms(form, 0.95)),
+            tokens.map(|tokens| attribute("tokens-per-second", format!("{tokens:.0}"))),
+            slow.map(|share| attribute("slow-call-rate", format!("{share:.2}"))),
+            quiet,
+        ];
+        told.into_iter().flatten().collect()
     }
 }
 

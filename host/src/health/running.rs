@@ -8,10 +8,12 @@ use tokio::time::Instant;
 
 use super::admission::Permit;
 use super::blame::{Blame, blame};
-use super::breaker::{Begun, BreakerSettings, Verdict};
+use super::breaker::{Begun, BreakerSettings, Moment, Reason, Verdict};
 use super::rests::KeyId;
+use super::usual::Form;
 use super::{Health, State, headroom, later, locked};
 use crate::plugin::bindings::faults::FaultKind;
+use crate::plugin::bindings::policy::Circuit;
 use crate::plugin::bindings::provider::RateLimit;
 
 /// A provider that asks for more patience than this gets this much. An absurd number must not retire a target for ever.
@@ -20,6 +22,18 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 const RATE_LIMIT_REST: Duration = Duration::from_secs(5);
 /// How long a key rests at first that the provider refuses, or for this model: somebody has to change something.
 const REFUSED_REST: Duration = Duration::from_secs(30);
+
+/// How an attempt is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The keys that it may be made with.
+    pub keys: &'a [KeyId],
+    pub settings: BreakerSettings,
+    pub is_probe: bool,
+    pub form: Form,
+    /// Random.
+    pub chance: u64,
+}
 
 /// An attempt that has begun and not ended.
 #[derive(Debug)]
@@ -30,8 +44,15 @@ pub struct Running {
     chance: u64,
     began: Instant,
     begun: Begun,
+    form: Form,
+    /// Its wait for the first content, while it waits.
+    waiting: Option<u64>,
+    late_after: Duration,
     key: KeyId,
     key_at: usize,
+    had_content: bool,
+    /// Its stream, when its pace was measured last.
+    was_slow: Option<bool>,
     ended: bool,
 }
 
@@ -41,19 +62,12 @@ pub struct Probed;
 
 impl Running {
     /// An attempt begins, with one of these keys: they take turns, and those that rest come last. What is returned must
-    /// hear how it ended; dropped unheard, the caller has left, which says nothing about the target. `chance` is random.
+    /// hear how it ended; dropped unheard, the caller has left, which says nothing about the target unless the attempt was late.
     ///
     /// # Errors
     /// It begins as a probe, and there is one. Only here can that be known: many can decide to probe at the same time.
-    pub fn begin(
-        health: &Arc<Health>,
-        permit: Permit,
-        keys: &[KeyId],
-        settings: BreakerSettings,
-        is_probe: bool,
-        chance: u64,
-        now: Instant,
-    ) -> Result<Running, Probed> {
+    pub fn begin(health: &Arc<Health>, permit: Permit, start: Start<'_>, now: Instant) -> Result<Running, Probed> {
+        let Start { keys, settings, is_probe, form, chance } = start;
         let mut state = health.lock();
         if is_probe && state.breaker.is_probed(now) {
             return Err(Probed);
@@ -66,6 +80,8 @@ impl Running {
         let key_at = in_turn.min_by_key(|at| rest(keys[*at])).unwrap_or(0);
         drop(provider);
         let begun = state.breaker.begin(now);
+        let waiting = Some(state.waiting.add(form, begun, now));
+        let late_after = state.usual.late_after(form);
         drop(state);
         let key = keys.get(key_at).copied().unwrap_or(0);
         Ok(Running {
@@ -75,8 +91,13 @@ impl Running {
             chance,
             began: now,
             begun,
+            form,
+            waiting,
+            late_after,
             key,
             key_at,
+            had_content: false,
+            was_slow: None,
             ended: false,
         })
     }
@@ -96,13 +117,46 @@ impl Running {
     }
 
     /// The first content of a stream came, or the whole of a reply that is not streamed.
-    pub fn content(&self, streamed: bool, now: Instant) {
+    pub fn content(&mut self, now: Instant) {
+        self.had_content = true;
         let elapsed = now.saturating_duration_since(self.began);
-        let mut state = self.health.lock();
-        match streamed {
-            true => state.first_token.note(elapsed, now),
-            false => state.whole.note(elapsed, now),
-        }
+        let Form { streamed, .. } = self.form;
+        self.change(now, |running, state, moment| {
+            match streamed {
+                true => state.first_token.note(elapsed, now),
+                false => state.whole.note(elapsed, now),
+            }
+            state.waiting.progress(now);
+            let is_known = running.waiting.take().is_some_and(|call| state.waiting.remove(call));
+            let is_slow = is_known || elapsed > state.usual.slow_after(running.form);
+            // What was slow all along has been counted when it became so.
+            if !is_known || state.breaker.circuit(now) != Circuit::Closed {
+                state.breaker.content(is_slow, streamed, running.begun, moment);
+            }
+            // It speaks again: the next attempt may find out.
+            if state.breaker.reason() == Some(Reason::Silent) {
+                state.breaker.half_open(now);
+            }
+            state.usual.add_first_content(running.form, elapsed, now);
+        });
+    }
+
+    /// A stream that runs showed that it is alive.
+    pub fn progress(&self, now: Instant) {
+        self.health.lock().waiting.progress(now);
+    }
+
+    /// A stream ran for a while: milliseconds for each kilobyte of its content, and whether that is slower than it may be. A
+    /// stream counts once, and once more when it becomes slow later.
+    pub fn pace(&mut self, millis_per_kb: f64, is_too_slow: bool, now: Instant) {
+        self.change(now, |running, state, moment| {
+            let is_slow = is_too_slow || state.usual.is_slow_pace(millis_per_kb);
+            if running.was_slow.is_none_or(|was_slow| is_slow && !was_slow) {
+                running.was_slow = Some(is_slow);
+                state.breaker.pace(is_slow, running.begun, moment);
+            }
+            state.usual.add_pace(millis_per_kb, now);
+        });
     }
 
     /// The reply's headers tell of the provider's limits. How long those that are used up will be so.
@@ -113,78 +167,113 @@ impl Running {
         let wait = told.used_up_for.map(|wait| wait.min(RETRY_AFTER_MAX));
         if let Some(wait) = wait {
             state.keys.asked(self.key, wait, now);
+            self.health.admission.ramp_from(now + wait);
         }
         wait
     }
 
     /// The reply is complete.
     pub fn succeed(mut self, now: Instant) {
+        if !self.had_content {
+            self.content(now);
+        }
         self.ended = true;
-        let mut state = self.health.lock();
-        self.end(&mut state, Verdict::Success, now);
-        if state.retry_after.is_some_and(|until| until <= now) {
-            state.retry_after = None;
-        }
-        if state.keys.of(self.key, now).is_none() {
-            state.keys.served(self.key);
-        }
-        locked(&self.health.keys).served(self.key);
-        state.count(1.0, now);
+        self.change(now, |running, state, moment| {
+            state.breaker.end(Verdict::Success, true, running.begun, moment);
+            if state.retry_after.is_some_and(|until| until <= now) {
+                state.retry_after = None;
+            }
+            if state.keys.of(running.key, now).is_none() {
+                state.keys.served(running.key);
+            }
+            locked(&running.health.keys).served(running.key);
+            state.count(1.0, now);
+        });
     }
 
     /// The attempt failed. `retry_after` is what the provider asked for.
     pub fn fail(mut self, kind: FaultKind, retry_after: Option<Duration>, now: Instant) {
         self.ended = true;
         let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
-        let mut state = self.health.lock();
-        let verdict = match blame(kind) {
-            // The target did its work: it answered.
-            Blame::Caller | Blame::NotAsked => {
-                state.breaker.release(self.begun);
-                return;
-            }
-            Blame::Target => {
-                if let Some(wait) = retry_after {
-                    state.retry_after = Some(now + wait);
+        self.change(now, |running, state, moment| {
+            running.end_wait(state);
+            let verdict = match blame(kind) {
+                // The target did its work: it answered.
+                Blame::Caller | Blame::NotAsked => {
+                    state.waiting.progress(now);
+                    state.breaker.release(running.begun);
+                    return;
                 }
-                Some(Verdict::Hard)
-            }
-            Blame::Account => {
-                let is_for_all_models = matches!(kind, FaultKind::Authentication | FaultKind::QuotaExhausted);
-                let mut provider = locked(&self.health.keys);
-                let rests = if is_for_all_models { &mut *provider } else { &mut state.keys };
-                match (retry_after, kind) {
-                    (Some(wait), _) => rests.asked(self.key, wait, now),
-                    (None, FaultKind::RateLimited) => rests.refused(self.key, RATE_LIMIT_REST, now),
-                    (None, _) => rests.refused(self.key, REFUSED_REST, now),
+                Blame::Target => {
+                    if let Some(wait) = retry_after {
+                        state.retry_after = Some(now + wait);
+                        running.health.admission.ramp_from(now + wait);
+                    }
+                    Some(Verdict::Hard)
                 }
-                (kind == FaultKind::RateLimited).then_some(Verdict::Soft)
+                Blame::Account => {
+                    running.rest_key(state, kind, retry_after, now);
+                    (kind == FaultKind::RateLimited).then_some(Verdict::Soft)
+                }
+            };
+            // An error is an answer; only what came to nothing is silence.
+            if !matches!(kind, FaultKind::TimedOut | FaultKind::Connection) {
+                state.waiting.progress(now);
             }
-        };
-        match verdict {
-            Some(verdict) => self.end(&mut state, verdict, now),
-            None => state.breaker.release(self.begun),
-        }
-        state.count(0.0, now);
+            match verdict {
+                Some(verdict) => state.breaker.end(verdict, running.had_content, running.begun, moment),
+                None => state.breaker.release(running.begun),
+            }
+            state.count(0.0, now);
+        });
     }
-}
 
-impl Running {
-    fn end(&self, state: &mut State, verdict: Verdict, now: Instant) {
-        let before = state.breaker.circuit(now);
-        state.breaker.end(verdict, self.begun, now, &self.settings, self.chance);
-        let after = state.breaker.circuit(now);
-        if before != after {
-            // Callers may have chosen the model's name: quoted, it stays in its line.
-            tracing::info!(which = ?self.health.label, ?before, ?after, "breaker");
+    fn rest_key(&self, state: &mut State, kind: FaultKind, retry_after: Option<Duration>, now: Instant) {
+        let is_for_all_models = matches!(kind, FaultKind::Authentication | FaultKind::QuotaExhausted);
+        let mut provider = locked(&self.health.keys);
+        let rests = if is_for_all_models { &mut *provider } else { &mut state.keys };
+        match (retry_after, kind) {
+            (Some(wait), _) => {
+                rests.asked(self.key, wait, now);
+                self.health.admission.ramp_from(now + wait);
+            }
+            (None, FaultKind::RateLimited) => rests.refused(self.key, RATE_LIMIT_REST, now),
+            (None, _) => rests.refused(self.key, REFUSED_REST, now),
         }
+    }
+
+    fn end_wait(&mut self, state: &mut State) {
+        if let Some(call) = self.waiting.take() {
+            state.waiting.remove(call);
+        }
+    }
+
+    /// Change what is known of the target; a circuit that changes by it is told to the log and to the admission.
+    fn change<R>(&mut self, now: Instant, change: impl FnOnce(&mut Running, &mut State, Moment<'_>) -> R) -> R {
+        let (health, settings) = (Arc::clone(&self.health), self.settings);
+        let moment = Moment { now, settings: &settings, chance: self.chance };
+        health.change(now, |state| change(self, state, moment))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.ended {
-            self.health.lock().breaker.release(self.begun);
+        if self.ended {
+            return;
         }
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.began);
+        self.change(now, |running, state, moment| {
+            let waited = running.waiting.is_some();
+            running.end_wait(state);
+            // Whoever gave it up, another attempt that was sooner or a caller without patience: it took too long.
+            if waited && elapsed >= running.late_after {
+                state.latency(running.form).at_least(elapsed, now);
+                state.breaker.end(Verdict::Soft, false, running.begun, moment);
+                state.count(0.0, now);
+            } else {
+                state.breaker.release(running.begun);
+            }
+        });
     }
 }

@@ -9,7 +9,8 @@ async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
     let settings = BreakerSettings { faults: 3, ..BREAKER };
     let now = Instant::now();
     let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-    Running::begin(health, permit, keys, settings, false, MIDDLE, now).expect("no probe")
+    let start = Start { keys, settings, is_probe: false, form: Form::new(true, 100), chance: MIDDLE };
+    Running::begin(health, permit, start, now).expect("no probe")
 }
 
 async fn fail(health: &Arc<Health>, kind: FaultKind, retry_after: Option<Duration>) {
@@ -17,7 +18,7 @@ async fn fail(health: &Arc<Health>, kind: FaultKind, retry_after: Option<Duratio
 }
 
 fn view(health: &Health) -> TargetState {
-    health.view(KEYS, LIMITS, true, Instant::now())
+    health.view(KEYS, LIMITS, Form::new(true, 100), Instant::now())
 }
 
 #[tokio::test(start_paused = true)]
@@ -28,7 +29,7 @@ async fn faults_in_a_row_open_the_breaker_and_one_probe_closes_it() {
         fail(&health, FaultKind::Overloaded, None).await;
     }
     let out = view(&health);
-    assert_eq!((out.circuit, out.ready_in_ms, out.retry_after_ms), (Circuit::Open, 5_000, 0));
+    assert_eq!((out.circuit, out.ready_in_ms, out.retry_after_ms), (Circuit::Open, 2_000, 0));
     let out_since_ms = |state: &TargetState| {
         let told = state.attributes.iter().find(|attribute| attribute.name == "out-since-ms");
         told.map(|attribute| attribute.value.clone())
@@ -55,7 +56,7 @@ async fn a_probe_that_fails_doubles_the_time_and_one_that_is_dropped_does_not() 
     drop(begin(&health, KEYS).await);
     assert_eq!(view(&health).ready_in_ms, 0, "the caller left: the next one may probe");
     fail(&health, FaultKind::TimedOut, None).await;
-    assert_eq!(view(&health).ready_in_ms, 10_000);
+    assert_eq!(view(&health).ready_in_ms, 4_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,7 +80,8 @@ async fn a_key_rests_and_the_others_go_on() {
     let (one, sibling) = (healths.of("p", "one"), healths.of("p", "sibling"));
     let keys: &[KeyId] = &[11, 12];
     let now = Instant::now();
-    let ready_in_ms = |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, true, now).ready_in_ms;
+    let ready_in_ms =
+        |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, Form::new(true, 100), now).ready_in_ms;
     let fail = async |health: &Arc<Health>, kind| {
         let running = begin(health, keys).await;
         let at = running.key_at();

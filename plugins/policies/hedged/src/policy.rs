@@ -19,7 +19,7 @@ pub struct Settings {
     order: Order,
     /// Milliseconds without content after which an attempt is late. Absent: by its target's own latency, as follows.
     hedge_after_ms: Option<u64>,
-    /// Late is so many times the target's usual first token.
+    /// Late is so many times the 95th percentile of the target's usual first token.
     hedge_after_times: f64,
     /// Milliseconds, the least and the most of that; the most also where the latency is not known.
     hedge_after_min_ms: u64,
@@ -41,7 +41,7 @@ impl Default for Settings {
         Settings {
             order: Order::Configured,
             hedge_after_ms: None,
-            hedge_after_times: 2.0,
+            hedge_after_times: 1.0,
             hedge_after_min_ms: 500,
             hedge_after_max_ms: 10_000,
             retry: RetrySettings::default(),
@@ -75,7 +75,7 @@ impl Policy for Hedged {
                 "hedge_after_times",
                 hedge_after_times,
                 1.0..=100.0,
-                "Late is so many times the target's usual first token.",
+                "Late is so many times the 95th percentile of the target's usual first token.",
             )
             .vary(1.0..=5.0),
             Setting::whole(
@@ -106,7 +106,8 @@ impl Policy for Hedged {
         let decision = match situation.running.as_slice() {
             [] => self.retry.decide(situation, &order, "the first"),
             [runner] => self.beside(situation, &order, runner),
-            _ => wait("two attempts run"),
+            // A third, where both are late.
+            _ => self.retry.decide(situation, &order, "the first"),
         };
         // Who continues a reply that broke off must be one.
         if situation.request.continuing {
@@ -122,15 +123,7 @@ impl Hedged {
         if !self.is_late(situation, runner) {
             return wait("another attempt runs, and is not late");
         }
-        if let Some(reason) = self.retry.over(situation) {
-            return wait(format!("an attempt is late, but {reason}"));
-        }
-        let is_spare =
-            |&&target: &&usize| situation.is_free(target) && situation.tried(target) == 0 && !situation.runs_at(target);
-        match order.iter().find(is_spare) {
-            Some(&target) => attempt(target, "a hedge: the attempt that runs is late"),
-            None => wait("an attempt is late, but no other target is free"),
-        }
+        self.retry.spare(situation, order)
     }
 
     /// The host asks when an attempt is late, and when one of two has failed: then the other may have just begun.
@@ -138,13 +131,17 @@ impl Hedged {
         let ended_beside =
             |report: &AttemptReport| report.started_at_ms.saturating_add(report.elapsed_ms) > runner.started_at_ms;
         let elapsed_ms = situation.elapsed_ms.saturating_sub(runner.started_at_ms);
-        !situation.history.iter().any(ended_beside) || elapsed_ms >= self.late_ms(situation, runner.target)
+        !situation.history.iter().any(ended_beside)
+            || situation.is_late(runner.target as usize)
+            || elapsed_ms >= self.late_ms(situation, runner.target)
     }
 
     /// Milliseconds after which an attempt at this target is late.
     fn late_ms(&self, situation: &Situation, target: u32) -> u64 {
         let settings = &self.settings;
-        let usual_ms = situation.targets.get(target as usize).and_then(|state| state.first_token_ms);
+        // What was usual before the trouble: a target that becomes slow is not given more time for it.
+        let usual = |state: &TargetState| state.number("first-token-p95-ms").or(state.first_token_ms);
+        let usual_ms = situation.targets.get(target as usize).and_then(usual);
         settings.hedge_after_ms.unwrap_or_else(|| match usual_ms {
             // The cast cuts what is too large, and makes nothing of what is no number.
             Some(usual_ms) => ((usual_ms * settings.hedge_after_times) as u64)

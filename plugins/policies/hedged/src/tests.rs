@@ -26,12 +26,27 @@ fn an_attempt_is_late_by_its_targets_own_latency() {
     let after = |settings: &str, first_token_ms| {
         hedge_after_ms(&decide(settings, &situation(vec![usual(first_token_ms), ready()])))
     };
-    assert_eq!(after("{}", Some(900.0)), Some(1_800));
+    assert_eq!(after("{}", Some(900.0)), Some(900));
     assert_eq!(after(r#"{"hedge_after_times": 3}"#, Some(900.0)), Some(2_700));
     assert_eq!(after("{}", Some(20.0)), Some(500), "no less than the least");
     assert_eq!(after("{}", Some(60_000.0)), Some(10_000), "no more than the most");
     assert_eq!(after("{}", None), Some(10_000));
     assert_eq!(after(FIXED, Some(900.0)), Some(400));
+    let learned = TargetState { attributes: vec![attribute("first-token-p95-ms", "700")], ..usual(Some(9_000.0)) };
+    assert_eq!(hedge_after_ms(&decide("{}", &situation(vec![learned, ready()]))), Some(700), "before the trouble");
+}
+
+fn attribute(name: &str, value: &str) -> Attribute {
+    Attribute { name: name.into(), value: value.into() }
+}
+
+#[test]
+fn where_two_are_late_a_third_is_tried() {
+    let two = running(situation(vec![ready(), ready(), ready()]), &[(0, 0), (1, 400)]);
+    for (late, expected) in [("0", None), ("0,1", Some((2, 0)))] {
+        let asked = Situation { attributes: vec![attribute("late", late)], ..two.clone() };
+        assert_eq!(chosen(&decide("{}", &asked)), expected, "{late}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the built-in policies have in common. A policy says in which order it would have the targets; here it is decided
 //! which of them is asked, when, and when it is over:
 //!
-//! 1. one attempt at a time, so many for a request, and none after a fault that ends it;
+//! 1. one attempt at a time, and another besides where those that run are late; so many for a request, and none after a fault
+//!    that ends it;
 //! 2. the best that is ready and was not tried; else the best that is full; else the one that is soonest ready, because
 //!    an open breaker is better than no answer;
 //! 3. else one that was tried or whose provider asked for patience, after a wait, where that can help.
@@ -120,7 +121,7 @@ impl Retry {
     /// `order` holds the targets that may be asked, the best first; `why` says for people what makes the first the best.
     pub fn decide(&self, situation: &Situation, order: &[usize], why: &str) -> Decision {
         if !situation.running.is_empty() {
-            return wait("one attempt at a time");
+            return self.besides(situation, order);
         }
         if let Some(reason) = self.over(situation) {
             return give_up(reason);
@@ -133,6 +134,32 @@ impl Retry {
             .or_else(|| another(situation, &order, why))
             .or_else(|| self.after_a_wait(situation, &order))
             .unwrap_or_else(|| give_up("no target is left that another attempt could help soon enough"))
+    }
+
+    /// Attempts run: another is made only where all of them are late, and at a target that could answer at once. What runs goes on:
+    /// whoever shows content first answers.
+    fn besides(&self, situation: &Situation, order: &[usize]) -> Decision {
+        if !situation.running.iter().all(|attempt| situation.is_late(attempt.target as usize)) {
+            return wait("one attempt at a time");
+        }
+        self.spare(situation, order)
+    }
+
+    /// The best target that is free and was not tried, besides the attempts that run; else these go on.
+    pub fn spare(&self, situation: &Situation, order: &[usize]) -> Decision {
+        if let Some(reason) = self.over(situation) {
+            return wait(format!("an attempt is late, but {reason}"));
+        }
+        let is_spare = |&&target: &&usize| {
+            self.may_ask(situation, target)
+                && situation.is_free(target)
+                && situation.tried(target) == 0
+                && !situation.runs_at(target)
+        };
+        match order.iter().find(is_spare) {
+            Some(&target) => attempt(target, "besides: the attempt that runs is late"),
+            None => wait("an attempt is late, but no other target is free"),
+        }
     }
 
     /// Why no further attempt may be made, if so.

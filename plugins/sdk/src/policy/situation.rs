@@ -32,6 +32,12 @@ impl Situation {
         self.running.iter().any(|attempt| attempt.target as usize == target)
     }
 
+    /// Does the attempt that runs at this target take longer than is usual there, as the host has learned it?
+    pub fn is_late(&self, target: usize) -> bool {
+        let late = self.attributes.iter().find(|attribute| attribute.name == "late");
+        late.is_some_and(|late| late.value.split(',').any(|number| number.parse() == Ok(target)))
+    }
+
     /// A random number that differs after each attempt; `random` is one for the whole request.
     pub fn dice(&self) -> u64 {
         mix(self.random, self.history.len() as u64)
@@ -39,6 +45,12 @@ impl Situation {
 }
 
 impl TargetState {
+    /// A number that the host tells in an attribute, such as `first-token-p95-ms`. `None` if it is not known.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        let attribute = self.attributes.iter().find(|attribute| attribute.name == name)?;
+        attribute.value.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
     /// Neither breaker nor provider stands in the way.
     pub fn is_ready(&self) -> bool {
         self.ready_in_ms == 0 && self.retry_after_ms == 0

@@ -1,0 +1,166 @@
+//! One silent target is noticed by its waiting calls together. Each of them alone may just be a long one; that all of them are, and
+//! not one shows a sign of progress, is soon too unlikely.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::breaker::Begun;
+use super::usual::{Form, Usual};
+
+/// A target that shows progress at least this often is not silent, whatever chance says: pauses of a second befall all calls of a
+/// provider alike.
+const SILENT_MIN: Duration = Duration::from_secs(2);
+/// Fewer calls say nothing together.
+const CALLS_MIN: usize = 2;
+/// The logarithm of the chance below which silence is none: one in a million.
+const CHANCE_MIN_LN: f64 = -13.8;
+/// It is looked at most so often, however many calls wait.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The calls that wait for their first content.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    calls: HashMap<u64, Call>,
+    next: u64,
+    /// When any call last showed content, or a sign of life after its opening.
+    progress: Option<Instant>,
+    looked: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Call {
+    form: Form,
+    since: Instant,
+    begun: Begun,
+    is_slow: bool,
+}
+
+/// What a look showed.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Calls that have become slow since the last look.
+    pub slow: Vec<Begun>,
+    pub is_silent: bool,
+}
+
+impl Waiting {
+    /// A call was sent. What is returned ends its wait.
+    pub fn add(&mut self, form: Form, begun: Begun, now: Instant) -> u64 {
+        self.next += 1;
+        self.calls.insert(self.next, Call { form, since: now, begun, is_slow: false });
+        self.next
+    }
+
+    /// It waits no more. True if it was found to be slow.
+    pub fn remove(&mut self, call: u64) -> bool {
+        self.calls.remove(&call).is_some_and(|call| call.is_slow)
+    }
+
+    pub fn progress(&mut self, now: Instant) {
+        self.progress = Some(now);
+    }
+
+    /// How long there was no progress while a call waited for it. `None` if none waits.
+    pub fn quiet_for(&self, now: Instant) -> Option<Duration> {
+        let first = self.calls.values().map(|call| call.since).min()?;
+        Some(now.saturating_duration_since(self.progress.map_or(first, |progress| progress.max(first))))
+    }
+
+    /// Which calls have become slow, and is the target silent? `None` if it was looked a moment ago.
+    pub fn look(&mut self, usual: &Usual, now: Instant) -> Option<Looked> {
+        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK) {
+            return None;
+        }
+        self.looked = Some(now);
+        let mut looked = Looked { is_silent: self.is_silent(usual, now), ..Looked::default() };
+        for call in self.calls.values_mut().filter(|call| !call.is_slow) {
+            if now.saturating_duration_since(call.since) > usual.slow_after(call.form) {
+                call.is_slow = true;
+                looked.slow.push(call.begun);
+            }
+        }
+        Some(looked)
+    }
+
+    fn is_silent(&self, usual: &Usual, now: Instant) -> bool {
+        if self.calls.len() < CALLS_MIN || self.quiet_for(now).is_none_or(|quiet| quiet < SILENT_MIN) {
+            return false;
+        }
+        let chance_ln = |call: &Call| {
+            let elapsed = |until: Instant| until.saturating_duration_since(call.since);
+            // What it had waited before the last progress is no sign of what has happened since.
+            let before = self.progress.map_or(Duration::ZERO, elapsed);
+            let (then, now) = (usual.still_waiting(call.form, before), usual.still_waiting(call.form, elapsed(now)));
+            (now / then).ln().min(0.0)
+        };
+        self.calls.values().map(chance_ln).sum::<f64>() < CHANCE_MIN_LN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    /// Usually 100 to 400 ms.
+    fn usual(form: Form, now: Instant) -> Usual {
+        let mut usual = Usual::default();
+        (0..600).for_each(|number| usual.add_first_content(form, MILLI * (100 + number % 300), now));
+        usual
+    }
+
+    /// After how many milliseconds it is noticed that nothing comes any more, when a call comes each `every` ms.
+    fn noticed_after(every: u32) -> Option<u32> {
+        let (form, began) = (Form::new(true, 100), Instant::now());
+        let (usual, mut waiting) = (usual(form, began), Waiting::default());
+        waiting.progress(began);
+        (1..60_000).find(|millis| {
+            let now = began + MILLI * *millis;
+            if millis % every == 0 {
+                waiting.add(form, Begun::default(), now);
+            }
+            millis % 250 == 0 && waiting.look(&usual, now).is_some_and(|looked| looked.is_silent)
+        })
+    }
+
+    #[test]
+    fn the_more_wait_the_sooner_it_is_noticed() {
+        assert!(noticed_after(33).is_some_and(|millis| millis <= 2_250), "{:?}", noticed_after(33));
+        assert!(noticed_after(500).is_some_and(|millis| millis <= 4_000), "{:?}", noticed_after(500));
+        assert!(noticed_after(6_000).is_some_and(|millis| millis > 12_000), "{:?}", noticed_after(6_000));
+    }
+
+    #[test]
+    fn one_that_speaks_speaks_for_all_and_one_call_says_nothing() {
+        let (form, began) = (Form::new(true, 100), Instant::now());
+        let (usual, mut waiting) = (usual(form, began), Waiting::default());
+        let calls: Vec<u64> = (0..30).map(|_| waiting.add(form, Begun::default(), began)).collect();
+        for second in 1..20 {
+            let now = began + MILLI * 1_000 * second;
+            waiting.progress(now - MILLI);
+            assert!(!waiting.look(&usual, now).expect("a look").is_silent);
+        }
+        for call in &calls[1..] {
+            waiting.remove(*call);
+        }
+        let later = began + MILLI * 600_000;
+        assert!(!waiting.look(&usual, later).expect("a look").is_silent);
+        assert!(waiting.remove(calls[0]), "it was slow");
+    }
+
+    #[test]
+    fn what_nobody_knows_yet_is_given_time() {
+        let (form, began) = (Form::new(true, 100), Instant::now());
+        let (usual, mut waiting) = (Usual::default(), Waiting::default());
+        for _ in 0..40 {
+            waiting.add(form, Begun::default(), began);
+        }
+        let is_silent = |waiting: &mut Waiting, seconds: u32| {
+            waiting.look(&usual, began + MILLI * 1_000 * seconds).expect("a look").is_silent
+        };
+        assert!(!is_silent(&mut waiting, 9) && is_silent(&mut waiting, 15));
+    }
+}

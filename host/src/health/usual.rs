@@ -1,0 +1,150 @@
+//! How long a target's replies usually take, by their form, and from it: when an attempt is late, and when it is slow.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::baseline::{Baseline, SLOW_TIMES};
+
+/// Bytes of a request's body below which it belongs to a size class; what is larger is in a class of its own. Prompts ten times as
+/// long take longer to their first token.
+const SIZES: [usize; 3] = [8 << 10, 64 << 10, 512 << 10];
+const FORMS: usize = 2 * (SIZES.len() + 1);
+
+/// An attempt is late after so many times the 99th percentile of what is usual.
+const LATE_TIMES: f64 = 2.0;
+/// No attempt is late sooner: a second is what a lost packet or a provider's hiccup costs.
+const LATE_MIN: Duration = Duration::from_secs(1);
+/// No attempt is slow sooner: who answers in milliseconds may take longer without anybody noticing.
+const SLOW_MIN: Duration = Duration::from_millis(500);
+/// Where nothing is known yet: few models take longer to the first token of a stream, and to the end of a whole reply.
+const LATE_UNKNOWN_STREAM: Duration = Duration::from_secs(10);
+const LATE_UNKNOWN_WHOLE: Duration = Duration::from_secs(45);
+
+/// What requests must have in common to be compared: how they are answered, and roughly how long they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    pub streamed: bool,
+    size: usize,
+}
+
+impl Form {
+    pub fn new(streamed: bool, body_bytes: usize) -> Form {
+        Form { streamed, size: SIZES.iter().position(|size| body_bytes < *size).unwrap_or(SIZES.len()) }
+    }
+
+    /// The same, streamed or not.
+    pub fn with_stream(self, streamed: bool) -> Form {
+        Form { streamed, ..self }
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.streamed) * (SIZES.len() + 1) + self.size
+    }
+
+    fn late_unknown(self) -> Duration {
+        if self.streamed { LATE_UNKNOWN_STREAM } else { LATE_UNKNOWN_WHOLE }
+    }
+}
+
+/// See the module. What no reply has taught takes no memory.
+#[derive(Debug, Default)]
+pub struct Usual {
+    /// Milliseconds to the first content of a stream, or to the end of a whole reply.
+    first_content: [Option<Box<Baseline>>; FORMS],
+    /// Milliseconds for a kilobyte of a stream's content, after its first.
+    pace: Option<Box<Baseline>>,
+}
+
+impl Usual {
+    pub fn add_first_content(&mut self, form: Form, elapsed: Duration, now: Instant) {
+        let baseline = self.first_content[form.index()].get_or_insert_default();
+        baseline.add(elapsed.as_secs_f64() * 1e3, now);
+    }
+
+    pub fn add_pace(&mut self, millis_per_kb: f64, now: Instant) {
+        self.pace.get_or_insert_default().add(millis_per_kb, now);
+    }
+
+    fn of(&self, form: Form) -> Option<&Baseline> {
+        self.first_content[form.index()].as_deref()
+    }
+
+    /// Milliseconds to the first content that this share of the replies of this form do not exceed. `None` if too little is
+    /// known.
+    pub fn first_content_ms(&self, form: Form, share: f64) -> Option<f64> {
+        self.of(form)?.quantile(share)
+    }
+
+    /// Milliseconds for a kilobyte of content, the median.
+    pub fn pace_ms_per_kb(&self) -> Option<f64> {
+        self.pace.as_deref()?.quantile(0.5)
+    }
+
+    /// When the policy is asked whether another target shall be tried besides.
+    pub fn late_after(&self, form: Form) -> Duration {
+        match self.first_content_ms(form, 0.99) {
+            Some(p99) => Duration::from_secs_f64(p99 * LATE_TIMES / 1e3).max(LATE_MIN),
+            // Longer requests take no less time than shorter ones.
+            None => {
+                let shorter = (0..form.size).rev().map(|size| Form { size, ..form });
+                let known = shorter.filter_map(|form| self.first_content_ms(form, 0.99)).next();
+                let known = known.map(|p99| Duration::from_secs_f64(p99 * LATE_TIMES / 1e3));
+                known.unwrap_or_default().max(form.late_unknown())
+            }
+        }
+    }
+
+    /// When an attempt counts as slow: far beyond the usual, or late.
+    pub fn slow_after(&self, form: Form) -> Duration {
+        let median = self.first_content_ms(form, 0.5);
+        let far_beyond = median.map(|median| Duration::from_secs_f64(median * SLOW_TIMES / 1e3).max(SLOW_MIN));
+        far_beyond.unwrap_or_else(|| self.late_after(form))
+    }
+
+    pub fn is_slow_pace(&self, millis_per_kb: f64) -> bool {
+        self.pace_ms_per_kb().is_some_and(|median| millis_per_kb > median * SLOW_TIMES)
+    }
+
+    /// The chance that a good reply has shown nothing after `elapsed`.
+    pub fn still_waiting(&self, form: Form, elapsed: Duration) -> f64 {
+        let baseline = self.of(form).filter(|baseline| baseline.quantile(0.5).is_some());
+        match baseline {
+            Some(baseline) => baseline.share_above(elapsed.as_secs_f64() * 1e3),
+            None => {
+                let over = elapsed.saturating_sub(form.late_unknown());
+                (-over.div_duration_f64(form.late_unknown())).exp()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_default_until_something_is_known() {
+        let (mut usual, now) = (Usual::default(), Instant::now());
+        let (small, large) = (Form::new(true, 100), Form::new(true, 100 << 10));
+        assert_eq!(usual.late_after(small), LATE_UNKNOWN_STREAM);
+        assert_eq!(usual.late_after(Form::new(false, 100)), LATE_UNKNOWN_WHOLE);
+        assert!((usual.still_waiting(small, LATE_UNKNOWN_STREAM) - 1.0).abs() < 1e-9);
+        for _ in 0..100 {
+            usual.add_first_content(small, Duration::from_secs(8), now);
+        }
+        assert!(usual.late_after(small) > Duration::from_secs(15));
+        assert!(usual.late_after(large) >= usual.late_after(small), "a longer one is not expected sooner");
+        assert!(usual.slow_after(small) > Duration::from_secs(23));
+        assert!(usual.still_waiting(small, Duration::from_secs(20)) < 0.02);
+    }
+
+    #[test]
+    fn nobody_is_late_or_slow_within_a_blink() {
+        let (mut usual, now, form) = (Usual::default(), Instant::now(), Form::new(true, 100));
+        for _ in 0..100 {
+            usual.add_first_content(form, Duration::from_millis(3), now);
+        }
+        assert_eq!((usual.late_after(form), usual.slow_after(form)), (LATE_MIN, SLOW_MIN));
+    }
+}
