@@ -11,11 +11,14 @@ pub struct Behaviour {
     pub first_token: Duration,
     /// Before each further piece of content.
     pub between_tokens: Duration,
+    /// While a stream waits for its next piece of content, a ping is sent so often; zero is never.
+    pub ping_every: Duration,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Behaviour { fault: Fault::None, first_token: Duration::ZERO, between_tokens: Duration::ZERO }
+        let (first_token, between_tokens, ping_every) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        Behaviour { fault: Fault::None, first_token, between_tokens, ping_every }
     }
 }
 

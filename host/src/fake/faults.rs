@@ -86,7 +86,7 @@ impl Performance {
     /// A reply in one piece takes as long as the stream would have. Faults inside a stream become what they would be without
     /// one: an error its status, a break a break in the middle of the body.
     async fn whole(self, body: &Value, chunks: u32) -> Response<Body> {
-        let Behaviour { fault, first_token, between_tokens } = &self.behaviour;
+        let Behaviour { fault, first_token, between_tokens, .. } = &self.behaviour;
         tokio::time::sleep(*first_token + *between_tokens * chunks.saturating_sub(1)).await;
         match fault {
             Fault::HangBeforeContent => std::future::pending().await,
@@ -145,7 +145,8 @@ impl Performance {
 
     fn streamed(self, pieces: Vec<Piece>) -> Response<Body> {
         let (headers, content_type) = (self.headers(200), self.protocol.stream_type(&self.seen));
-        let playing = Playing { pieces: pieces.into_iter(), performance: self, sent: Sent::default(), over: false };
+        let (sent, waited) = (Sent::default(), Duration::ZERO);
+        let playing = Playing { pieces: pieces.into_iter(), performance: self, sent, waited, over: false };
         let frames = stream::unfold(playing, Playing::next);
         with_headers(Response::new(StreamBody::new(frames).boxed_unsync()), 200, content_type, &headers)
     }
@@ -156,6 +157,8 @@ struct Playing {
     pieces: std::vec::IntoIter<Piece>,
     performance: Performance,
     sent: Sent,
+    /// Of the delay before the next piece, what has passed with pings.
+    waited: Duration,
     over: bool,
 }
 
@@ -170,6 +173,12 @@ impl Playing {
             self.over = true;
             return Some((Ok(Frame::data(self.performance.protocol.garbage())), self));
         }
+        if let Some(ping) = self.due_ping() {
+            let every = self.performance.behaviour.ping_every;
+            tokio::time::sleep(every).await;
+            self.waited += every;
+            return Some((Ok(Frame::data(ping)), self));
+        }
         let Some(piece) = self.pieces.next() else {
             running.complete();
             return None;
@@ -178,8 +187,7 @@ impl Playing {
             return self.break_off().await;
         }
         if piece.part == Part::Content {
-            let Behaviour { first_token, between_tokens, .. } = self.performance.behaviour;
-            let delay = if self.sent.chunks == 0 { first_token } else { between_tokens };
+            let delay = self.delay().saturating_sub(std::mem::take(&mut self.waited));
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
@@ -191,6 +199,21 @@ impl Playing {
             running.complete();
         }
         Some((Ok(Frame::data(piece.bytes)), self))
+    }
+
+    /// Before the next piece of content.
+    fn delay(&self) -> Duration {
+        let Behaviour { first_token, between_tokens, .. } = self.performance.behaviour;
+        if self.sent.chunks == 0 { first_token } else { between_tokens }
+    }
+
+    /// A ping that comes before the next piece of content does.
+    fn due_ping(&self) -> Option<Bytes> {
+        let next = self.pieces.as_slice().first()?;
+        let every = self.performance.behaviour.ping_every;
+        let is_awaited = next.part == Part::Content && !self.is_due(next);
+        let is_due = is_awaited && !every.is_zero() && self.delay() > self.waited + every;
+        if is_due { self.performance.protocol.ping() } else { None }
     }
 
     /// Does the fault strike before this piece? At the latest before the closing ones, so a fault that was asked for comes

@@ -166,6 +166,15 @@ impl Protocol {
         }
     }
 
+    /// What says in a stream that it goes on, where the protocol has something for it.
+    pub fn ping(self) -> Option<Bytes> {
+        match self {
+            Protocol::AnthropicMessages => Some("event: ping\ndata: {\"type\": \"ping\"}\n\n".into()),
+            Protocol::OpenAiChat | Protocol::OpenAiResponses | Protocol::Gemini => Some(": ping\n\n".into()),
+            Protocol::Bedrock | Protocol::Ollama => None,
+        }
+    }
+
     /// A stream that is none.
     pub fn garbage(self) -> Bytes {
         match self {

@@ -351,6 +351,22 @@ async fn one_model_may_behave_differently() {
 }
 
 #[tokio::test]
+async fn pings_come_while_content_does_not() {
+    for (protocol, ping) in [(Protocol::AnthropicMessages, "event: ping"), (Protocol::OpenAiChat, ": ping\n\n")] {
+        let fake = Fake::start(protocol).await.expect("a port");
+        let (first_token, ping_every) = (Duration::from_millis(90), Duration::from_millis(20));
+        fake.behave(Behaviour { first_token, ping_every, ..Behaviour::default() });
+        let response = open(&fake, path(protocol, true), asking(protocol, true)).await.expect("an answer");
+        let (body, end) = read(response).await;
+        // Anthropic's opening has one as well. After 80 ms the content is nearer than the next one.
+        let expected = if protocol == Protocol::AnthropicMessages { 5 } else { 4 };
+        assert_eq!((body.matches(ping).count(), end), (expected, End::Clean), "{body}");
+        let content = body.find("Hello").expect("the content");
+        assert!(body.rfind(ping).is_some_and(|last| last < content), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn callers_that_leave_are_counted() {
     let fake = misbehaving(Protocol::AnthropicMessages, "hang-after:2").await;
     let response = open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)).await.expect("an answer");

@@ -1,6 +1,7 @@
 use pointsman_tests::reply::Speaks;
 
 use super::super::caller::Question;
+use super::super::provider::Manner;
 use super::*;
 
 fn morning() -> Morning {
@@ -18,6 +19,7 @@ fn call(route: Route, at: f64, number: u32) -> Call {
         route,
         stream: number % 3 > 0,
         words: 10,
+        manner: Manner::Usual,
         speaks: Speaks::Messages,
         model: "m",
         conversation: None,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::provider::{FAILING_MODEL, MARK};
+use super::provider::{FAILING_MODEL, MARK, Manner};
 
 /// Which of the three routes a call takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,7 @@ pub struct Question {
     pub route: Route,
     pub stream: bool,
     pub words: u32,
+    pub manner: Manner,
     pub speaks: Speaks,
     pub model: &'static str,
     /// One of a few that go on for the whole time, where it is not a new one.
@@ -111,7 +112,8 @@ fn question(route: Route, at: Duration, words: u32, dice: &mut Rng) -> Question 
         Route::Healthy => ([Speaks::Gemini, Speaks::Chat][dice.usize(..2)], "gemini-2.5-flash"),
     };
     let conversation = (dice.u32(..3) == 0).then(|| dice.u32(..CONVERSATIONS));
-    Question { number: 0, at, route, stream: dice.u32(..3) > 0, words, speaks, model, conversation }
+    let (number, manner, stream) = (0, Manner::Usual, dice.u32(..3) > 0);
+    Question { number, at, route, stream, words, manner, speaks, model, conversation }
 }
 
 impl Question {
@@ -121,7 +123,7 @@ impl Question {
     }
 
     fn ask(&self) -> (String, Value) {
-        let prompt = format!("{MARK}{}: write {} words", self.number, self.words);
+        let prompt = format!("{MARK}{}: write {} words{}", self.number, self.words, self.manner.words());
         let (path, mut body) = self.speaks.ask(self.model, &prompt, self.stream);
         // Conversations are recognised by how they begin.
         if let (Some(conversation), Some(turns)) =

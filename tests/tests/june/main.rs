@@ -9,6 +9,7 @@
 
 mod bounds;
 mod caller;
+mod calm;
 mod morning;
 mod provider;
 mod table;
@@ -61,6 +62,7 @@ struct Scene {
     /// By the route that has it first.
     providers: [(Route, Arc<Provider>); 3],
     _fakes: Vec<Fake>,
+    gateway: Arc<Gateway>,
     address: SocketAddr,
     _helpers: JoinSet<()>,
 }
@@ -122,8 +124,8 @@ impl Scene {
         let mut helpers = JoinSet::new();
         helpers.spawn(gateway::probe(Arc::clone(&gateway)));
         helpers.spawn(gateway::look_after(Arc::clone(&gateway)));
-        helpers.spawn(port.serve(gateway, std::future::pending(), Duration::ZERO));
-        Scene { providers, _fakes: fakes, address, _helpers: helpers }
+        helpers.spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
+        Scene { providers, _fakes: fakes, gateway, address, _helpers: helpers }
     }
 
     fn begin(&self, at: Instant) {

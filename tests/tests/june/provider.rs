@@ -20,6 +20,10 @@ const ERRORS: f64 = 0.4;
 const SLOW_FIRST_TOKEN: f64 = 10.0;
 const SLOW_GAP: f64 = 5.0;
 
+const TRICKLE_GAP: Duration = Duration::from_millis(700);
+const THOUGHT: Duration = Duration::from_secs(8);
+const PING_EVERY: Duration = Duration::from_millis(400);
+
 /// A log-normal distribution of times in milliseconds; above its 95th percentile it may have a heavier tail.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
@@ -141,7 +145,7 @@ impl Director for Provider {
         let visit = self.count(asked.call, at);
         let (times, roll) = self.drawn(asked.call, visit);
         match &self.morning {
-            None => calm(times),
+            None => calm(asked.manner, times),
             Some(morning) => treated(&asked, times, roll, morning.weather(at), until_silence(morning, at)),
         }
     }
@@ -158,6 +162,28 @@ struct Asked {
     words: u32,
     is_stream: bool,
     is_failing_model: bool,
+    manner: Manner,
+}
+
+/// How the callers of the calm test ask for their replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Usual,
+    /// Content trickles.
+    Slowly,
+    /// Nothing but pings for a long time, as from a model that reasons; then the content.
+    Thoughtfully,
+}
+
+impl Manner {
+    /// The end of the prompt.
+    pub fn words(self) -> &'static str {
+        match self {
+            Manner::Usual => "",
+            Manner::Slowly => ", slowly",
+            Manner::Thoughtfully => ", thoughtfully",
+        }
+    }
 }
 
 impl Asked {
@@ -166,7 +192,9 @@ impl Asked {
         let call = number_after(body, MARK)?;
         let words = number_after(body, "write ")?;
         let is_stream = serde_json::from_str::<serde_json::Value>(body).is_ok_and(|json| json["stream"] == true);
-        Some(Asked { call, words, is_stream, is_failing_model: model == FAILING_MODEL })
+        let manners = [Manner::Slowly, Manner::Thoughtfully];
+        let manner = manners.into_iter().find(|manner| body.contains(manner.words())).unwrap_or(Manner::Usual);
+        Some(Asked { call, words, is_stream, is_failing_model: model == FAILING_MODEL, manner })
     }
 }
 
@@ -177,8 +205,13 @@ fn number_after(body: &str, mark: &str) -> Option<u32> {
     rest[..end].parse().ok()
 }
 
-fn calm(times: Times) -> Behaviour {
-    Behaviour { first_token: times.first_token, between_tokens: times.gap, ..Behaviour::default() }
+fn calm(manner: Manner, times: Times) -> Behaviour {
+    let usual = Behaviour { first_token: times.first_token, between_tokens: times.gap, ..Behaviour::default() };
+    match manner {
+        Manner::Usual => usual,
+        Manner::Slowly => Behaviour { between_tokens: TRICKLE_GAP, ..usual },
+        Manner::Thoughtfully => Behaviour { first_token: THOUGHT, ping_every: PING_EVERY, ..usual },
+    }
 }
 
 /// By the weather now, and by the silence that may fall while the reply runs.
@@ -191,8 +224,8 @@ fn treated(asked: &Asked, times: Times, roll: f64, weather: Weather, silence_in:
         Weather::Errors if asked.is_failing_model && roll < ERRORS => {
             with(Fault::Status { status: 529, retry_after_s: None })
         }
-        Weather::Slow => cut_by(silence_in, asked, calm(slowed(times))),
-        Weather::Calm | Weather::Errors => cut_by(silence_in, asked, calm(times)),
+        Weather::Slow => cut_by(silence_in, asked, calm(asked.manner, slowed(times))),
+        Weather::Calm | Weather::Errors => cut_by(silence_in, asked, calm(asked.manner, times)),
     }
 }
 
@@ -228,7 +261,7 @@ mod tests {
     const TIMES: Times = Times { first_token: Duration::from_millis(100), gap: Duration::from_millis(10) };
 
     fn asked(is_stream: bool) -> Asked {
-        Asked { call: 7, words: 11, is_stream, is_failing_model: true }
+        Asked { call: 7, words: 11, is_stream, is_failing_model: true, manner: Manner::Usual }
     }
 
     fn fault(is_stream: bool, weather: Weather, roll: f64, silence_ms: Option<u64>) -> Fault {
@@ -282,7 +315,7 @@ mod tests {
     #[test]
     fn a_call_is_known_again() {
         let body = br#"{"stream":true,"messages":[{"content":"call 3: write 9 words"},{"content":"call 41: write 12 words"}]}"#;
-        let expected = Asked { call: 41, words: 12, is_stream: true, is_failing_model: false };
+        let expected = Asked { call: 41, words: 12, is_stream: true, is_failing_model: false, manner: Manner::Usual };
         assert_eq!(Asked::read(body, "gpt"), Some(expected));
         assert_eq!(Asked::read(b"{}", FAILING_MODEL), None);
     }
