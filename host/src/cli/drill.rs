@@ -28,8 +28,8 @@ pub struct Arguments {
     #[command(flatten)]
     scene: Scene,
     /// A built-in incident (`2026-06-02-claude`, `provider-loss`, `brown-out`, `rate-limit-storm`, `thundering-herd`,
-    /// `everything-degraded`), or a file: see examples/incidents. Without it all built-in ones are played, and a table in
-    /// Markdown compares them.
+    /// `everything-degraded`, `silence`, `trickle`, `backup-with-a-low-limit`, `restart-of-the-provider`), or a file: see
+    /// examples/incidents. Without it all built-in ones are played, and a table in Markdown compares them.
     #[arg(long, value_name = "NAME")]
     incident: Option<String>,
     /// Another policy, for comparison: the same requests meet the same fates. May be given again.

@@ -8,4 +8,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("rate-limit-storm", include_str!("../../../../examples/incidents/rate-limit-storm.toml")),
     ("thundering-herd", include_str!("../../../../examples/incidents/thundering-herd.toml")),
     ("everything-degraded", include_str!("../../../../examples/incidents/everything-degraded.toml")),
+    ("silence", include_str!("../../../../examples/incidents/silence.toml")),
+    ("trickle", include_str!("../../../../examples/incidents/trickle.toml")),
+    ("backup-with-a-low-limit", include_str!("../../../../examples/incidents/backup-with-a-low-limit.toml")),
+    ("restart-of-the-provider", include_str!("../../../../examples/incidents/restart-of-the-provider.toml")),
 ];
