@@ -8,11 +8,15 @@ use tokio::time::Instant;
 
 use super::sketch::{Bucket, Sketch, bucket};
 
-/// Values in a batch. Of 16, five far above the median are no chance.
-const BATCH: usize = 16;
-const BATCH_SLOW_MAX: usize = 4;
+/// Values in a batch. Of eight, three far above the median are hardly chance.
+const BATCH: usize = 8;
+const BATCH_SLOW_MAX: usize = 2;
 /// With fewer values nothing is known.
-const HISTORY_MIN: f32 = 32.0;
+const HISTORY_MIN: f32 = 8.0;
+/// The first values are taken as they come.
+const TAKEN_AT_ONCE: f32 = 16.0;
+/// With fewer values the tail is a guess.
+const TAIL_KNOWN: f32 = 64.0;
 /// So many times the median is far slower. Of a log-normal time whose 95th percentile is four times its median 1 in 20 is.
 pub const SLOW_TIMES: f64 = 3.0;
 /// A target that is slower for so long has changed for good.
@@ -33,7 +37,7 @@ pub struct Baseline {
 impl Baseline {
     pub fn add(&mut self, value: f64, now: Instant) {
         let bucket = bucket(value);
-        if self.known.total() < HISTORY_MIN {
+        if self.known.total() < TAKEN_AT_ONCE {
             self.known.add(bucket);
             return;
         }
@@ -66,6 +70,11 @@ impl Baseline {
     /// The value that this share of all does not exceed. `None` if too little is known.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         (self.known.total() >= HISTORY_MIN).then(|| self.known.quantile(share)).flatten()
+    }
+
+    /// Are there enough values to tell what is rare?
+    pub fn is_tail_known(&self) -> bool {
+        self.known.total() >= TAIL_KNOWN
     }
 
     /// The share of values above this one. 1 if too little is known: then nothing is surprising.
