@@ -30,8 +30,8 @@ pub struct Baseline {
     waiting: Option<[Bucket; BATCH]>,
     batch: [Bucket; BATCH],
     filled: usize,
-    /// When the first of the batches in a row came that were set aside.
-    slower_since: Option<Instant>,
+    /// The batches in a row that were set aside, and when the first of them came.
+    slower: Option<Box<(Sketch, Instant)>>,
 }
 
 impl Baseline {
@@ -52,18 +52,19 @@ impl Baseline {
     fn settle(&mut self, now: Instant) {
         let slow = self.known.quantile(0.5).map_or(Bucket::MAX, |median| bucket(median * SLOW_TIMES));
         if self.batch.iter().filter(|value| **value > slow).count() <= BATCH_SLOW_MAX {
-            self.slower_since = None;
+            // One good batch may be chance, too; two are not.
             if let Some(good) = self.waiting.replace(self.batch) {
+                self.slower = None;
                 good.into_iter().for_each(|value| self.known.add(value));
             }
             return;
         }
         self.waiting = None;
-        let since = *self.slower_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= NEW_NORMAL {
-            let mut known = Sketch::default();
-            (0..2).for_each(|_| self.batch.into_iter().for_each(|value| known.add(value)));
-            *self = Baseline { known, ..Baseline::default() };
+        let (slower, since) = &mut **self.slower.get_or_insert_with(|| Box::new((Sketch::default(), now)));
+        self.batch.into_iter().for_each(|value| slower.add(value));
+        if now.saturating_duration_since(*since) >= NEW_NORMAL {
+            self.known = std::mem::take(slower);
+            self.slower = None;
         }
     }
 
@@ -115,7 +116,7 @@ mod tests {
             now += SECOND / 10;
             baseline.add(time(&mut dice, 2_000.0), now);
         }
-        assert!(baseline.quantile(0.5).is_some_and(|median| median > 1_500.0), "it lasts");
+        assert!(baseline.quantile(0.5).is_some_and(|median| median > 1_500.0), "it lasts: {:?}", baseline.quantile(0.5));
     }
 
     #[test]
