@@ -15,7 +15,7 @@ use super::spent::Told;
 /// How long a stream is read for its pace, where slow streams opened the circuit.
 const PACE: Duration = Duration::from_secs(3);
 
-/// Probe the targets that want it, all but the one that answers.
+/// Probe a target that wants it, and is not the one that answers. Beside one request there is one probe.
 pub fn start(exchange: &Arc<Exchange>, answers: usize) {
     if !exchange.probes_beside() || exchange.asked.pinned.is_some() {
         return;
@@ -34,6 +34,7 @@ pub fn start(exchange: &Arc<Exchange>, answers: usize) {
         let within = health.late_after(exchange.form());
         let pace = health.wants_pace().then_some(PACE);
         tokio::spawn(probe(Arc::clone(exchange), position, within, pace));
+        return;
     }
 }
 

@@ -8,11 +8,15 @@ use tokio::time::Instant;
 
 use super::sketch::{Bucket, Sketch, bucket};
 
-/// Values in a batch. Of 16, five far above the median are no chance.
-const BATCH: usize = 16;
-const BATCH_SLOW_MAX: usize = 4;
+/// Values in a batch. Of eight, three far above the median are hardly chance.
+const BATCH: usize = 8;
+const BATCH_SLOW_MAX: usize = 2;
 /// With fewer values nothing is known.
-const HISTORY_MIN: f32 = 32.0;
+const HISTORY_MIN: f32 = 8.0;
+/// The first values are taken as they come.
+const TAKEN_AT_ONCE: f32 = 16.0;
+/// With fewer values the tail is a guess.
+const TAIL_KNOWN: f32 = 64.0;
 /// So many times the median is far slower. Of a log-normal time whose 95th percentile is four times its median 1 in 20 is.
 pub const SLOW_TIMES: f64 = 3.0;
 /// A target that is slower for so long has changed for good.
@@ -26,14 +30,14 @@ pub struct Baseline {
     waiting: Option<[Bucket; BATCH]>,
     batch: [Bucket; BATCH],
     filled: usize,
-    /// When the first of the batches in a row came that were set aside.
-    slower_since: Option<Instant>,
+    /// The batches in a row that were set aside, and when the first of them came.
+    slower: Option<Box<(Sketch, Instant)>>,
 }
 
 impl Baseline {
     pub fn add(&mut self, value: f64, now: Instant) {
         let bucket = bucket(value);
-        if self.known.total() < HISTORY_MIN {
+        if self.known.total() < TAKEN_AT_ONCE {
             self.known.add(bucket);
             return;
         }
@@ -48,24 +52,30 @@ impl Baseline {
     fn settle(&mut self, now: Instant) {
         let slow = self.known.quantile(0.5).map_or(Bucket::MAX, |median| bucket(median * SLOW_TIMES));
         if self.batch.iter().filter(|value| **value > slow).count() <= BATCH_SLOW_MAX {
-            self.slower_since = None;
+            // One good batch may be chance, too; two are not.
             if let Some(good) = self.waiting.replace(self.batch) {
+                self.slower = None;
                 good.into_iter().for_each(|value| self.known.add(value));
             }
             return;
         }
         self.waiting = None;
-        let since = *self.slower_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= NEW_NORMAL {
-            let mut known = Sketch::default();
-            (0..2).for_each(|_| self.batch.into_iter().for_each(|value| known.add(value)));
-            *self = Baseline { known, ..Baseline::default() };
+        let (slower, since) = &mut **self.slower.get_or_insert_with(|| Box::new((Sketch::default(), now)));
+        self.batch.into_iter().for_each(|value| slower.add(value));
+        if now.saturating_duration_since(*since) >= NEW_NORMAL {
+            self.known = std::mem::take(slower);
+            self.slower = None;
         }
     }
 
     /// The value that this share of all does not exceed. `None` if too little is known.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         (self.known.total() >= HISTORY_MIN).then(|| self.known.quantile(share)).flatten()
+    }
+
+    /// Are there enough values to tell what is rare?
+    pub fn is_tail_known(&self) -> bool {
+        self.known.total() >= TAIL_KNOWN
     }
 
     /// The share of values above this one. 1 if too little is known: then nothing is surprising.
@@ -106,7 +116,7 @@ mod tests {
             now += SECOND / 10;
             baseline.add(time(&mut dice, 2_000.0), now);
         }
-        assert!(baseline.quantile(0.5).is_some_and(|median| median > 1_500.0), "it lasts");
+        assert!(baseline.quantile(0.5).is_some_and(|median| median > 1_500.0), "it lasts: {:?}", baseline.quantile(0.5));
     }
 
     #[test]

@@ -221,9 +221,14 @@ impl Breaker {
 
     /// None of its calls shows any progress.
     pub fn silent(&mut self, moment: Moment<'_>) {
-        if self.circuit(moment.now) == Circuit::Closed {
+        if self.reason().is_none_or(Reason::is_soft) {
             self.open(Reason::Silent, moment);
         }
+    }
+
+    /// Did this attempt begin after the circuit opened or closed last?
+    pub fn is_current(&self, begun: Begun) -> bool {
+        begun.changes == self.changes
     }
 
     /// An attempt ended so. `had_content` if it had shown some before.
@@ -242,10 +247,11 @@ impl Breaker {
         }
         self.faults = self.faults.saturating_add(u32::from(verdict == Verdict::Hard));
         let opens = match self.circuit(moment.now) {
+            Circuit::HalfOpen if begun.probe || !self.reason.is_soft() => true,
             // It was asked although it is out: that proves nothing new.
-            Circuit::Open => false,
-            Circuit::HalfOpen => true,
-            Circuit::Closed => self.faults >= moment.settings.faults || self.fails_too_often(moment),
+            Circuit::Open if !self.reason.is_soft() => false,
+            // Where no other is better, who is merely slow goes on, and can become worse.
+            Circuit::HalfOpen | Circuit::Open | Circuit::Closed => self.faults >= moment.settings.faults || self.fails_too_often(moment),
         };
         if opens {
             self.open(Reason::Faults, moment);

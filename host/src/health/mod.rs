@@ -233,6 +233,8 @@ impl Health {
         self.change(now, |state| {
             let moment = Moment { now, settings, chance };
             if let Some(looked) = state.waiting.look(&state.usual, now) {
+                // Who waits for it now knows more than those whom it answered last.
+                looked.waits.into_iter().for_each(|(form, waits)| state.latency(form).at_least(waits, now));
                 looked.slow.into_iter().for_each(|begun| state.breaker.waits_long(begun, moment));
                 if looked.is_silent {
                     state.breaker.silent(moment);

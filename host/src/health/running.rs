@@ -220,11 +220,13 @@ impl Running {
             if !matches!(kind, FaultKind::TimedOut | FaultKind::Connection) {
                 state.waiting.progress(now);
             }
+            if state.breaker.is_current(running.begun) {
+                state.count(0.0, now);
+            }
             match verdict {
                 Some(verdict) => state.breaker.end(verdict, running.had_content, running.begun, moment),
                 None => state.breaker.release(running.begun),
             }
-            state.count(0.0, now);
         });
     }
 
@@ -269,8 +271,10 @@ impl Drop for Running {
             // Whoever gave it up, another attempt that was sooner or a caller without patience: it took too long.
             if waited && elapsed >= running.late_after {
                 state.latency(running.form).at_least(elapsed, now);
+                if state.breaker.is_current(running.begun) {
+                    state.count(0.0, now);
+                }
                 state.breaker.end(Verdict::Soft, false, running.begun, moment);
-                state.count(0.0, now);
             } else {
                 state.breaker.release(running.begun);
             }

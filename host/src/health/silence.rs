@@ -42,6 +42,8 @@ struct Call {
 pub struct Looked {
     /// Calls that have become slow since the last look.
     pub slow: Vec<Begun>,
+    /// How long the slow calls have waited at least, and for which form of reply.
+    pub waits: Vec<(Form, Duration)>,
     pub is_silent: bool,
 }
 
@@ -75,10 +77,14 @@ impl Waiting {
         }
         self.looked = Some(now);
         let mut looked = Looked { is_silent: self.is_silent(usual, now), ..Looked::default() };
-        for call in self.calls.values_mut().filter(|call| !call.is_slow) {
-            if now.saturating_duration_since(call.since) > usual.slow_after(call.form) {
+        for call in self.calls.values_mut() {
+            let waits = now.saturating_duration_since(call.since);
+            if !call.is_slow && waits > usual.slow_after(call.form) {
                 call.is_slow = true;
                 looked.slow.push(call.begun);
+            }
+            if call.is_slow {
+                looked.waits.push((call.form, waits));
             }
         }
         Some(looked)

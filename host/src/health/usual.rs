@@ -11,15 +11,16 @@ use super::baseline::{Baseline, SLOW_TIMES};
 const SIZES: [usize; 3] = [8 << 10, 64 << 10, 512 << 10];
 const FORMS: usize = 2 * (SIZES.len() + 1);
 
-/// An attempt is late after so many times the 99th percentile of what is usual.
+/// An attempt is late after so many times the 99th percentile of what is usual; while that is a guess, more.
 const LATE_TIMES: f64 = 2.0;
+const LATE_TIMES_GUESSED: f64 = 4.0;
 /// No attempt is late sooner: a second is what a lost packet or a provider's hiccup costs.
 const LATE_MIN: Duration = Duration::from_secs(1);
 /// No attempt is slow sooner: who answers in milliseconds may take longer without anybody noticing.
 const SLOW_MIN: Duration = Duration::from_millis(500);
 /// Where nothing is known yet: few models take longer to the first token of a stream, and to the end of a whole reply.
 const LATE_UNKNOWN_STREAM: Duration = Duration::from_secs(10);
-const LATE_UNKNOWN_WHOLE: Duration = Duration::from_secs(45);
+const LATE_UNKNOWN_WHOLE: Duration = Duration::from_secs(30);
 
 /// What requests must have in common to be compared: how they are answered, and roughly how long they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,14 +84,17 @@ impl Usual {
 
     /// When the policy is asked whether another target shall be tried besides.
     pub fn late_after(&self, form: Form) -> Duration {
-        match self.first_content_ms(form, 0.99) {
-            Some(p99) => Duration::from_secs_f64(p99 * LATE_TIMES / 1e3).max(LATE_MIN),
+        let known = |form: Form| {
+            let baseline = self.of(form)?;
+            let times = if baseline.is_tail_known() { LATE_TIMES } else { LATE_TIMES_GUESSED };
+            Some(Duration::from_secs_f64(baseline.quantile(0.99)? * times / 1e3))
+        };
+        match known(form) {
+            Some(late) => late.max(LATE_MIN),
             // Longer requests take no less time than shorter ones.
             None => {
-                let shorter = (0..form.size).rev().map(|size| Form { size, ..form });
-                let known = shorter.filter_map(|form| self.first_content_ms(form, 0.99)).next();
-                let known = known.map(|p99| Duration::from_secs_f64(p99 * LATE_TIMES / 1e3));
-                known.unwrap_or_default().max(form.late_unknown())
+                let shorter = (0..form.size).rev().find_map(|size| known(Form { size, ..form }));
+                shorter.unwrap_or_default().max(form.late_unknown())
             }
         }
     }

@@ -66,6 +66,9 @@ fn a_fault_ends_by_itself_and_the_breaker_recovers_by_its_own_rules() {
         assert_eq!(stage.gateway.injections().len(), 1);
         sleep(90 * SECOND).await;
         assert!(stage.gateway.injections().is_empty(), "nobody removed it");
+        // Beside this one it is probed.
+        ask(&stage, false).await;
+        sleep(SECOND).await;
         for _ in 0..3 {
             let outcome = ask(&stage, false).await;
             let told = (outcome.header("x-pointsman-target"), outcome.header("x-pointsman-fault"));
@@ -79,7 +82,9 @@ fn a_fault_ends_by_itself_and_the_breaker_recovers_by_its_own_rules() {
 fn what_hangs_goes_on_when_the_fault_is_over() {
     ready();
     in_virtual_time(async {
-        let stage = stage().await;
+        // Else a late attempt would be hedged.
+        let patient = format!("{TEXT}\n[timeouts]\nadaptive = false");
+        let stage = Stage::new(1, &[("a", Protocol::OpenAiChat), ("b", Protocol::AnthropicMessages)], &patient).await;
         stage.fakes[0].behave(Behaviour { between_tokens: Duration::from_millis(10), ..Behaviour::default() });
         for kind in ["hang", "hang-before-content", "hang-after:2", "slow:50s"] {
             for removed in [false, true] {

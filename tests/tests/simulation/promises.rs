@@ -80,15 +80,39 @@ fn a_target_in_trouble_is_left_alone_and_one_probe_finds_out_when_it_is_well() {
         stage.fakes[0].behave(status(503, None));
         all_answered(&in_turn(&stage, 20, Duration::from_millis(100)).await);
         assert_eq!(stage.fakes[0].seen().len(), 3, "and then no more");
-        // It is well again, but slow. While the one probe runs, everybody else is served by the other.
+        // It is well again, but slow. One probe runs beside a request, and everybody is served by the other.
         stage.fakes[0].behave(slow(2 * SECOND));
         sleep(13 * SECOND).await;
         let outcomes = in_turn(&stage, 10, Duration::ZERO).await;
         all_answered(&outcomes);
         assert_eq!(stage.fakes[0].seen().len(), 4, "one probe");
-        assert_eq!(by_target(&outcomes), BTreeMap::from([("a/m".into(), 1), ("b/m".into(), 9)]));
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("b/m".into(), 10)]), "it costs no caller anything");
+        assert!(outcomes.iter().all(|outcome| outcome.ended_at - outcome.asked_at < SECOND));
+        sleep(3 * SECOND).await;
+        let outcomes = in_turn(&stage, 10, Duration::ZERO).await;
+        let counted = by_target(&outcomes);
+        assert!((1..10).contains(&counted["a/m"]), "its load rises step by step: {counted:?}");
+        sleep(15 * SECOND).await;
         let outcomes = in_turn(&stage, 10, Duration::ZERO).await;
         assert_eq!(by_target(&outcomes), BTreeMap::from([("a/m".into(), 10)]), "it is back");
+    });
+}
+
+/// Where no hedge may be made, a request of a caller finds out, as one must.
+#[test]
+fn without_a_budget_for_probes_a_request_finds_out() {
+    ready();
+    in_virtual_time(async {
+        let text = "[attempts]\nhedge_share = 0.0\nhedge_floor = 0\n[breaker]\nfaults = 3\nout = \"10s\"\n[models.all]\n\
+                    targets = [\"a/m\", \"b/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        stage.fakes[0].behave(status(503, None));
+        all_answered(&in_turn(&stage, 20, Duration::from_millis(100)).await);
+        stage.fakes[0].behave(slow(2 * SECOND));
+        sleep(13 * SECOND).await;
+        let outcomes = in_turn(&stage, 10, Duration::ZERO).await;
+        all_answered(&outcomes);
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("a/m".into(), 1), ("b/m".into(), 9)]));
     });
 }
 
@@ -112,8 +136,9 @@ fn a_probe_notices_recovery_before_a_request_does() {
         assert_eq!(by_target(&outcomes), BTreeMap::from([("b/m".into(), 1)]), "it is out");
         stage.fakes[0].behave(Behaviour::default());
         sleep(4 * SECOND).await;
-        let outcomes = in_turn(&stage, 3, SECOND).await;
-        assert_eq!(by_target(&outcomes), BTreeMap::from([("a/m".into(), 3)]), "long before its time");
+        let outcomes = in_turn(&stage, 4, SECOND).await;
+        let expected = BTreeMap::from([("a/m".into(), 3), ("b/m".into(), 1)]);
+        assert_eq!(by_target(&outcomes), expected, "long before its time; beside the first request it was probed");
         let probes = stage.fakes[0].seen().len();
         sleep(60 * SECOND).await;
         assert_eq!(stage.fakes[0].seen().len(), probes, "and no probe since");
@@ -402,7 +427,7 @@ fn traffic_is_back_soon_after_the_outage() {
         stage.fakes[0].behave(status(503, None));
         all_answered(&in_turn(&stage, 600, SECOND).await);
         let asked = stage.fakes[0].seen().len();
-        assert!(asked < 40, "ten minutes of outage cost {asked} probes");
+        assert!((50..100).contains(&asked), "ten minutes of outage cost {asked} probes, and no caller waited for one");
         stage.fakes[0].behave(Behaviour::default());
         all_answered(&in_turn(&stage, 80, SECOND).await);
         let back = by_target(&in_turn(&stage, 10, SECOND).await);
