@@ -138,11 +138,13 @@ impl Provider {
                 fault: fault.clone(),
                 first_token: after.mul_f64(0.5 + chance.roll("error")),
                 between_tokens: Duration::ZERO,
+                ..Behaviour::default()
             },
             wrong => Behaviour {
                 fault: wrong.as_ref().map_or(Fault::None, |wrong| wrong.fault.clone()),
                 first_token: seconds(first_token),
                 between_tokens: seconds(between),
+                ..Behaviour::default()
             },
         };
         Fate { behaviour, wrong: wrong.map(|wrong| wrong.word) }

@@ -86,7 +86,7 @@ impl Performance {
     /// A reply in one piece takes as long as the stream would have. Faults inside a stream become what they would be without
     /// one: an error its status, a break a break in the middle of the body.
     async fn whole(self, body: &Value, chunks: u32) -> Response<Body> {
-        let Behaviour { fault, first_token, between_tokens } = &self.behaviour;
+        let Behaviour { fault, first_token, between_tokens, .. } = &self.behaviour;
         tokio::time::sleep(*first_token + *between_tokens * chunks.saturating_sub(1)).await;
         match fault {
             Fault::HangBeforeContent => std::future::pending().await,
