@@ -16,12 +16,6 @@ pub struct Behaviour {
     pub speech: Speech,
 }
 
-impl Default for Behaviour {
-    fn default() -> Self {
-        let (first_token, between_tokens, ping_every) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
-        Behaviour { fault: Fault::None, first_token, between_tokens, ping_every, speech: Speech::default() }
-    }
-
 /// How a fake speaks when nothing goes wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Speech {
