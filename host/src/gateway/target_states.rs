@@ -11,9 +11,6 @@ use super::table::Target;
 use crate::health::{AdmissionSettings, Form, PROBE_PATIENCE};
 use crate::plugin::bindings::policy::{Circuit, Price, TargetState};
 
-/// A target is the faster one if it is expected to take so much less.
-const FASTER: f64 = 0.5;
-
 impl Exchange {
     /// What attempts for this request are compared by.
     pub fn form(&self) -> Form {
@@ -40,7 +37,7 @@ impl Exchange {
                 continue;
             }
             let target = &self.route.targets[position];
-            if self.health(target).is_merely_slow() && !has_faster(&states, position) {
+            if self.health(target).is_merely_slow() && !self.has_faster(&states, position) {
                 states[position].circuit = Circuit::Closed;
                 states[position].ready_in_ms = states[position].retry_after_ms;
             } else if self.is_left_to_a_probe(&states, position, history, now) {
@@ -68,6 +65,18 @@ impl Exchange {
         config.breaker.shadow_probes && (hedges.share > 0.0 || hedges.floor > 0)
     }
 
+    /// Is there a target that can serve the request, is not in trouble itself, and is usually sooner than this one is now? Of one that
+    /// was never asked nothing bad is known.
+    fn has_faster(&self, states: &[TargetState], position: usize) -> bool {
+        let (form, targets) = (self.form(), &self.route.targets);
+        let now_takes = self.health(&targets[position]).slow_after(form);
+        let is_faster = |other: usize| self.health(&targets[other]).usual(form).is_none_or(|usual| usual < now_takes);
+        states.iter().enumerate().any(|(other, state)| {
+            let is_well = state.able && state.circuit == Circuit::Closed && state.retry_after_ms == 0;
+            other != position && is_well && is_faster(other)
+        })
+    }
+
     /// It is half-open, and another target is ready to answer meanwhile.
     fn is_left_to_a_probe(&self, states: &[TargetState], position: usize, history: &[Failed], now: Instant) -> bool {
         let is_ready = |other: usize| {
@@ -79,22 +88,6 @@ impl Exchange {
             && self.health(&self.route.targets[position]).wants_probe(now)
             && (0..states.len()).any(is_ready)
     }
-}
-
-/// Is there a target that can serve the request, is not in trouble itself, and is expected to be far sooner?
-fn has_faster(states: &[TargetState], position: usize) -> bool {
-    let expected = |state: &TargetState| state.first_token_ms;
-    let own = expected(&states[position]);
-    states.iter().enumerate().any(|(other, state)| {
-        let is_well = state.able && state.circuit == Circuit::Closed && state.retry_after_ms == 0;
-        // Of one that was never asked nothing bad is known.
-        let is_faster = match (expected(state), own) {
-            (Some(its), Some(own)) => its < own * FASTER,
-            (None, _) => true,
-            (_, None) => false,
-        };
-        other != position && is_well && is_faster
-    })
 }
 
 fn millis(duration: Duration) -> u64 {

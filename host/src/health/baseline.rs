@@ -116,7 +116,11 @@ mod tests {
             now += SECOND / 10;
             baseline.add(time(&mut dice, 2_000.0), now);
         }
-        assert!(baseline.quantile(0.5).is_some_and(|median| median > 1_500.0), "it lasts: {:?}", baseline.quantile(0.5));
+        assert!(
+            baseline.quantile(0.5).is_some_and(|median| median > 1_500.0),
+            "it lasts: {:?}",
+            baseline.quantile(0.5)
+        );
     }
 
     #[test]

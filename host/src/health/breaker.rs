@@ -251,7 +251,9 @@ impl Breaker {
             // It was asked although it is out: that proves nothing new.
             Circuit::Open if !self.reason.is_soft() => false,
             // Where no other is better, who is merely slow goes on, and can become worse.
-            Circuit::HalfOpen | Circuit::Open | Circuit::Closed => self.faults >= moment.settings.faults || self.fails_too_often(moment),
+            Circuit::HalfOpen | Circuit::Open | Circuit::Closed => {
+                self.faults >= moment.settings.faults || self.fails_too_often(moment)
+            }
         };
         if opens {
             self.open(Reason::Faults, moment);

@@ -211,6 +211,17 @@ impl Health {
         self.lock().breaker.reason().is_some_and(Reason::is_soft)
     }
 
+    /// When an attempt of this form counts as slow here.
+    pub fn slow_after(&self, form: Form) -> Duration {
+        self.lock().usual.slow_after(form)
+    }
+
+    /// How long replies of this form usually take to their first content: the median. `None` if too little is known.
+    pub fn usual(&self, form: Form) -> Option<Duration> {
+        let millis = self.lock().usual.first_content_ms(form, 0.5)?;
+        Some(Duration::from_secs_f64(millis / 1e3))
+    }
+
     /// It is half-open, and nobody finds out yet whether it is well.
     pub fn wants_probe(&self, now: Instant) -> bool {
         let state = self.lock();
