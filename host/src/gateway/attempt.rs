@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +30,7 @@ use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing};
-use crate::upstream::{Framer, Pieces};
+use crate::upstream::{Framer, Incoming, Pieces, SentAt};
 
 /// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -239,7 +238,9 @@ async fn send(
             }
         }
     }
-    let response = timeout_at(until, exchange.gateway.upstream.send(request)).await.map_err(late)?;
+    let sent_at = SentAt::default();
+    let sending = exchange.gateway.upstream.send(request, &sent_at);
+    let response = timeout_at(until, sending).await.map_err(late)?;
     let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
     redaction.headers(response.headers_mut());
     Ok((reply_head::judge(begun, adapter, framing, response, redaction, same).await?, breaks))

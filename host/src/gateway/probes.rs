@@ -15,7 +15,7 @@ use super::Gateway;
 use super::outgoing::authorize;
 use super::provider::Adapter;
 use crate::config;
-use crate::upstream::Pieces;
+use crate::upstream::{Pieces, SentAt};
 
 /// How often it is looked whether a probe is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -71,5 +71,5 @@ async fn ask(gateway: &Gateway, adapter: &Adapter, probe: &config::Probe) -> Res
     let mut request = request.map_err(|error| error.to_string())?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     authorize(gateway, adapter, 0, &mut request).await.map_err(|fault| fault.message)?;
-    Ok(gateway.upstream.send(request).await?.status())
+    Ok(gateway.upstream.send(request, &SentAt::default()).await?.status())
 }

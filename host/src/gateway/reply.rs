@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use super::game_day::{Break, Rest};
@@ -18,7 +17,7 @@ use super::shadow::Shadow;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider;
-use crate::upstream::{Frame, Framer};
+use crate::upstream::{Frame, Framer, Incoming};
 
 /// Bytes that are put into one batch when more are waiting.
 const BATCH_BYTES_MAX: usize = 256 << 10;

@@ -6,14 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
 use crate::config::Secret;
 use crate::net::Network;
-use crate::upstream::{Client, Origin, Pieces};
+use crate::upstream::{Client, Incoming, Origin, Pieces, SentAt};
 
 /// From a blob's address to the storage behind it is one step, or two.
 const REDIRECTS_MAX: usize = 5;
@@ -134,7 +133,7 @@ impl Transport {
             request.headers_mut().insert(AUTHORIZATION, value);
             first.bind(&mut request);
         }
-        self.client.send(request).await.map_err(|text| anyhow!(text))
+        self.client.send(request, &SentAt::default()).await.map_err(|text| anyhow!(text))
     }
 
     fn allows(&self, url: &Uri) -> bool {

@@ -1,29 +1,28 @@
 //! The HTTP client: pooled connections, HTTP/1.1 and HTTP/2, TLS with the platform's roots.
+//!
+//! What its own connections do is no fault of the provider: a request that met a dead one is sent again here, and nobody counts
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::Client as Pooled;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 
+use super::connection::FailureKind;
 use super::dialer::Dialer;
-use super::resolver::{Hosts, Resolver};
-use super::{Pieces, origin};
+use super::pool::{Pool, Wanted};
+use super::sent_at::SentAt;
+use super::{Incoming, Origin, Pieces, origin};
 use crate::net::Network;
 
-/// Idle connections to one provider that are kept, and for how long.
-const IDLE_MAX: usize = 256;
-const IDLE: Duration = Duration::from_secs(60);
+/// How often a request is sent anew that the provider did not process. More of it is no bad luck: the provider does not want it.
+const RESENDS_MAX: usize = 3;
 
 /// Sends requests to providers. Redirects are never followed: a key goes to the configured origin only.
 #[derive(Clone)]
 pub struct Client {
-    pooled: Pooled<Dialer, Pieces>,
+    pool: Arc<Pool>,
 }
 
 impl Client {
@@ -31,53 +30,44 @@ impl Client {
     /// When the platform's certificates cannot be read.
     pub fn new(network: &Network, connect_timeout: Duration) -> anyhow::Result<Client> {
         let dialer = match network {
-            Network::System => system(Arc::default(), connect_timeout)?,
-            Network::Hosts(hosts) => system(Arc::clone(hosts), connect_timeout)?,
-            Network::Simulated(network) => Dialer::Simulated(Arc::clone(network), connect_timeout),
+            Network::System => Dialer::system(Arc::default())?,
+            Network::Hosts(hosts) => Dialer::system(Arc::clone(hosts))?,
+            Network::Simulated(network) => Dialer::Simulated(Arc::clone(network)),
         };
-        let pooled = Pooled::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(IDLE_MAX)
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(dialer);
-        Ok(Client { pooled })
+        Ok(Client { pool: Arc::new(Pool::new(dialer, connect_timeout)) })
     }
 
-    /// Resolves when the reply's head is here. Dropping the future, or the reply's body, cancels the call upstream.
+    /// Resolves when the reply's head is here. Dropping the future, or the reply's body, cancels the call upstream. Getting a
+    /// connection takes no longer than connecting may; when the request leaves, `sent_at` is told.
     ///
     /// # Errors
     /// A text for people: which part of the way to the provider failed, or that a secret is for another place.
-    pub async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>, String> {
+    pub async fn send(&self, request: Request<Pieces>, sent_at: &SentAt) -> Result<Response<Incoming>, String> {
         origin::check(&request)?;
-        self.pooled.request(request).await.map_err(|error| {
-            let mut text = error.to_string();
-            let mut cause = std::error::Error::source(&error);
-            while let Some(error) = cause {
-                text.push_str(": ");
-                text.push_str(&error.to_string());
-                cause = error.source();
+        let origin = Arc::new(Origin::of(request.uri()).ok_or("its URL is not one of HTTP")?);
+        let (mut wanted, mut resends_left) = (Wanted::Any, RESENDS_MAX);
+        loop {
+            let lease = self.pool.lease(&origin, wanted).await?;
+            let is_reused = lease.is_reused;
+            sent_at.note(Instant::now());
+            let failure = match lease.send(request.clone()).await {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            match failure.kind {
+                FailureKind::NotProcessed if resends_left > 0 => resends_left -= 1,
+                // It cannot happen twice: a fresh connection is not a reused one.
+                FailureKind::ConnectionLost if is_reused => {
+                    self.pool.drop_idle(&origin);
+                    wanted = Wanted::Fresh;
+                }
+                FailureKind::NotProcessed | FailureKind::ConnectionLost | FailureKind::Fault => {
+                    return Err(failure.text);
+                }
             }
-            text
-        })
+            tracing::debug!(host = origin.host(), kind = ?failure.kind, "sent again: {}", failure.text);
+        }
     }
-}
-
-fn system(hosts: Arc<Hosts>, connect_timeout: Duration) -> anyhow::Result<Dialer> {
-    let mut tcp = HttpConnector::new_with_resolver(Resolver::new(hosts));
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    // Of all addresses of a name together: one that is dead leaves time for the next.
-    tcp.set_connect_timeout(Some(connect_timeout));
-    tcp.set_keepalive(Some(Duration::from_secs(30)));
-    let connector = HttpsConnectorBuilder::new()
-        .try_with_platform_verifier()
-        .context("reading the platform's certificates")?
-        .https_or_http()
-        .enable_http1()
-        .enable_http2()
-        .wrap_connector(tcp);
-    Ok(Dialer::System(connector, connect_timeout))
 }
 
 #[cfg(test)]
@@ -126,17 +116,17 @@ mod tests {
             let mut signed = request(&format!("{base}{path}"));
             sign::with_header(&mut signed, &auth, &Secret::new("k"), &origin).expect("signed");
             let before = nowhere.0.load(Ordering::Relaxed);
-            let error = client.send(signed).await.expect_err("nobody answers");
+            let error = client.send(signed, &SentAt::default()).await.expect_err("nobody answers");
             assert_eq!(nowhere.0.load(Ordering::Relaxed) - before, usize::from(own), "{path}: {error}");
             assert_eq!(error.contains("for https://api.example:443 only"), !own, "{path}: {error}");
         }
         let mut plain = request("http://api.example/");
         sign::with_header(&mut plain, &auth, &Secret::new("k"), &origin).expect("signed");
-        assert!(client.send(plain).await.expect_err("without TLS").contains("was not sent"));
+        assert!(client.send(plain, &SentAt::default()).await.expect_err("without TLS").contains("was not sent"));
         let mut unbound = request(base);
         let mut value = hyper::header::HeaderValue::from_static("k");
         value.set_sensitive(true);
         unbound.headers_mut().insert("x-api-key", value);
-        assert!(client.send(unbound).await.expect_err("for no place").contains("was not sent"));
+        assert!(client.send(unbound, &SentAt::default()).await.expect_err("for no place").contains("was not sent"));
     }
 }

@@ -1,124 +1,182 @@
-//! How the HTTP client gets its connections.
+//! How the pool gets its connections: name lookup, TCP and TLS; or a network in memory.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use hyper::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::Connection as _;
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tower_service::Service;
 
-use super::resolver::Resolver;
-use crate::net::{Dial, Wire};
+use super::Origin;
+use super::addresses::FailedAddresses;
+use super::resolver::{Hosts, Resolver};
+use crate::net::Dial;
 
-/// See the module.
-#[derive(Clone)]
+/// A connection on which nothing is said is probed by the kernel after this time, so that middleboxes do not forget it.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Makes connections to providers.
 pub enum Dialer {
-    /// With the time that name lookup, TCP and TLS may take together.
-    System(HttpsConnector<HttpConnector<Resolver>>, Duration),
-    Simulated(Arc<dyn Dial>, Duration),
+    System(HttpsConnector<Tcp>),
+    Simulated(Arc<dyn Dial>),
 }
 
-/// A connection to a provider.
-pub enum Link {
-    System(Box<MaybeHttpsStream<TokioIo<TcpStream>>>),
-    Simulated(TokioIo<Box<dyn Wire>>),
+/// A connection to a provider. It counts the bytes that were received.
+pub struct Link {
+    stream: Box<dyn Stream>,
+    received: Arc<AtomicUsize>,
+    /// What was agreed on in the TLS handshake.
+    pub is_http2: bool,
 }
 
-const LATE: &str = "no connection within the time that connecting may take";
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-impl Service<Uri> for Dialer {
-    type Response = Link;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send>>;
+impl Dialer {
+    /// # Errors
+    /// When the platform's certificates cannot be read.
+    pub fn system(hosts: Arc<Hosts>) -> anyhow::Result<Dialer> {
+        let tcp = Tcp { resolver: Resolver::new(hosts), failed: Arc::default() };
+        let connector = HttpsConnectorBuilder::new()
+            .try_with_platform_verifier()
+            .context("reading the platform's certificates")?
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(tcp);
+        Ok(Dialer::System(connector))
+    }
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        match self {
-            Dialer::System(connector, _) => connector.poll_ready(context),
-            Dialer::Simulated(..) => Poll::Ready(Ok(())),
+    /// # Errors
+    /// A text for people: why there is no connection.
+    pub async fn dial(&self, origin: &Origin) -> Result<Link, String> {
+        let dialled = match self {
+            Dialer::System(connector) => secured(connector.clone(), origin).await,
+            Dialer::Simulated(network) => {
+                let dialled = network.dial(origin.host(), origin.port()).await;
+                dialled.map(|stream| Link::new(stream, false)).map_err(Failure::from)
+            }
+        };
+        dialled.map_err(|error| format!("connecting: {}", chain(&*error)))
+    }
+}
+
+async fn secured(mut connector: HttpsConnector<Tcp>, origin: &Origin) -> Result<Link, Failure> {
+    poll_fn(|context| connector.poll_ready(context)).await?;
+    let stream = connector.call(origin.uri().ok_or("its URL names no host")?).await?;
+    let is_http2 = stream.connected().is_negotiated_h2();
+    Ok(Link::new(TokioIo::new(stream), is_http2))
+}
+
+/// An error with all its causes.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some print their cause themselves.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
         }
+        cause = error.source();
+    }
+    text
+}
+
+/// Name lookup and TCP.
+#[derive(Clone)]
+pub struct Tcp {
+    resolver: Resolver,
+    failed: Arc<FailedAddresses>,
+}
+
+impl Tcp {
+    async fn connect(self, uri: Uri) -> io::Result<TokioIo<TcpStream>> {
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let addresses = self.resolver.addresses(host, port).await;
+        let addresses = addresses.map_err(|error| io::Error::new(error.kind(), format!("name lookup: {error}")))?;
+        let stream = self.failed.connect(addresses, TcpStream::connect).await?;
+        // Without it a piece of a request can wait 40 ms for the acknowledgement of the one before.
+        stream.set_nodelay(true)?;
+        // A connection without it is still a connection.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE));
+        Ok(TokioIo::new(stream))
+    }
+}
+
+impl Service<Uri> for Tcp {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        match self {
-            Dialer::System(connector, within) => {
-                let connecting = timeout(*within, connector.call(uri));
-                Box::pin(async move { Ok(Link::System(Box::new(connecting.await.map_err(|_| LATE)??))) })
-            }
-            Dialer::Simulated(network, within) => {
-                let port = uri.port_u16().unwrap_or(80);
-                let dialling = timeout(*within, network.dial(uri.host().unwrap_or_default(), port));
-                Box::pin(async move { Ok(Link::Simulated(TokioIo::new(dialling.await.map_err(|_| LATE)??))) })
-            }
-        }
+        Box::pin(self.clone().connect(uri))
     }
 }
 
-impl Connection for Link {
-    fn connected(&self) -> Connected {
-        match self {
-            Link::System(stream) => stream.connected(),
-            Link::Simulated(_) => Connected::new(),
-        }
+impl Link {
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, is_http2: bool) -> Link {
+        Link { stream: Box::new(stream), received: Arc::default(), is_http2 }
+    }
+
+    /// The count of received bytes, which goes on while the connection lives.
+    pub fn received(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.received)
     }
 }
 
-impl Read for Link {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Link::System(stream) => Pin::new(stream.as_mut()).poll_read(context, to),
-            Link::Simulated(stream) => Pin::new(stream).poll_read(context, to),
-        }
+impl AsyncRead for Link {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = to.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, to);
+        self.received.fetch_add(to.filled().len().saturating_sub(before), Ordering::Relaxed);
+        polled
     }
 }
 
-impl Write for Link {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Link::System(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
-            Link::Simulated(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+impl AsyncWrite for Link {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Link::System(stream) => Pin::new(stream.as_mut()).poll_flush(context),
-            Link::Simulated(stream) => Pin::new(stream).poll_flush(context),
-        }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Link::System(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
-            Link::Simulated(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Link::System(stream) => stream.is_write_vectored(),
-            Link::Simulated(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Link::System(stream) => Pin::new(stream.as_mut()).poll_write_vectored(context, pieces),
-            Link::Simulated(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-        }
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Client, Pieces};
+use super::{Client, Pieces, SentAt};
 use crate::config::{GoogleAccount, Secret};
 
 /// A token that is about to expire could do so on its way.
@@ -81,7 +81,7 @@ async fn grant(account: &GoogleAccount, scope: &str, client: &Client, now: Durat
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Pieces::new([Bytes::from(form)]))
         .map_err(|error| error.to_string())?;
-    let response = client.send(request).await?;
+    let response = client.send(request, &SentAt::default()).await?;
     let status = response.status();
     let body =
         Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;

@@ -1,21 +1,29 @@
 //! Bytes out: connections to providers, who they think we are, and the cutting of their replies into frames.
 
+mod addresses;
 mod aws;
 mod client;
+mod connection;
 mod dialer;
 pub mod fetch;
 pub mod frame;
 mod google;
+mod http2;
+mod incoming;
 mod lines;
 mod origin;
 mod pieces;
+mod pool;
 mod resolver;
+mod sent_at;
 pub mod sign;
 pub mod sse;
 
 pub use client::Client;
 pub use frame::{Frame, Framer};
 pub use google::Tokens;
+pub use incoming::Incoming;
 pub use origin::Origin;
 pub use pieces::Pieces;
 pub use resolver::Hosts;
+pub use sent_at::{SentAt, TimedOut};

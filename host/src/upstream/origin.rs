@@ -4,7 +4,7 @@
 use hyper::{Request, Uri};
 
 /// Scheme, host and port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     scheme: String,
     host: String,
@@ -25,6 +25,23 @@ impl Origin {
             _ => return None,
         };
         Some(Origin { scheme, host, port: url.port_u16().unwrap_or(default) })
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// Its URL, without a path.
+    pub fn uri(&self) -> Option<Uri> {
+        format!("{}://{}:{}/", self.scheme, self.host, self.port).parse().ok()
     }
 
     /// The secret headers of this request are for this place.

@@ -3,45 +3,35 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use tower_service::Service;
 
 /// Names that no resolver is asked for, and their addresses.
 pub type Hosts = BTreeMap<String, Vec<IpAddr>>;
 
-/// See the module.
+/// Looks names up.
 #[derive(Clone)]
 pub struct Resolver {
     hosts: Arc<Hosts>,
-    system: GaiResolver,
 }
 
 impl Resolver {
     pub fn new(hosts: Arc<Hosts>) -> Resolver {
-        Resolver { hosts, system: GaiResolver::new() }
-    }
-}
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.system.poll_ready(context)
+        Resolver { hosts }
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        // The connector sets the port.
-        if let Some(addresses) = self.hosts.get(name.as_str()) {
-            let addresses: Vec<_> = addresses.iter().map(|address| SocketAddr::new(*address, 0)).collect();
-            return Box::pin(async move { Ok(addresses.into_iter()) });
+    /// `host` is as a URL spells it: IPv6 addresses stand in brackets.
+    ///
+    /// # Errors
+    /// What the system's resolver says.
+    pub async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if let Some(addresses) = self.hosts.get(host) {
+            return Ok(addresses.iter().map(|address| SocketAddr::new(*address, port)).collect());
         }
-        let resolving = self.system.call(name);
-        Box::pin(async move { Ok(resolving.await?.collect::<Vec<_>>().into_iter()) })
+        // An address is its own answer; it takes no thread of the blocking pool.
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 }

@@ -20,6 +20,8 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const END_HEADERS: u8 = 4;
+const END_STREAM: u8 = 1;
+const REFUSED_STREAM: u32 = 7;
 /// RFC 9113, 7: all of them, and one that nobody knows.
 const REASONS: std::ops::RangeInclusive<u32> = 0..=14;
 
@@ -33,6 +35,10 @@ enum Breaks {
     AfterRequest,
     BeforeHead,
     AfterContent,
+    /// The first request on each connection is answered. GOAWAY says that the second one was not looked at.
+    SecondNotProcessed,
+    /// The first request on each connection is refused, the others are answered.
+    FirstRefused,
 }
 
 struct Provider {
@@ -43,7 +49,7 @@ struct Provider {
     broke: AtomicUsize,
 }
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
@@ -52,20 +58,39 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// TLS, and HTTP/2 alone.
+pub fn acceptor(certificate: &str) -> TlsAcceptor {
+    let chain = CertificateDer::pem_file_iter(fixture(certificate)).expect("a file");
+    let chain = chain.collect::<Result<_, _>>().expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(fixture("provider-key.pem")).expect("a key");
+    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(crypto)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a pair");
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    TlsAcceptor::from(Arc::new(tls))
+}
+
+/// Only a process that was started so trusts our certificates: the test of this name starts itself again. True in there.
+pub async fn is_trusting(name: &str) -> bool {
+    let authority = fixture("authority.pem");
+    if std::env::var_os("SSL_CERT_FILE").as_deref() == Some(authority.as_os_str()) {
+        return true;
+    }
+    let again = std::env::current_exe().expect("a program");
+    let mut again = tokio::process::Command::new(again);
+    let output = again.args([name, "--exact"]).env("SSL_CERT_FILE", &authority).output().await.expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}
+
 impl Provider {
     async fn start(certificate: &str) -> Arc<Provider> {
-        let chain = CertificateDer::pem_file_iter(fixture(certificate)).expect("a file");
-        let chain = chain.collect::<Result<_, _>>().expect("a certificate");
-        let key = PrivateKeyDer::from_pem_file(fixture("provider-key.pem")).expect("a key");
-        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ServerConfig::builder_with_provider(crypto)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("a pair");
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let acceptor = acceptor(certificate);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
         let (breaks, reason) = (Mutex::new(Breaks::AtOnce), AtomicU32::new(0));
@@ -104,12 +129,21 @@ impl Provider {
     }
 
     async fn break_at(&self, stream: &mut TlsStream<TcpStream>, id: u32) -> Option<()> {
-        self.broke.fetch_add(1, Ordering::Relaxed);
         let breaks = *self.breaks.lock().expect("no panic");
+        let is_first = id == 1;
+        if breaks == (if is_first { Breaks::SecondNotProcessed } else { Breaks::FirstRefused }) {
+            return self.answer(stream, id).await;
+        }
+        self.broke.fetch_add(1, Ordering::Relaxed);
         let mut says = Vec::new();
         match breaks {
             Breaks::AtOnce | Breaks::AfterRequest => return self.go_away(stream, 0).await,
+            Breaks::SecondNotProcessed => return self.go_away(stream, 1).await,
             Breaks::BeforeHead => {}
+            Breaks::FirstRefused => {
+                stream.write_all(&frame(RST_STREAM, 0, id, &REFUSED_STREAM.to_be_bytes())).await.ok()?;
+                return stream.flush().await.ok();
+            }
             Breaks::AfterContent => {
                 // `:status: 200` stands in the static table; a literal with an indexed name is the content type.
                 let block = [&[0x88, 0x0f, 0x10, 17][..], b"text/event-stream"].concat();
@@ -127,6 +161,14 @@ impl Provider {
         stream.flush().await.ok()
     }
 
+    async fn answer(&self, stream: &mut TlsStream<TcpStream>, id: u32) -> Option<()> {
+        let body = std::fs::read(fixture("replies/text/openai-chat.json")).expect("a fixture");
+        let block = [&[0x88, 0x0f, 0x10, 16][..], b"application/json"].concat();
+        let says = [frame(HEADERS, END_HEADERS, id, &block), frame(DATA, END_STREAM, id, &body)].concat();
+        stream.write_all(&says).await.ok()?;
+        stream.flush().await.ok()
+    }
+
     async fn go_away(&self, stream: &mut TlsStream<TcpStream>, last: u32) -> Option<()> {
         let payload = [last.to_be_bytes(), self.reason.load(Ordering::Relaxed).to_be_bytes()].concat();
         stream.write_all(&frame(GOAWAY, 0, 0, &payload)).await.ok()?;
@@ -134,19 +176,10 @@ impl Provider {
     }
 }
 
-/// Only a process that was started so trusts our certificates: the test starts itself again.
-///
 /// Faults: F12, F13, F17, F52
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told() {
-    let authority = fixture("authority.pem");
-    if std::env::var_os("SSL_CERT_FILE").as_deref() != Some(authority.as_os_str()) {
-        let again = std::env::current_exe().expect("a program");
-        let name = "http2::every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told";
-        let mut again = tokio::process::Command::new(again);
-        let output = again.args([name, "--exact"]).env("SSL_CERT_FILE", &authority).output().await.expect("it starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    if !is_trusting("http2::every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told").await {
         return;
     }
     let provider = Provider::start("provider.pem").await;
@@ -182,4 +215,26 @@ async fn every_way_in_which_http_2_breaks_goes_unnoticed_or_is_told() {
         }
     }
     assert_eq!((provider.broke.load(Ordering::Relaxed), expired.broke.load(Ordering::Relaxed)), (before, 0));
+}
+
+/// What the provider did not look at is sent again, and counted by nobody.
+///
+/// Faults: F109
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_processed_is_sent_again() {
+    if !is_trusting("http2::what_was_not_processed_is_sent_again").await {
+        return;
+    }
+    for breaks in [Breaks::SecondNotProcessed, Breaks::FirstRefused] {
+        let provider = Provider::start("provider.pem").await;
+        *provider.breaks.lock().expect("no panic") = breaks;
+        let more = "[models.alone]\nsettings = { attempts = 1 }\ntargets = [\"broken/first\"]";
+        let line = Line::start("openai-chat", &provider.url, more).await;
+        for number in 0..6 {
+            let answer = line.ask_for("alone", CALLERS[number % 2], false).await;
+            let told = format!("{breaks:?}, request {number}: {}", answer.body);
+            assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-attempts")), (200, "1"), "{told}");
+        }
+        assert!(provider.broke.load(Ordering::Relaxed) > 0, "{breaks:?}: it never broke");
+    }
 }

@@ -5,6 +5,8 @@ mod coverage;
 mod cut;
 mod http2;
 mod names;
+mod reused;
+mod streams;
 mod upstream;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use pointsman::fake::{Fake, Protocol};
 use pointsman::gateway::Gateway;
 use pointsman::net::Network;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Caller, Line};
 
@@ -80,4 +80,25 @@ async fn one_dead_address_of_a_name_costs_no_request_and_no_failover() {
             assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-target")), (200, answers), "{addresses:?}");
         }
     }
+}
+
+/// Faults: F08
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_address_costs_a_moment_once() {
+    let first = Fake::start(Protocol::OpenAiChat).await.expect("a port");
+    let port = first.base_url().split([':', '/']).filter_map(|piece| piece.parse().ok()).next().expect("a port");
+    let _silence = silence(port).await;
+    let line = line(&[SILENT, ALIVE], &first).await;
+    // Half of what connecting may take, which was the price of each connection, is 2 s.
+    let began = Instant::now();
+    let answer = line.ask(Caller::OpenAi, false).await;
+    assert!(answer.status == 200 && began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    // Each needs a connection of its own, and none has to find out again.
+    first.behave(pointsman_tests::behave("slow:300ms"));
+    let began = Instant::now();
+    let answers = futures_util::future::join_all((0..8).map(|_| line.ask(Caller::OpenAi, true))).await;
+    for answer in answers {
+        assert_eq!(answer.header("x-pointsman-target"), "first/first", "{}", answer.body);
+    }
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
 }

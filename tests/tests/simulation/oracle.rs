@@ -48,8 +48,9 @@ fn one(plan: &Plan, history: &History, outcome: &Outcome) -> Vec<String> {
         }
     };
     let attempts = attempts(history, outcome);
+    let counted = attempts.len() - resent(plan, history, &attempts);
     // Beside a request one target may be probed.
-    check(attempts.len() <= ATTEMPTS_MAX + 1, format!("{} attempts", attempts.len()));
+    check(counted <= ATTEMPTS_MAX + 1, format!("{counted} attempts, {} requests", attempts.len()));
     let latest = attempts.iter().filter_map(|(_, seen)| seen.at).max().unwrap_or(outcome.asked_at);
     let committed = outcome.head_at.filter(|_| outcome.status == 200);
     check(
@@ -98,6 +99,32 @@ fn attempts<'a>(history: &'a History, outcome: &Outcome) -> Vec<(usize, &'a Seen
     let mark = format!("ask {}:", outcome.ask.number);
     let all = history.seen.iter().enumerate().flat_map(|(target, seen)| seen.iter().map(move |seen| (target, seen)));
     all.filter(|(_, seen)| memchr::memmem::find(&seen.body, mark.as_bytes()).is_some()).collect()
+}
+
+/// How many of them were no attempts: a request on a connection that was used before and broke without a reply is sent again,
+/// on a fresh one and so only once.
+fn resent(plan: &Plan, history: &History, attempts: &[(usize, &Seen)]) -> usize {
+    let mut resent = 0;
+    for target in 0..plan.targets.len() {
+        let mut seen: Vec<&Seen> = attempts.iter().filter(|(at, _)| *at == target).map(|(_, seen)| *seen).collect();
+        seen.sort_by_key(|seen| seen.at);
+        let mut rest = &seen[..];
+        while let [first, again, ..] = rest {
+            let is_resent = may_break(&plan.targets[target], history, first, again);
+            resent += usize::from(is_resent);
+            rest = &rest[if is_resent { 2 } else { 1 }..];
+        }
+    }
+    resent
+}
+
+/// The connection of the first one may have broken before the other came.
+fn may_break(target: &super::plan::Target, history: &History, first: &Seen, again: &Seen) -> bool {
+    let since = |seen: &Seen| seen.at.map_or(Duration::ZERO, |at| at.saturating_duration_since(history.began));
+    let (from, to) = (since(first), since(again));
+    let overlaps = |trouble: &super::plan::Trouble| trouble.from <= to && from <= trouble.to;
+    let of_link = |trouble: &super::plan::Trouble| matches!(trouble.what, What::Link(_)) && overlaps(trouble);
+    first.behaviour.fault == Fault::ResetBeforeHeaders || target.troubles.iter().any(of_link)
 }
 
 /// What the target that answered would say.

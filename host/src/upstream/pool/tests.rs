@@ -1,0 +1,147 @@
+use std::convert::Infallible;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::*;
+use crate::net::{Dial, Dialling, Wire};
+
+const CONNECT: Duration = Duration::from_secs(5);
+const ROUND_TRIP: Duration = Duration::from_millis(10);
+
+/// A network with one provider, which answers at once.
+#[derive(Default)]
+struct Network {
+    dialled: AtomicUsize,
+    /// Nobody answers any more.
+    is_down: std::sync::atomic::AtomicBool,
+}
+
+impl Dial for Network {
+    fn dial(&self, host: &str, _: u16) -> Dialling {
+        self.dialled.fetch_add(1, Ordering::Relaxed);
+        let (host, is_down) = (host.to_owned(), self.is_down.load(Ordering::Relaxed));
+        Box::pin(async move {
+            if is_down || host == "vanished.test" {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(ROUND_TRIP).await;
+            if host == "refused.test" {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            let answer = service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("ok")))));
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(theirs), answer));
+            Ok(Box::new(ours) as Box<dyn Wire>)
+        })
+    }
+}
+
+fn pool() -> (Arc<Network>, Arc<Pool>) {
+    let network = Arc::new(Network::default());
+    let dialer = Dialer::Simulated(Arc::clone(&network) as Arc<dyn Dial>);
+    (network, Arc::new(Pool::new(dialer, CONNECT)))
+}
+
+fn origin(url: &str) -> Arc<Origin> {
+    Arc::new(Origin::of(&url.parse().expect("a URL")).expect("an origin"))
+}
+
+/// Read to its end, so that the connection is free again.
+async fn call(lease: Lease) {
+    let request = Request::post("http://provider.test/").body(Pieces::new(["{}".into()])).expect("a request");
+    let response = lease.send(request).await.map_err(|failure| failure.text).expect("a reply");
+    assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "ok");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_used_again_and_closed_when_it_is_idle() {
+    let (network, pool) = pool();
+    let provider = origin("http://provider.test");
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    for is_reused in [false, true, true] {
+        let lease = pool.lease(&provider, Wanted::Any).await.expect("a connection");
+        assert_eq!(lease.is_reused, is_reused);
+        call(lease).await;
+        sleep(IDLE / 2).await;
+    }
+    assert_eq!(network.dialled.load(Ordering::Relaxed), 1);
+    sleep(IDLE * 2).await;
+    assert!(pool.shared.lock().origins.is_empty(), "nothing is kept");
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), tasks, "no task is left");
+    let lease = pool.lease(&provider, Wanted::Any).await.expect("a connection");
+    assert!(!lease.is_reused);
+    call(lease).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_a_fresh_connection_gets_one() {
+    let (network, pool) = pool();
+    let provider = origin("http://provider.test");
+    call(pool.lease(&provider, Wanted::Any).await.expect("a connection")).await;
+    let lease = pool.lease(&provider, Wanted::Fresh).await.expect("a connection");
+    assert!(!lease.is_reused);
+    assert_eq!(network.dialled.load(Ordering::Relaxed), 2);
+    pool.drop_idle(&provider);
+    assert!(!pool.lease(&provider, Wanted::Any).await.expect("a connection").is_reused);
+}
+
+/// The connection is there for the next request.
+#[tokio::test(start_paused = true)]
+async fn dialling_goes_on_when_its_request_is_dropped() {
+    let (network, pool) = pool();
+    let provider = origin("http://provider.test");
+    assert!(timeout(ROUND_TRIP / 2, pool.lease(&provider, Wanted::Any)).await.is_err());
+    sleep(ROUND_TRIP).await;
+    let lease = pool.lease(&provider, Wanted::Any).await.expect("a connection");
+    assert!(lease.is_reused, "it may have died while nobody used it");
+    assert_eq!(network.dialled.load(Ordering::Relaxed), 1);
+    // What is returned by another is not waited for in vain, either.
+    network.is_down.store(true, Ordering::Relaxed);
+    let waiting = tokio::spawn({
+        let (pool, provider) = (Arc::clone(&pool), Arc::clone(&provider));
+        async move { pool.lease(&provider, Wanted::Any).await.map(|lease| lease.is_reused) }
+    });
+    sleep(ROUND_TRIP).await;
+    call(lease).await;
+    assert_eq!(waiting.await.expect("no panic"), Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_what_cannot_be_reached_waits_no_longer_than_connecting_may_take() {
+    let (network, pool) = pool();
+    for (url, within) in [
+        ("http://refused.test", ROUND_TRIP),
+        // Who came while it was tried finds out for themselves.
+        ("https://refused.test", ROUND_TRIP * 2),
+        ("http://vanished.test", CONNECT),
+        ("https://vanished.test", CONNECT),
+    ] {
+        let (began, unreachable) = (Instant::now(), origin(url));
+        let leases = (0..20).map(|_| pool.lease(&unreachable, Wanted::Any));
+        let failed = futures_util::future::join_all(leases).await.iter().filter(|leased| leased.is_err()).count();
+        assert_eq!(failed, 20, "{url}");
+        assert!(began.elapsed() <= within + Duration::from_millis(5), "{url}: {:?}", began.elapsed());
+    }
+    // One is enough to find out, where it could carry them all.
+    assert!(network.dialled.load(Ordering::Relaxed) <= 20 + 1 + 20 + 1);
+    sleep(CONNECT).await;
+    assert!(pool.shared.lock().origins.is_empty(), "nothing is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_connection_shows_what_a_provider_speaks() {
+    let (network, pool) = pool();
+    let provider = origin("https://provider.test");
+    let leases = (0..20).map(|_| pool.lease(&provider, Wanted::Any));
+    let began = Instant::now();
+    let leased = futures_util::future::join_all(leases).await;
+    assert!(leased.iter().all(|leased| leased.as_ref().is_ok_and(|lease| !lease.is_reused)));
+    assert_eq!(network.dialled.load(Ordering::Relaxed), 20);
+    assert!(began.elapsed() < ROUND_TRIP * 3, "one after the other for the first only");
+}

@@ -1,0 +1,95 @@
+//! When a request really left. What it spends before that, on name lookup, on connecting and in our own queue for a free
+//! connection, is not the provider's time.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// A cell that `Client::send` fills when it hands the request to a connection, and again when it has to send it anew.
+#[derive(Debug, Default)]
+pub struct SentAt {
+    cell: watch::Sender<Option<Instant>>,
+}
+
+/// The time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut;
+
+impl SentAt {
+    /// None if the request has not left: it is still waiting for a connection, or never got one.
+    pub fn get(&self) -> Option<Instant> {
+        *self.cell.borrow()
+    }
+
+    pub(super) fn note(&self, now: Instant) {
+        self.cell.send_replace(Some(now));
+    }
+
+    /// Run the future, and give it up when `within` has passed since the request left. Before it leaves, no time counts.
+    ///
+    /// # Errors
+    /// The time has passed.
+    pub async fn within<F: Future>(&self, within: Duration, future: F) -> Result<F::Output, TimedOut> {
+        let mut sent = self.cell.subscribe();
+        tokio::pin!(future);
+        loop {
+            let until = sent.borrow_and_update().map(|sent| sent + within);
+            let expired = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                // `self` holds the sender, so this cannot fail.
+                _ = sent.changed() => {}
+                () = expired => return Err(TimedOut),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_time_after_leaving_counts() {
+        let sent_at = SentAt::default();
+        let call = |answer_ms: u64| {
+            let sent_at = &sent_at;
+            async move {
+                assert!(sent_at.get().is_none_or(|sent| sent <= Instant::now()));
+                sleep(Duration::from_secs(100)).await;
+                sent_at.note(Instant::now());
+                sleep(Duration::from_millis(900)).await;
+                // Its connection had died: it leaves again, and the clock starts again.
+                sent_at.note(Instant::now());
+                sleep(Duration::from_millis(answer_ms)).await;
+            }
+        };
+        assert!(sent_at.within(Duration::from_secs(1), call(900)).await.is_ok());
+        let sent = sent_at.get().expect("it left");
+        assert_eq!(sent.elapsed(), Duration::from_millis(900));
+        let other = SentAt::default();
+        assert_eq!(other.get(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_after_leaving_is_bounded() {
+        let sent_at = SentAt::default();
+        let began = Instant::now();
+        let silent = async {
+            sleep(Duration::from_secs(100)).await;
+            sent_at.note(Instant::now());
+            std::future::pending::<()>().await;
+        };
+        assert!(sent_at.within(Duration::from_secs(1), silent).await.is_err());
+        assert_eq!(began.elapsed().as_secs(), 101);
+    }
+}
