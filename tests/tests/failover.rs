@@ -119,6 +119,48 @@ async fn the_callers_own_fault_is_not_tried_elsewhere() {
     assert_eq!((line.anthropic.seen().len(), line.openai.seen().len()), (1, 0));
 }
 
+/// The caller's key is good: it is ours that the provider refuses, and its words for that are no use to the caller's client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_provider_says_of_our_account_is_not_the_callers() {
+    let line = Line::start().await;
+    for (status, words) in [("401", "invalid x-api-key"), ("402", "credit balance"), ("403", "permission to use")] {
+        line.anthropic.behave(behave(status));
+        for stream in [false, true] {
+            let answer = line.claude("only-claude", "hello", stream).await;
+            assert_eq!(answer.status, 503, "{status}: {}", answer.body);
+            assert_eq!(answer.json()["error"]["type"], "api_error", "{status}");
+            assert!(answer.body.contains("the gateway's") && answer.body.contains(words), "{status}: {}", answer.body);
+            let answer = line.gpt("only-claude", "hello", stream).await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json()["error"]["code"]),
+                (503, &"unavailable".into()),
+                "{status}"
+            );
+        }
+    }
+}
+
+/// An error as long as that is no error of the caller's protocol any more, but what it says first is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_is_too_long_is_told_by_its_beginning() {
+    let line = Line::start().await;
+    let long = "x".repeat(300_000);
+    for (status, kind, told) in [(400, "invalid_request_error", 400), (529, "overloaded_error", 529)] {
+        let error = json!({ "type": kind, "message": format!("what is wrong: {long}") });
+        let body = json!({ "type": "error", "error": error }).to_string();
+        let fault = Fault::StatusBody { status, content_type: "application/json".to_owned(), body };
+        line.anthropic.behave(Behaviour { fault, ..Behaviour::default() });
+        for stream in [false, true] {
+            let answer = line.claude("only-claude", "hello", stream).await;
+            assert_eq!(answer.status.as_u16(), told, "{}", answer.body);
+            assert_eq!(answer.json()["error"]["type"], kind, "{}", answer.body);
+            assert!(answer.body.contains("what is wrong: xxx") && answer.body.len() < 5_000, "{}", answer.body.len());
+            let answer = line.gpt("only-claude", "hello", stream).await;
+            assert!(answer.body.contains("what is wrong: xxx") && answer.body.len() < 5_000, "{}", answer.body.len());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_all_fail_the_caller_hears_of_every_attempt() {
     let line = Line::start().await;

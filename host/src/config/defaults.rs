@@ -22,8 +22,9 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     first_token: Duration::from_secs(60),
     // Providers send pings every few seconds; two minutes of silence are a dead stream.
     idle: Duration::from_secs(120),
-    // Encrypted reasoning can go on for minutes with nothing but pings to see; ten are a model that hangs.
-    between_tokens: Duration::from_secs(600),
+    // After the first content a caller waits for the next. Models that think between two texts, unseen, are done in less;
+    // before the first content pings are no reason to wait either, and `first_token` says how long.
+    between_tokens: Duration::from_secs(120),
     // What is slow is not wrong: whoever wants a faster answer says how fast.
     slowest: 0,
     // A reply that is not streamed is silent until it is complete, and long ones take minutes.
@@ -31,6 +32,10 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     // The longest reasoning runs.
     total: Duration::from_secs(3600),
 };
+
+/// A reply that said why it stopped is complete, when only signs of life have come for so long: its counts and its last
+/// words follow at once.
+pub const AFTER_STOP: Duration = Duration::from_secs(5);
 
 pub const BREAKER: BreakerSettings = BreakerSettings {
     // One fault is chance, and each costs its request only a failover.

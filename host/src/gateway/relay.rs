@@ -18,7 +18,7 @@ use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::pace::Pace;
 use super::record::Record;
-use super::refusal::fault;
+use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
 use super::reply::{Batch, Reply};
 use super::splice::{Said, Splice};
@@ -109,9 +109,24 @@ impl Relay {
     async fn next(&mut self) -> Batch {
         let until = self.pace.wait(Instant::now());
         match timeout_at(until.at, self.reply.next()).await {
-            Ok(batch) => self.pace.keep(batch, Instant::now()),
+            Ok(batch) => {
+                let batch = self.pace.keep(batch, Instant::now());
+                self.over_at_once(batch).await
+            }
             Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
         }
+    }
+
+    /// A reply that said why it stopped, and then gives only signs of life, is complete: nothing more is waited for.
+    async fn over_at_once(&mut self, mut batch: Batch) -> Batch {
+        let is_life = batch.events.iter().all(|event| matches!(event, chat::Event::Ping));
+        if is_life
+            && self.pace.has_paused(Instant::now())
+            && let Some(end) = self.reply.complete().await
+        {
+            batch.events.extend(end.events);
+        }
+        batch
     }
 
     /// The target's health hears how it ended, and its adapter's version.
@@ -214,10 +229,11 @@ impl Writer {
         }
         if let Some(fault) = failure(&batch) {
             let their_own = !batch.frames.is_empty()
+                && !is_about_us(fault.kind)
                 && !matches!(fault.kind, FaultKind::MalformedReply | FaultKind::AdapterFailed | FaultKind::Truncated);
             if !their_own {
                 let started = started.take();
-                return self.error_event(started, fault).await;
+                return self.error_event(started, ours(fault)).await;
             }
         }
         Ok(raw(&batch.frames, rename.as_ref()))
@@ -243,6 +259,9 @@ impl Writer {
             return Ok(Bytes::new());
         }
         for event in &mut events {
+            if let chat::Event::Failed(fault) = event {
+                *fault = ours(fault.clone());
+            }
             if let chat::Event::Started(started) = event {
                 started.model.clone_from(model);
                 if started.id.is_empty() {
