@@ -119,6 +119,56 @@ async fn the_callers_own_fault_is_not_tried_elsewhere() {
     assert_eq!((line.anthropic.seen().len(), line.openai.seen().len()), (1, 0));
 }
 
+/// Bills and logs read the model's name in a reply; who compares it with what was asked can have that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_names_the_model_that_answered_or_the_one_that_was_asked_for() {
+    let route = |setting: &str| {
+        format!("[models.alias]\n{setting}\ntargets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]\n")
+    };
+    let named = |answer: &Answer, stream: bool| match stream {
+        true => answer.events().iter().find_map(|event| {
+            let name = event["model"].as_str().or(event["message"]["model"].as_str())?;
+            Some(name.to_owned())
+        }),
+        false => answer.json()["model"].as_str().map(str::to_owned),
+    };
+    let settings = [("", false), ("reply_model = \"answered\"", false), ("reply_model = \"asked\"", true)];
+    for (setting, is_asked) in settings {
+        let line = Line::start_with(&route(setting)).await;
+        for (behaviour, answered) in [("ok", "claude-sonnet-4-5"), ("529", "gpt-5")] {
+            line.anthropic.behave(behave(behaviour));
+            let expected = Some(if is_asked { "alias" } else { answered }.to_owned());
+            for stream in [false, true] {
+                assert_eq!(named(&line.claude("alias", "hello", stream).await, stream), expected, "{setting}");
+                assert_eq!(named(&line.gpt("alias", "hello", stream).await, stream), expected, "{setting}");
+            }
+        }
+    }
+}
+
+/// A call that breaks off is half a call, which nobody can act on: until it is whole, another target may take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_call_that_breaks_off_fails_over_unseen() {
+    let prompt = "use tool look with {\"path\":\"a long path to a file\"}";
+    let route = |setting: &str| {
+        format!("[models.tool]\n{setting}\ntargets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]\n")
+    };
+    for (setting, is_held) in [("", true), ("hold_tool_calls = false", false)] {
+        let line = Line::start_with(&route(setting)).await;
+        for fault in ["cut-after:4", "end-after:4", "error-after:4", "hang-after:4"] {
+            line.anthropic.behave(slowly(fault));
+            let mut body = messages_body("tool", prompt, true);
+            body["tools"] = json!([{ "name": "look", "input_schema": { "type": "object" } }]);
+            let answer = line.post("/v1/messages", &body).await;
+            assert_eq!(answer.complete(), is_held, "{fault}: {}", answer.body);
+            assert_eq!(answer.header("x-pointsman-attempts"), if is_held { "2" } else { "1" }, "{fault}");
+            let parts = |event: &serde_json::Value| event["delta"]["partial_json"].as_str().map(str::to_owned);
+            let arguments: String = answer.events().iter().filter_map(parts).collect();
+            assert_eq!(arguments == "{\"path\":\"a long path to a file\"}", is_held, "{fault}: {}", answer.body);
+        }
+    }
+}
+
 /// The caller's key is good: it is ours that the provider refuses, and its words for that are no use to the caller's client.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_provider_says_of_our_account_is_not_the_callers() {

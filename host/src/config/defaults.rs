@@ -33,6 +33,15 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     total: Duration::from_secs(3600),
 };
 
+/// A tool call is held back from its first fragment to its end: half of one is no use to its caller, and held back it can
+/// still fail over unseen.
+pub const HOLD_TOOL_CALLS: bool = true;
+/// What a caller waits for a call at most, while it comes: a file that is written by one takes longer, and its caller may
+/// want to see that it does.
+pub const HOLD_TOOL_CALL_TIME: Duration = Duration::from_secs(15);
+/// Of such a call: ten times the longest that are usual, and no more memory than a request's history.
+pub const HOLD_TOOL_CALL_BYTES: usize = 256 << 10;
+
 /// A reply that said why it stopped is complete, when only signs of life have come for so long: its counts and its last
 /// words follow at once.
 pub const AFTER_STOP: Duration = Duration::from_secs(5);

@@ -65,28 +65,36 @@ impl<'a> Race<'a> {
 
     /// The next thing that happens; nothing where nothing runs.
     pub async fn news(&mut self) -> Option<News> {
-        let late_at = self.running.iter().filter_map(|runner| runner.hedge_at).min();
-        let late = async {
-            match late_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            ended = self.attempts.next() => {
-                let (target, outcome) = ended?;
-                self.running.retain(|runner| runner.target != target);
-                Some(match outcome {
-                    Ok(held_back) => News::Content(held_back),
-                    Err(failed) => News::Failed(*failed),
-                })
-            }
-            () = late => {
-                for runner in self.running.iter_mut().filter(|runner| runner.hedge_at <= late_at) {
-                    runner.hedge_at = None;
+        loop {
+            // Whose first content is here is not late, though what is held back of it may take a while.
+            let is_waiting = |runner: &Runner| !runner.told.has_content();
+            let late_at =
+                self.running.iter().filter(|runner| is_waiting(runner)).filter_map(|runner| runner.hedge_at).min();
+            let late = async {
+                match late_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
                 }
-                Some(News::Late)
+            };
+            tokio::select! {
+                biased;
+                ended = self.attempts.next() => {
+                    let (target, outcome) = ended?;
+                    self.running.retain(|runner| runner.target != target);
+                    return Some(match outcome {
+                        Ok(held_back) => News::Content(held_back),
+                        Err(failed) => News::Failed(*failed),
+                    });
+                }
+                () = late => {
+                    let mut is_late = false;
+                    for runner in self.running.iter_mut().filter(|runner| runner.hedge_at <= late_at) {
+                        is_late |= runner.hedge_at.take().is_some() && is_waiting(runner);
+                    }
+                    if is_late {
+                        return Some(News::Late);
+                    }
+                }
             }
         }
     }
