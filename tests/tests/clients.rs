@@ -102,7 +102,8 @@ async fn sdks_do_not_notice_a_failover() {
 async fn sdks_raise_their_own_exceptions() {
     for (fault, openai, anthropic) in [
         ("429", "RateLimitError", "RateLimitError"),
-        ("401", "AuthenticationError", "AuthenticationError"),
+        // The provider refuses our key, not the caller's.
+        ("401", "InternalServerError", "ServiceUnavailableError"),
         ("500", "InternalServerError", "InternalServerError"),
         ("529", "InternalServerError", "OverloadedError"),
         ("hang", "InternalServerError", "GatewayTimeoutError"),

@@ -119,6 +119,98 @@ async fn the_callers_own_fault_is_not_tried_elsewhere() {
     assert_eq!((line.anthropic.seen().len(), line.openai.seen().len()), (1, 0));
 }
 
+/// Bills and logs read the model's name in a reply; who compares it with what was asked can have that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_names_the_model_that_answered_or_the_one_that_was_asked_for() {
+    let route = |setting: &str| {
+        format!("[models.alias]\n{setting}\ntargets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]\n")
+    };
+    let named = |answer: &Answer, stream: bool| match stream {
+        true => answer.events().iter().find_map(|event| {
+            let name = event["model"].as_str().or(event["message"]["model"].as_str())?;
+            Some(name.to_owned())
+        }),
+        false => answer.json()["model"].as_str().map(str::to_owned),
+    };
+    let settings = [("", false), ("reply_model = \"answered\"", false), ("reply_model = \"asked\"", true)];
+    for (setting, is_asked) in settings {
+        let line = Line::start_with(&route(setting)).await;
+        for (behaviour, answered) in [("ok", "claude-sonnet-4-5"), ("529", "gpt-5")] {
+            line.anthropic.behave(behave(behaviour));
+            let expected = Some(if is_asked { "alias" } else { answered }.to_owned());
+            for stream in [false, true] {
+                assert_eq!(named(&line.claude("alias", "hello", stream).await, stream), expected, "{setting}");
+                assert_eq!(named(&line.gpt("alias", "hello", stream).await, stream), expected, "{setting}");
+            }
+        }
+    }
+}
+
+/// A call that breaks off is half a call, which nobody can act on: until it is whole, another target may take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_call_that_breaks_off_fails_over_unseen() {
+    let prompt = "use tool look with {\"path\":\"a long path to a file\"}";
+    let route = |setting: &str| {
+        format!("[models.tool]\n{setting}\ntargets = [\"anthropic/claude-sonnet-4-5\", \"openai/gpt-5\"]\n")
+    };
+    for (setting, is_held) in [("", true), ("hold_tool_calls = false", false)] {
+        let line = Line::start_with(&route(setting)).await;
+        for fault in ["cut-after:4", "end-after:4", "error-after:4", "hang-after:4"] {
+            line.anthropic.behave(slowly(fault));
+            let mut body = messages_body("tool", prompt, true);
+            body["tools"] = json!([{ "name": "look", "input_schema": { "type": "object" } }]);
+            let answer = line.post("/v1/messages", &body).await;
+            assert_eq!(answer.complete(), is_held, "{fault}: {}", answer.body);
+            assert_eq!(answer.header("x-pointsman-attempts"), if is_held { "2" } else { "1" }, "{fault}");
+            let parts = |event: &serde_json::Value| event["delta"]["partial_json"].as_str().map(str::to_owned);
+            let arguments: String = answer.events().iter().filter_map(parts).collect();
+            assert_eq!(arguments == "{\"path\":\"a long path to a file\"}", is_held, "{fault}: {}", answer.body);
+        }
+    }
+}
+
+/// The caller's key is good: it is ours that the provider refuses, and its words for that are no use to the caller's client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_provider_says_of_our_account_is_not_the_callers() {
+    let line = Line::start().await;
+    for (status, words) in [("401", "invalid x-api-key"), ("402", "credit balance"), ("403", "permission to use")] {
+        line.anthropic.behave(behave(status));
+        for stream in [false, true] {
+            let answer = line.claude("only-claude", "hello", stream).await;
+            assert_eq!(answer.status, 503, "{status}: {}", answer.body);
+            assert_eq!(answer.json()["error"]["type"], "api_error", "{status}");
+            assert!(answer.body.contains("the gateway's") && answer.body.contains(words), "{status}: {}", answer.body);
+            let answer = line.gpt("only-claude", "hello", stream).await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json()["error"]["code"]),
+                (503, &"unavailable".into()),
+                "{status}"
+            );
+        }
+    }
+}
+
+/// An error as long as that is no error of the caller's protocol any more, but what it says first is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_is_too_long_is_told_by_its_beginning() {
+    let line = Line::start().await;
+    let long = "x".repeat(300_000);
+    for (status, kind, told) in [(400, "invalid_request_error", 400), (529, "overloaded_error", 529)] {
+        let error = json!({ "type": kind, "message": format!("what is wrong: {long}") });
+        let body = json!({ "type": "error", "error": error }).to_string();
+        let fault = Fault::StatusBody { status, content_type: "application/json".to_owned(), body };
+        line.anthropic.behave(Behaviour { fault, ..Behaviour::default() });
+        for stream in [false, true] {
+            let answer = line.claude("only-claude", "hello", stream).await;
+            assert_eq!(answer.status.as_u16(), told, "{}", answer.body);
+            assert_eq!(answer.json()["error"]["type"], kind, "{}", answer.body);
+            assert!(answer.body.contains("what is wrong: xxx") && answer.body.len() < 5_000, "{}", answer.body.len());
+            let answer = line.gpt("only-claude", "hello", stream).await;
+            assert!(answer.body.contains("what is wrong: xxx") && answer.body.len() < 5_000, "{}", answer.body.len());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_all_fail_the_caller_hears_of_every_attempt() {
     let line = Line::start().await;

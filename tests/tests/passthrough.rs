@@ -22,7 +22,8 @@ async fn request_bytes_are_unchanged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_models_name_changes_both_ways() {
-    let line = Line::start_with("[models.smart]\ntargets = [\"anthropic/claude-sonnet-4-5\"]").await;
+    let line =
+        Line::start_with("[models.smart]\nreply_model = \"asked\"\ntargets = [\"anthropic/claude-sonnet-4-5\"]").await;
     let direct = pointsman_tests::send(line.anthropic.address(), "/v1/messages", String::new()).await;
     assert!(direct.is_ok());
     for stream in [false, true] {

@@ -43,7 +43,7 @@ async fn text_system_and_turns() {
     ]);
     let answer = claude(&line, &json!({ "model": "to-gpt", "max_tokens": 99, "messages": turns })).await;
     assert!(answer.text().ends_with("you said: three"));
-    assert_eq!(answer.json()["model"], "to-gpt", "the name that the caller used");
+    assert_eq!(answer.json()["model"], "gpt-5", "the one that answered");
     assert!(gpt(&line, &json!({ "model": "to-claude", "messages": turns })).await.text().ends_with("you said: three"));
 }
 
@@ -222,7 +222,7 @@ async fn ranges_and_ids_fit_the_other_protocol() {
 async fn errors_are_the_callers_own_kind() {
     let line = Line::start_with(ROUTES).await;
     for (word, status, kind) in
-        [("529", 529, "overloaded_error"), ("401", 401, "authentication_error"), ("429", 429, "rate_limit_error")]
+        [("529", 529, "overloaded_error"), ("401", 503, "api_error"), ("429", 429, "rate_limit_error")]
     {
         line.openai.behave(pointsman_tests::behave(if word == "529" { "503" } else { word }));
         let answer = line.claude("only-gpt", "hello", true).await;
@@ -234,7 +234,7 @@ async fn errors_are_the_callers_own_kind() {
         );
     }
     for (word, status, code) in
-        [("529", 503, "overloaded"), ("401", 401, "invalid_api_key"), ("429", 429, "rate_limit_exceeded")]
+        [("529", 503, "overloaded"), ("401", 503, "unavailable"), ("429", 429, "rate_limit_exceeded")]
     {
         let line = Line::start_with(ROUTES).await;
         line.anthropic.behave(pointsman_tests::behave(word));

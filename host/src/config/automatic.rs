@@ -49,6 +49,8 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             settings: "{}".to_owned(),
             policy_headers: Vec::new(),
             splice: false,
+            names_asked: false,
+            hold_tool_calls: defaults::HOLD_TOOL_CALLS,
             targets: first.into_iter().chain(rest).collect(),
         }
     };

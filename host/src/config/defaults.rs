@@ -22,8 +22,9 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     first_token: Duration::from_secs(60),
     // Providers send pings every few seconds; two minutes of silence are a dead stream.
     idle: Duration::from_secs(120),
-    // Encrypted reasoning can go on for minutes with nothing but pings to see; ten are a model that hangs.
-    between_tokens: Duration::from_secs(600),
+    // After the first content a caller waits for the next. Models that think between two texts, unseen, are done in less;
+    // before the first content pings are no reason to wait either, and `first_token` says how long.
+    between_tokens: Duration::from_secs(120),
     // What is slow is not wrong, and what is slower than usual is learned: whoever wants a faster answer says how fast.
     slowest: 0,
     // Long enough for a pause between two sentences or tool calls, and short against the length of a reply.
@@ -35,6 +36,19 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     // The longest reasoning runs.
     total: Duration::from_secs(3600),
 };
+
+/// A tool call is held back from its first fragment to its end: half of one is no use to its caller, and held back it can
+/// still fail over unseen.
+pub const HOLD_TOOL_CALLS: bool = true;
+/// What a caller waits for a call at most, while it comes: a file that is written by one takes longer, and its caller may
+/// want to see that it does.
+pub const HOLD_TOOL_CALL_TIME: Duration = Duration::from_secs(15);
+/// Of such a call: ten times the longest that are usual, and no more memory than a request's history.
+pub const HOLD_TOOL_CALL_BYTES: usize = 256 << 10;
+
+/// A reply that said why it stopped is complete, when only signs of life have come for so long: its counts and its last
+/// words follow at once.
+pub const AFTER_STOP: Duration = Duration::from_secs(5);
 
 pub const BREAKER: BreakerSettings = BreakerSettings {
     // One fault is chance, and each costs its request only a failover.

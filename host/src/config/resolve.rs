@@ -318,7 +318,18 @@ impl Resolver<'_> {
             let policy_headers = model.policy_headers.iter().map(|name| self.policy_header(name));
             let policy_headers = policy_headers.collect::<Result<_, _>>()?;
             let splice = model.continuation == written::Continuation::Splice;
-            models.push(Model { pattern, policy, settings, policy_headers, splice, targets });
+            let names_asked = model.reply_model == written::ReplyModel::Asked;
+            let hold_tool_calls = model.hold_tool_calls.unwrap_or(defaults::HOLD_TOOL_CALLS);
+            models.push(Model {
+                pattern,
+                policy,
+                settings,
+                policy_headers,
+                splice,
+                names_asked,
+                hold_tool_calls,
+                targets,
+            });
         }
         if models.is_empty() {
             let hint = "for example\n\n    [models.\"*\"]\n    targets = [\"provider/*\"]".to_owned();

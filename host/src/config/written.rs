@@ -307,6 +307,10 @@ pub struct Model {
     pub policy_headers: Vec<Spanned<String>>,
     #[serde(default)]
     pub continuation: Continuation,
+    #[serde(default)]
+    pub reply_model: ReplyModel,
+    /// On, where nothing is said: see [`crate::config::defaults::HOLD_TOOL_CALLS`].
+    pub hold_tool_calls: Option<bool>,
     pub targets: Vec<Spanned<Target>>,
 }
 
@@ -319,6 +323,17 @@ pub enum Continuation {
     None,
     /// Another target that can continue a text does so, where there was nothing but text.
     Splice,
+}
+
+/// The name of the model in a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReplyModel {
+    /// That of the model that answered, as its provider tells it: bills and logs read it.
+    #[default]
+    Answered,
+    /// The one that the caller asked for, for clients that compare.
+    Asked,
 }
 
 /// `"provider/model"`, or a table when there is more to say.

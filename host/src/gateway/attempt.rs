@@ -15,6 +15,7 @@ use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
 use super::game_day::{Break, Harm, Struck};
+use super::hold::Hold;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
@@ -30,7 +31,7 @@ use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing};
-use crate::upstream::{Framer, Incoming, Pieces, SentAt};
+use crate::upstream::{Framer, Incoming, Pieces};
 
 /// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -41,10 +42,21 @@ const HELD_BYTES_MAX: usize = 1 << 20;
 /// # Errors
 /// The attempt failed; the target's health knows already.
 pub async fn run(exchange: &Exchange, step: Step, _: &Uncommitted) -> Result<HeldBack, Box<Failed>> {
-    let begun = Begun::new(exchange, &step).await?;
+    let (begun, began) = (Begun::new(exchange, &step).await?, Instant::now());
     let asked = begun.within(ask(&begun)).await;
     let (good, running) = begun.judge(asked)?;
-    Ok(good.held_back(running))
+    // Its first content is here, and its health knows; a call that has begun is still waited for.
+    step.told.note_content();
+    good.held_back(running).with_whole_calls(&step.told).await.map_err(|fault| {
+        Box::new(Failed {
+            target: step.target,
+            started_at: began.saturating_duration_since(exchange.arrived),
+            elapsed: began.elapsed(),
+            fault,
+            used: step.told.usage(),
+            raw: None,
+        })
+    })
 }
 
 /// Ask the step's target for the sake of its health: nobody sees the reply. With `pace` a stream is read on for so long.
@@ -129,13 +141,16 @@ struct Rest {
     pace: Pace,
     /// What the caller is about to read, where another target may have to go on.
     said: Option<(usize, Said)>,
+    hold: Hold,
 }
 
 impl Good {
     fn held_back(self, running: Running) -> HeldBack {
         let Good { status, headers, content_type, first, rest, facts, adapter } = self;
         let rest = match rest {
-            Some(Rest { reply, writer, pace, said }) => Some(Box::new(Relay::new(reply, writer, pace, running, said))),
+            Some(Rest { reply, writer, pace, said, hold }) => {
+                Some(Box::new(Relay::new(reply, writer, pace, running, said, hold)))
+            }
             None => {
                 running.succeed(Instant::now());
                 adapter.plugin.tally.note_outcome(true);
@@ -155,9 +170,9 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
         (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model), None),
-        (Some(memory), None) => (Writer::translating(exchange, memory), None),
+        (Some(memory), None) => (Writer::translating(exchange, memory, model), None),
         // Only what was written by one hand can be written on by it: the provider's own bytes are said anew.
-        (_, Some(memory)) => (Writer::translating(exchange, memory), Some((step.target, Said::default()))),
+        (_, Some(memory)) => (Writer::translating(exchange, memory, model), Some((step.target, Said::default()))),
     };
     let mut good = Good {
         status: if same { response.status() } else { StatusCode::OK },
@@ -174,7 +189,8 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let shadow = Shadow::of(exchange, &adapter);
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
             let reply = reply.breaking(breaks);
-            begin(Rest { reply, writer, pace: pace(exchange, step), said }, &step.told, &mut good).await?;
+            let hold = Hold::new(exchange.route.hold_tool_calls);
+            begin(Rest { reply, writer, pace: pace(exchange, step), said, hold }, &step.told, &mut good).await?;
         }
         None => whole(exchange, &adapter, response, breaks, &redaction, writer, &mut good).await?,
     }
@@ -238,8 +254,7 @@ async fn send(
             }
         }
     }
-    let sent_at = SentAt::default();
-    let sending = exchange.gateway.upstream.send(request, &sent_at);
+    let sending = exchange.gateway.upstream.send(request, &begun.sent_at);
     let response = timeout_at(until, sending).await.map_err(late)?;
     let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
     redaction.headers(response.headers_mut());
@@ -270,6 +285,7 @@ async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault
     let mut held = hold_back(&mut rest.reply, told).await?;
     let finished = held.finished();
     good.facts.usage = told.usage();
+    rest.hold.follow(&held.events);
     if let Some((_, said)) = &mut rest.said {
         held.events = said.fit(held.events);
         said.note(&held.events);

@@ -14,6 +14,7 @@ use super::table::Target;
 use crate::health::{self, Running, Start};
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
+use crate::upstream::SentAt;
 
 /// An attempt that failed before the caller saw anything of it.
 pub struct Failed {
@@ -56,6 +57,8 @@ pub struct Begun<'a> {
     /// Before it had its place.
     started: Instant,
     pub running: Running,
+    /// When its request left.
+    pub sent_at: SentAt,
 }
 
 impl<'a> Begun<'a> {
@@ -101,7 +104,7 @@ impl<'a> Begun<'a> {
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())
         })?;
-        Ok(Begun { exchange, step, target, started, running })
+        Ok(Begun { exchange, step, target, started, running, sent_at: SentAt::default() })
     }
 
     /// Until its first content a stream may take so long, and until its end another reply.
@@ -116,11 +119,12 @@ impl<'a> Begun<'a> {
 
     /// The target's health hears how it went.
     pub fn judge<T>(self, asked: Result<T, Bad>) -> Result<(T, Running), Box<Failed>> {
-        let Begun { exchange, step, target, started, mut running } = self;
+        let Begun { exchange, step, target, started, mut running, sent_at } = self;
         let now = Instant::now();
         match asked {
             Ok(good) => {
-                running.content(now);
+                // What the request waited for before it left is not the provider's time.
+                running.content(sent_at.get(), now);
                 exchange.gateway.healths.answered(running.health(), exchange.asked.about.conversation, now);
                 Ok((good, running))
             }

@@ -15,6 +15,8 @@ use super::begun::Failed;
 use super::exchange::Exchange;
 use super::record::Record;
 use super::relay::Relay;
+use super::spent::Told;
+use crate::plugin::bindings::faults::Fault;
 
 /// The caller has seen nothing yet. There is one for each request; it cannot be copied or made anew.
 #[derive(Debug)]
@@ -59,6 +61,18 @@ impl HeldBack {
             rest: None,
             facts: Facts { target: "estimate".to_owned(), estimated: true, ..Facts::default() },
         }
+    }
+
+    /// The same with the whole of the tool calls that its beginning is a part of.
+    pub async fn with_whole_calls(mut self, told: &Told) -> Result<HeldBack, Fault> {
+        let Some(relay) = self.rest.take() else { return Ok(self) };
+        let (calls, rest) = relay.to_calls_end(told).await?;
+        if !calls.is_empty() {
+            self.first = [&self.first[..], &calls[..]].concat().into();
+        }
+        self.rest = rest;
+        self.facts.usage = told.usage().or(self.facts.usage);
+        Ok(self)
     }
 
     /// Where the route allows it, another target may go on if the reply breaks off.

@@ -66,12 +66,19 @@ impl Runner {
 
     /// When to look at it next.
     fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        // Whose first content is here is not late, though what is held back of it may take a while.
+        if self.told.has_content() {
+            return None;
+        }
         let late = self.late.as_ref().map(|late| late.at.min((now + LOOK).max(self.starts + LOOK)));
         [self.hedge_at, late].into_iter().flatten().min()
     }
 
     /// Shall the policy be asked about it?
     fn is_due(&mut self, settings: &BreakerSettings, clock: &Clock, now: Instant) -> bool {
+        if self.told.has_content() {
+            return false;
+        }
         let is_hedge_due = self.hedge_at.take_if(|at| *at <= now).is_some();
         let Some(late) = &mut self.late else { return is_hedge_due };
         let mut is_due = false;

@@ -26,6 +26,23 @@ pub fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
     Fault { kind, status: 0, message: message.into(), provider_code: None, field: None, retry_after_ms: None }
 }
 
+/// Is it about our account at a provider, which is not the caller's?
+pub fn is_about_us(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Authentication | FaultKind::Permission | FaultKind::QuotaExhausted)
+}
+
+/// As the caller is told: whose key a provider refuses is said, because callers take "your key is wrong" for their own.
+pub fn ours(fault: Fault) -> Fault {
+    let what = match fault.kind {
+        FaultKind::Authentication => "the gateway's credentials at a provider were refused",
+        FaultKind::Permission => "the gateway's account at a provider may not do this",
+        FaultKind::QuotaExhausted => "the gateway's account at a provider has used up its quota",
+        _ => return fault,
+    };
+    let message = format!("{what}: {}", fault.message);
+    Fault { kind: FaultKind::Unavailable, message, provider_code: None, field: None, ..fault }
+}
+
 /// Why a request got no answer.
 pub struct Refusal {
     pub fault: Fault,
@@ -97,10 +114,12 @@ impl Refusal {
         let callers_own = blame(last.fault.kind) == Blame::Caller;
         if callers_own || history.len() == 1 {
             let story = format!("{}: {}", name(last), last.fault.message);
+            let fault_kind = last.fault.kind;
             let Some(Failed { fault, raw, .. }) = history.pop() else {
                 return Refusal::of(FaultKind::Unavailable, None, story);
             };
-            return Refusal { fault: Fault { message: story, ..fault }, raw, status: None, exhausted: !callers_own };
+            let (fault, raw) = (Fault { message: story, ..fault }, raw.filter(|_| !is_about_us(fault_kind)));
+            return Refusal { fault: ours(fault), raw, status: None, exhausted: !callers_own };
         }
         let story: Vec<String> =
             history.iter().map(|failed| format!("{}: {}", name(failed), failed.fault.message)).collect();
@@ -108,7 +127,7 @@ impl Refusal {
         // A fault that passes says more to the caller than a key of ours that was refused somewhere else.
         let telling = history.iter().find(|failed| blame(failed.fault.kind) == Blame::Target).unwrap_or(&history[0]);
         let retry_after_ms = soonest(exchange).or(telling.fault.retry_after_ms);
-        let fault = Fault { message, retry_after_ms, ..telling.fault.clone() };
+        let fault = ours(Fault { message, retry_after_ms, ..telling.fault.clone() });
         Refusal { fault, raw: None, status: None, exhausted: true }
     }
 

@@ -16,11 +16,13 @@ use super::attempt::usage;
 use super::begun::Failed;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
+use super::hold::Hold;
 use super::pace::Pace;
 use super::record::Record;
-use super::refusal::fault;
+use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
 use super::reply::{Batch, Reply};
+use super::spent::Told;
 use super::splice::{Said, Splice};
 use crate::health::Running;
 use crate::plugin::PluginFault;
@@ -37,11 +39,51 @@ pub struct Relay {
     /// The target that answers and what it said, until it is known whether another may go on.
     said: Option<(usize, Said)>,
     splice: Option<Splice>,
+    hold: Hold,
 }
 
 impl Relay {
-    pub fn new(reply: Reply, writer: Writer, pace: Pace, running: Running, said: Option<(usize, Said)>) -> Relay {
-        Relay { reply, writer, pace, running: Some(running), said, splice: None }
+    pub fn new(
+        reply: Reply,
+        writer: Writer,
+        pace: Pace,
+        running: Running,
+        said: Option<(usize, Said)>,
+        hold: Hold,
+    ) -> Relay {
+        Relay { reply, writer, pace, running: Some(running), said, splice: None, hold }
+    }
+
+    /// Before the commit: what is still to come of a tool call, and the rest where there is one.
+    pub async fn to_calls_end(mut self: Box<Self>, told: &Told) -> Result<(BytesMut, Option<Box<Relay>>), Fault> {
+        let (mut bytes, since) = (BytesMut::new(), Instant::now());
+        while self.hold.waits(since, bytes.len(), Instant::now()) {
+            let mut batch = self.next().await;
+            if let Some(fault) = failure(&batch) {
+                self.end(Err(&fault));
+                return Err(fault);
+            }
+            told.note(usage(&batch.events));
+            self.hold.follow(&batch.events);
+            if let Some((_, said)) = &mut self.said {
+                batch.events = said.fit(batch.events);
+                said.note(&batch.events);
+            }
+            let finished = batch.finished();
+            match self.writer.write(batch, finished).await {
+                Ok(written) => bytes.extend_from_slice(&written),
+                Err(fault) => {
+                    self.end(Err(&fault));
+                    return Err(fault);
+                }
+            }
+            if finished {
+                self.end(Ok(()));
+                self.reply.finish();
+                return Ok((bytes, None));
+            }
+        }
+        Ok((bytes, Some(self)))
     }
 
     /// True if another target may go on with it.
@@ -69,6 +111,7 @@ impl Relay {
             let mut batch = self.next().await;
             if let Some(fault) = failure(&batch) {
                 self.end(Err(&fault));
+                self.hold.forget();
                 match self.go_on(&fault, &mut record).await {
                     Some((mark, held)) => {
                         bytes.extend_from_slice(&mark);
@@ -77,6 +120,8 @@ impl Relay {
                     None => record.failed(&fault),
                 }
             }
+            let Some(kept) = self.hold.keep(batch, Instant::now()) else { continue };
+            batch = kept;
             let (failed, finished) = (failure(&batch).is_some(), batch.finished());
             if let Some(splice) = &mut self.splice {
                 batch.events = splice.said.fit(batch.events);
@@ -116,10 +161,22 @@ impl Relay {
                     running.progress(now);
                     pace.into_iter().for_each(|pace| running.pace(pace.millis_per_kb, pace.is_too_slow, now));
                 }
-                batch
+                self.over_at_once(batch).await
             }
             Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
         }
+    }
+
+    /// A reply that said why it stopped, and then gives only signs of life, is complete: nothing more is waited for.
+    async fn over_at_once(&mut self, mut batch: Batch) -> Batch {
+        let is_life = batch.events.iter().all(|event| matches!(event, chat::Event::Ping));
+        if is_life
+            && self.pace.has_paused(Instant::now())
+            && let Some(end) = self.reply.complete().await
+        {
+            batch.events.extend(end.events);
+        }
+        batch
     }
 
     /// The target's health hears how it ended, and its adapter's version.
@@ -168,6 +225,8 @@ enum How {
     Same { rename: Option<Rename>, started: Option<chat::Started> },
     Translate {
         memory: Vec<u8>,
+        /// Whatever the provider calls it.
+        names_asked: bool,
         model: String,
         created_unix_s: u64,
         /// For a reply that has no id of its own.
@@ -177,16 +236,16 @@ enum How {
 
 impl Writer {
     pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str) -> Writer {
-        Writer::new(
-            exchange,
-            How::Same { rename: Rename::new(reply_model, &exchange.asked.model, sent), started: None },
-        )
+        let rename = exchange.route.names_asked.then(|| Rename::new(reply_model, &exchange.asked.model, sent));
+        Writer::new(exchange, How::Same { rename: rename.flatten(), started: None })
     }
 
-    pub fn translating(exchange: &Exchange, memory: Vec<u8>) -> Writer {
+    pub fn translating(exchange: &Exchange, memory: Vec<u8>, sent: &str) -> Writer {
         let created_unix_s = exchange.gateway.clock.unix().as_secs();
         let id = format!("{:016x}", exchange.random);
-        Writer::new(exchange, How::Translate { memory, model: exchange.asked.model.clone(), created_unix_s, id })
+        let names_asked = exchange.route.names_asked;
+        let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
+        Writer::new(exchange, How::Translate { memory, names_asked, model, created_unix_s, id })
     }
 
     fn new(exchange: &Exchange, how: How) -> Writer {
@@ -222,10 +281,11 @@ impl Writer {
         }
         if let Some(fault) = failure(&batch) {
             let their_own = !batch.frames.is_empty()
+                && !is_about_us(fault.kind)
                 && !matches!(fault.kind, FaultKind::MalformedReply | FaultKind::AdapterFailed | FaultKind::Truncated);
             if !their_own {
                 let started = started.take();
-                return self.error_event(started, fault).await;
+                return self.error_event(started, ours(fault)).await;
             }
         }
         Ok(raw(&batch.frames, rename.as_ref()))
@@ -246,13 +306,20 @@ impl Writer {
     }
 
     async fn translate(&mut self, mut events: Vec<chat::Event>, last: bool) -> Result<Bytes, Fault> {
-        let How::Translate { memory, model, created_unix_s, id } = &mut self.how else { return Ok(Bytes::new()) };
+        let How::Translate { memory, names_asked, model, created_unix_s, id } = &mut self.how else {
+            return Ok(Bytes::new());
+        };
         if events.is_empty() && !last {
             return Ok(Bytes::new());
         }
         for event in &mut events {
+            if let chat::Event::Failed(fault) = event {
+                *fault = ours(fault.clone());
+            }
             if let chat::Event::Started(started) = event {
-                started.model.clone_from(model);
+                if *names_asked || started.model.is_empty() {
+                    started.model.clone_from(model);
+                }
                 if started.id.is_empty() {
                     started.id.clone_from(id);
                 }

@@ -201,6 +201,17 @@ impl Reply {
         if batch.finished() && batch.fault().is_none() { batch } else { Batch::failed(fault) }
     }
 
+    /// Its end, if it would be whole without another byte. Else nothing has happened.
+    pub async fn complete(&mut self) -> Option<Batch> {
+        let (before, shadow) = (self.memory.clone(), self.shadow.take());
+        let batch = self.decode_all(Vec::new(), true).await;
+        if batch.finished() && batch.fault().is_none() {
+            return Some(batch);
+        }
+        (self.memory, self.shadow) = (before, shadow);
+        None
+    }
+
     async fn decode(&mut self, frames: Vec<Frame>) -> Batch {
         let before = self.memory.clone();
         let batch = self.decode_all(frames, false).await;

@@ -1,11 +1,14 @@
 //! The head of a provider's reply: is it a success, what does it say of limits, and what of it does the caller see?
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::Body as HttpBody;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use tokio::time::Instant;
+use serde::de::IgnoredAny;
+use tokio::time::{Instant, timeout_at};
 
 use super::array::Shape;
 use super::begun::{Bad, Begun, RawReply};
@@ -23,6 +26,10 @@ use crate::upstream::frame::content_types;
 
 /// Bytes of an error reply that are read.
 const ERROR_BYTES_MAX: usize = 256 << 10;
+/// How long they are waited for. The status is known, and somebody else may answer meanwhile.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+/// Of a message whose end did not come, callers and logs have enough with this.
+const CUT_MESSAGE_BYTES: usize = 2 << 10;
 
 /// What it says of limits is heard, and it may claim to be a success.
 ///
@@ -37,7 +44,7 @@ pub async fn judge<B>(
     same: bool,
 ) -> Result<Response<B>, Bad>
 where
-    B: HttpBody<Data = Bytes>,
+    B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let Begun { exchange, running, .. } = begun;
@@ -64,13 +71,14 @@ async fn refused<B>(
     same: bool,
 ) -> Bad
 where
-    B: HttpBody<Data = Bytes>,
+    B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = response.into_parts();
-    // A body that breaks off or has no end still leaves the status.
-    let body = Limited::new(body, ERROR_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    // A body that breaks off or has no end still leaves the status, and its beginning says most.
+    let (body, is_whole) = beginning(body).await;
     let body = redaction.error(body);
+    let body = if is_whole { body } else { mended(body) };
     let headers = head.headers.iter().filter_map(|(name, value)| {
         Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
     });
@@ -85,8 +93,85 @@ where
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));
-    let raw = same.then(|| RawReply { status: head.status, headers: returned_with_type(&head.headers, adapter), body });
+    if !is_whole {
+        cut(&mut fault.message);
+    }
+    // What is not whole is no error of the caller's protocol, so it is spelt anew.
+    let raw = (same && is_whole).then(|| RawReply {
+        status: head.status,
+        headers: returned_with_type(&head.headers, adapter),
+        body,
+    });
     Bad { fault, raw }
+}
+
+/// As much of an error's body as comes soon and is not too long. Is it all of it?
+async fn beginning<B>(mut body: B) -> (Bytes, bool)
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let (until, mut read) = (Instant::now() + ERROR_BODY_TIME, BytesMut::new());
+    loop {
+        match timeout_at(until, body.frame()).await {
+            Ok(None) => return (read.freeze(), true),
+            Ok(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                let room = ERROR_BYTES_MAX - read.len();
+                read.extend_from_slice(&data[..data.len().min(room)]);
+                if data.len() > room {
+                    return (read.freeze(), false);
+                }
+            }
+            Ok(Some(Err(_))) | Err(_) => return (read.freeze(), false),
+        }
+    }
+}
+
+/// The beginning of a JSON object, closed: adapters find in it what came.
+fn mended(body: Bytes) -> Bytes {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return body;
+    }
+    let (mut open, mut in_string, mut is_escaped) = (Vec::new(), false, false);
+    for byte in &body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' => open.push('}'),
+            b'[' => open.push(']'),
+            b'}' | b']' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    let text = String::from_utf8_lossy(&body);
+    let mut text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    if is_escaped {
+        text = text.strip_suffix('\\').unwrap_or(text);
+    }
+    let quote = if in_string { "\"" } else { "" };
+    let closing: String = open.iter().rev().collect();
+    // The end may stand behind a value, a name, a colon, a comma, or within a number or a word.
+    let bare = text.trim_end_matches(|letter: char| letter.is_ascii_alphanumeric() || ",-.".contains(letter));
+    let closed = [
+        format!("{text}{quote}{closing}"),
+        format!("{text}{quote}:null{closing}"),
+        format!("{text}null{closing}"),
+        format!("{bare}{closing}"),
+        format!("{bare}null{closing}"),
+    ];
+    let is_json = |text: &String| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    closed.into_iter().find(is_json).map_or(body, Bytes::from)
+}
+
+/// A message that ends somewhere need not be long.
+fn cut(message: &mut String) {
+    if message.len() > CUT_MESSAGE_BYTES {
+        let end = (0..=CUT_MESSAGE_BYTES).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
+        message.truncate(end);
+        message.push('…');
+    }
 }
 
 /// `Retry-After` in any form that the adapter did not know: it has no clock, so dates are the host's.
@@ -142,4 +227,25 @@ pub fn content_type(headers: &HeaderMap, same: bool, framing: Framing, shape: Sh
             Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => "text/event-stream; charset=utf-8",
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_was_cut_anywhere_is_still_read() {
+        let whole = r#"{"error":{"type":"a\\b\"c","n":[-12.5,true,{}],"message":"über"}} "#;
+        for at in 1..whole.len() {
+            let mended = mended(Bytes::copy_from_slice(&whole.as_bytes()[..at]));
+            let read: serde_json::Value =
+                serde_json::from_slice(&mended).unwrap_or_else(|error| panic!("{at}: {error}"));
+            if at > whole.find(",\"n").expect("a field") {
+                assert_eq!(read["error"]["type"], "a\\b\"c", "{at}");
+            }
+        }
+        for other in ["<html>", "", "]", "nothing {"] {
+            assert_eq!(mended(Bytes::from_static(other.as_bytes())), other);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! charges for them all the same.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +11,29 @@ use crate::sync::{Mutex, PoisonError};
 
 /// What an attempt's provider has told of its use so far. Clones are of the same attempt.
 #[derive(Clone, Debug, Default)]
-pub struct Told(Arc<Mutex<Option<Usage>>>);
+pub struct Told {
+    usage: Arc<Mutex<Option<Usage>>>,
+    /// Its first content is here.
+    content: Arc<AtomicBool>,
+}
 
 impl Told {
     pub fn note(&self, usage: Option<Usage>) {
         if usage.is_some() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = usage;
+            *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = usage;
         }
     }
 
+    pub fn note_content(&self) {
+        self.content.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_content(&self) -> bool {
+        self.content.load(Ordering::Relaxed)
+    }
+
     pub fn usage(&self) -> Option<Usage> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -119,6 +119,10 @@ pub struct Route {
     pub policy_headers: Vec<String>,
     /// Another target may continue a plain text that broke off.
     pub splice: bool,
+    /// A reply names the model that was asked for, whoever answered.
+    pub names_asked: bool,
+    /// A tool call is held back from its first fragment to its end.
+    pub hold_tool_calls: bool,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
     /// How many of its requests run, across configurations.
@@ -272,6 +276,8 @@ impl Route {
             targets,
             policy_headers: model.policy_headers.clone(),
             splice: model.splice,
+            names_asked: model.names_asked,
+            hold_tool_calls: model.hold_tool_calls,
             sequence: before.map_or_else(Arc::default, |before| Arc::clone(&before.sequence)),
             in_flight: before.map_or_else(Arc::default, |before| Arc::clone(&before.in_flight)),
         })

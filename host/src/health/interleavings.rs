@@ -150,7 +150,7 @@ fn interleavings_of_everything() {
             let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
             health.view(&[1, 2], limits, Form::new(true, 100), now);
             let Ok(mut running) = begin(&health, BREAKER, false, now) else { return };
-            running.content(now);
+            running.content(None, now);
             match number {
                 0 => running.fail(FaultKind::Authentication, None, now),
                 1 => running.fail(FaultKind::RateLimited, Some(Duration::from_secs(1)), now),

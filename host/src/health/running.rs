@@ -116,10 +116,11 @@ impl Running {
         self.key_at
     }
 
-    /// The first content of a stream came, or the whole of a reply that is not streamed.
-    pub fn content(&mut self, now: Instant) {
+    /// The first content of a stream came, or the whole of a reply that is not streamed. `sent` is when the request left, if that
+    /// is known.
+    pub fn content(&mut self, sent: Option<Instant>, now: Instant) {
         self.had_content = true;
-        let elapsed = now.saturating_duration_since(self.began);
+        let elapsed = now.saturating_duration_since(sent.unwrap_or(self.began));
         let Form { streamed, .. } = self.form;
         self.change(now, |running, state, moment| {
             match streamed {
@@ -175,7 +176,7 @@ impl Running {
     /// The reply is complete.
     pub fn succeed(mut self, now: Instant) {
         if !self.had_content {
-            self.content(now);
+            self.content(None, now);
         }
         self.ended = true;
         self.change(now, |running, state, moment| {

@@ -41,7 +41,10 @@ pub fn frames(operation: &str, stream: bool, memory: &[u8], frames: &[Frame], en
     }
     if ended && !memory.over {
         memory.over = true;
-        events.push(Event::Failed(fault(FaultKind::Truncated, "the reply ended before it was complete")));
+        // Why it stopped was told, so nothing is missing but the words that nothing more will come.
+        if !memory.progress.end(&mut events) {
+            events.push(Event::Failed(fault(FaultKind::Truncated, "the reply ended before it was complete")));
+        }
     }
     Decoded { events, memory: remember(&memory) }
 }

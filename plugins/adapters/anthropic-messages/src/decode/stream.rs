@@ -142,6 +142,15 @@ impl Progress {
         self.usage(usage, events);
     }
 
+    /// The stream is over. Is the reply?
+    pub fn end(&mut self, events: &mut Vec<Event>) -> bool {
+        let is_stopped = self.stop_reason.is_some();
+        if is_stopped {
+            self.message_stop(events);
+        }
+        is_stopped
+    }
+
     fn message_stop(&mut self, events: &mut Vec<Event>) {
         self.block_stop(events);
         let reason = finish(self.stop_reason.as_deref(), self.has_calls);
