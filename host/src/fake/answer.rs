@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Protocol;
-use super::schema;
+use super::behaviour::{Continuing, Speech};
+use super::{Protocol, schema};
 
 /// As much of a prompt as is said back.
 const SAID_BACK_CHARS: usize = 200;
@@ -11,6 +11,8 @@ const SAID_BACK_CHARS: usize = 200;
 const WORDS_MAX: usize = 100_000;
 /// A reply stops for want of tokens only when that was clearly the point. Some providers take no smaller limit than this.
 const TOKENS_SMALL: usize = 16;
+/// How a fake begins that does not just go on.
+const GREETING: &str = "Sure! Here is the rest: ";
 /// What thinking costs.
 pub const THINKING_TOKENS: usize = 5;
 
@@ -39,6 +41,9 @@ pub struct Asked {
     pub max_tokens: Option<u64>,
     pub stop: Vec<String>,
     pub input_chars: usize,
+    /// What the model is to continue: the text of a last turn of its own.
+    pub prefill: String,
+    pub speech: Speech,
 }
 
 #[derive(Debug)]
@@ -93,12 +98,13 @@ impl Answer {
     pub fn to(asked: &Asked, protocol: Protocol) -> Answer {
         let calls = calls(asked);
         let full = if calls.is_empty() { text(asked, protocol) } else { String::new() };
-        let (mut text, mut finish) = (pieces(&full), if calls.is_empty() { Finish::Stop } else { Finish::Tools });
+        let (mut said, mut finish) = (full.as_str(), if calls.is_empty() { Finish::Stop } else { Finish::Tools });
         let stops = asked.stop.iter().filter(|stop| !stop.is_empty());
         if let Some((at, stop)) = stops.filter_map(|stop| Some((full.find(stop.as_str())?, stop))).min() {
-            text = pieces(&full[..at]);
+            said = &full[..at];
             finish = Finish::Sequence(stop.clone());
         }
+        let mut text = asked.speech.pieces(&asked.continued(&full, said));
         let small = asked.max_tokens.and_then(|max| usize::try_from(max).ok()).filter(|max| *max <= TOKENS_SMALL);
         if let Some(max) = small.filter(|max| *max < text.len()) {
             text.truncate(max);
@@ -116,9 +122,36 @@ impl Answer {
     }
 }
 
-/// Words with the space that follows them.
-fn pieces(text: &str) -> Vec<String> {
-    text.split_inclusive(' ').map(str::to_owned).collect()
+impl Asked {
+    /// `said` is what of the `full` answer is to be said; of that, what is not there already.
+    fn continued(&self, full: &str, said: &str) -> String {
+        // A text that this model would not have written cannot be continued by it.
+        let is_own = !self.prefill.is_empty() && full.starts_with(&self.prefill);
+        let rest = said.strip_prefix(&self.prefill).unwrap_or_default();
+        match self.speech.continuing {
+            Continuing::GoesOn if is_own => rest.to_owned(),
+            Continuing::Greets if is_own => format!("{GREETING}{}", rest.trim_start()),
+            Continuing::GoesOn | Continuing::Greets | Continuing::Again => said.to_owned(),
+        }
+    }
+}
+
+impl Speech {
+    /// Words with the space before them, as the tokens of real models have it, or with the one that follows.
+    fn pieces(self, text: &str) -> Vec<String> {
+        if self.spaces_last {
+            return text.split_inclusive(' ').map(str::to_owned).collect();
+        }
+        let mut pieces: Vec<String> = Vec::new();
+        for (at, word) in text.split(' ').enumerate() {
+            match at {
+                0 if word.is_empty() => {}
+                0 => pieces.push(word.to_owned()),
+                _ => pieces.push(format!(" {word}")),
+            }
+        }
+        pieces
+    }
 }
 
 /// Two texts under one another, an empty one left out.
@@ -256,10 +289,33 @@ mod tests {
     fn limits_and_stops_cut() {
         let short = Asked { max_tokens: Some(2), ..asked("write 9 words") };
         let answer = Answer::to(&short, Protocol::OpenAiChat);
-        assert_eq!((answer.text.concat().as_str(), answer.finish), ("word1 word2 ", Finish::Length));
+        assert_eq!((answer.text.concat().as_str(), answer.finish), ("word1 word2", Finish::Length));
         let stop = Asked { stop: vec!["word5".into(), "word3".into()], ..asked("write 9 words") };
         let answer = Answer::to(&stop, Protocol::OpenAiChat);
         assert_eq!((answer.text.concat().as_str(), answer.finish), ("word1 word2 ", Finish::Sequence("word3".into())));
+    }
+
+    #[test]
+    fn tokens_begin_with_their_space_or_end_with_it() {
+        let pieces = |spaces_last, text: &str| Speech { spaces_last, ..Speech::default() }.pieces(text);
+        assert_eq!(pieces(false, "a b  c "), ["a", " b", " ", " c", " "]);
+        assert_eq!(pieces(true, "a b  c "), ["a ", "b ", " ", "c "]);
+        assert_eq!(pieces(false, " b"), [" b"]);
+        assert!(pieces(false, "").is_empty() && pieces(true, "").is_empty());
+    }
+
+    #[test]
+    fn a_text_is_continued_or_begun_again() {
+        let said = |continuing, prefill: &str| {
+            let speech = Speech { continuing, ..Speech::default() };
+            said(&Asked { prefill: prefill.into(), speech, ..asked("write 3 words") })
+        };
+        assert_eq!(said(Continuing::GoesOn, "word1 wo"), "rd2 word3");
+        assert_eq!(said(Continuing::GoesOn, "word1 word2"), " word3");
+        assert_eq!(said(Continuing::GoesOn, "word1 word2 word3"), "");
+        assert_eq!(said(Continuing::GoesOn, "Once upon"), "word1 word2 word3");
+        assert_eq!(said(Continuing::Again, "word1 word2"), "word1 word2 word3");
+        assert_eq!(said(Continuing::Greets, "word1 word2"), "Sure! Here is the rest: word3");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// What goes wrong and how long things take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behaviour {
     pub fault: Fault,
     /// Before the first content.
@@ -13,19 +13,33 @@ pub struct Behaviour {
     pub between_tokens: Duration,
     /// While a stream waits for its next piece of content, a ping is sent so often; zero is never.
     pub ping_every: Duration,
+    pub speech: Speech,
 }
 
-impl Default for Behaviour {
-    fn default() -> Self {
-        let (first_token, between_tokens, ping_every) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
-        Behaviour { fault: Fault::None, first_token, between_tokens, ping_every }
-    }
+/// How a fake speaks when nothing goes wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Speech {
+    /// Its tokens end with a space. Those of real models begin with one.
+    pub spaces_last: bool,
+    pub continuing: Continuing,
+}
+
+/// What a fake does with a last turn of its own, which it is to continue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continuing {
+    #[default]
+    GoesOn,
+    /// It says all of it once more.
+    Again,
+    /// It says first that it will.
+    Greets,
 }
 
 /// What goes wrong. Chunks are pieces of content in a streamed reply; a fault after more of them than there are comes before
 /// the reply's end. Without streaming the nearest thing happens: an error becomes a status, a break comes mid-body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
+    #[default]
     None,
     /// An error with this status, in the provider's own words for it.
     Status {
@@ -85,7 +99,8 @@ impl Fault {
 }
 
 const WORDS: &str = "ok, a status such as 529, 429:7 (with Retry-After: 7), slow:3s, slow:300ms, hang, hang-before-content, \
-                     hang-after:3, reset, error-before-content, error-after:3, cut-after:3, end-after:3, garbage, html";
+                     hang-after:3, reset, error-before-content, error-after:3, cut-after:3, end-after:3, garbage, html, \
+                     spaces-last (of tokens), again or greets (instead of continuing)";
 
 impl FromStr for Behaviour {
     type Err = String;
@@ -107,6 +122,16 @@ impl FromStr for Behaviour {
             "end-after" => Fault::EndAfter { chunks: number()? },
             "garbage" => simple(Fault::Garbage)?,
             "html" => simple(Fault::Html)?,
+            "spaces-last" | "again" | "greets" => {
+                simple(Fault::None)?;
+                let continuing = match word {
+                    "again" => Continuing::Again,
+                    "greets" => Continuing::Greets,
+                    _ => Continuing::GoesOn,
+                };
+                let speech = Speech { spaces_last: word == "spaces-last", continuing };
+                return Ok(Behaviour { speech, ..Behaviour::default() });
+            }
             "slow" => {
                 let first_token = rest.and_then(duration).ok_or_else(unknown)?;
                 return Ok(Behaviour { first_token, ..Behaviour::default() });

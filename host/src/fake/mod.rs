@@ -11,6 +11,7 @@ mod gemini;
 mod kind;
 mod ollama;
 mod openai;
+mod prefill;
 mod protocol;
 mod reply;
 mod responses;
@@ -33,7 +34,7 @@ use tokio::task::JoinHandle;
 use self::state::State;
 use crate::net::{Door, Listener};
 
-pub use self::behaviour::{Behaviour, Fault};
+pub use self::behaviour::{Behaviour, Continuing, Fault, Speech};
 pub use self::kind::Kind;
 pub use self::protocol::Protocol;
 pub use self::reply::Sent;

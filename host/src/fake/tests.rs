@@ -98,6 +98,11 @@ async fn outcome(protocol: Protocol, word: &str, stream: bool) -> (u16, String, 
     (status, text, end)
 }
 
+/// Words of tokens, which begin with a space.
+fn unspaced(text: &str) -> String {
+    text.replace("\" word", "\"word")
+}
+
 #[tokio::test]
 async fn anthropic_streams_break_where_they_are_told_to() {
     let protocol = Protocol::AnthropicMessages;
@@ -124,7 +129,7 @@ async fn anthropic_streams_break_where_they_are_told_to() {
 #[tokio::test]
 async fn openai_streams_break_where_they_are_told_to() {
     let protocol = Protocol::OpenAiChat;
-    let deltas = |text: &str| text.matches("\"content\":\"word").count();
+    let deltas = |text: &str| unspaced(text).matches("\"content\":\"word").count();
     let (status, text, end) = outcome(protocol, "ok", true).await;
     assert_eq!((status, deltas(&text), end), (200, 9, End::Clean));
     assert!(text.ends_with("data: [DONE]\n\n"));
@@ -152,7 +157,7 @@ async fn the_other_streams_break_where_they_are_told_to() {
         (Protocol::Ollama, "\"content\":\"word", "\"done\":true", "{\"error\":\"server busy"),
     ] {
         let (status, text, end) = outcome(protocol, "ok", true).await;
-        assert_eq!((status, text.matches(delta).count(), end), (200, 9, End::Clean), "{protocol}: {text}");
+        assert_eq!((status, unspaced(&text).matches(delta).count(), end), (200, 9, End::Clean), "{protocol}: {text}");
         assert!(text.contains(last), "{protocol}: {text}");
         for (word, chunks, expected) in [
             ("hang-before-content", 0, End::Silent),
@@ -165,7 +170,7 @@ async fn the_other_streams_break_where_they_are_told_to() {
         ] {
             let (status, text, end) = outcome(protocol, word, true).await;
             assert_eq!(
-                (status, text.matches(delta).count(), end),
+                (status, unspaced(&text).matches(delta).count(), end),
                 (200, chunks, expected),
                 "{protocol} {word}: {text}"
             );

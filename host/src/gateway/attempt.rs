@@ -94,9 +94,21 @@ pub struct Resumed {
 /// # Errors
 /// The attempt failed; the target's health knows already.
 pub async fn resume(exchange: &Exchange, step: Step, said: &Said) -> Result<Resumed, Box<Failed>> {
-    let begun = Begun::new(exchange, &step).await?;
+    let (begun, began) = (Begun::new(exchange, &step).await?, Instant::now());
     let asked = begun.within(ask_on(&begun, said)).await;
     let ((target, reply, held), running) = begun.judge(asked)?;
+    if said.is_begun_anew(&held.events) {
+        // It answered, and well, but not what was asked: its health is good, and its words are no use.
+        running.succeed(Instant::now());
+        return Err(Box::new(Failed {
+            target: step.target,
+            started_at: began.saturating_duration_since(exchange.arrived),
+            elapsed: began.elapsed(),
+            fault: fault(FaultKind::MalformedReply, "it began anew instead of continuing"),
+            used: step.told.usage(),
+            raw: None,
+        }));
+    }
     Ok(Resumed { target, reply, held, pace: pace(exchange, &step), running })
 }
 
@@ -181,7 +193,16 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let shadow = Shadow::of(exchange, &adapter);
     let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
     let mut reply = reply.breaking(breaks);
-    let held = hold_back(&mut reply, &step.told).await?;
+    let mut held = hold_back(&mut reply, &step.told).await?;
+    // Its first words tell whether it goes on.
+    while !Said::is_told(&held.events) {
+        let mut batch = reply.next().await;
+        if let Some(fault) = batch.fault() {
+            return Err(Bad::from(fault.clone()));
+        }
+        held.frames.append(&mut batch.frames);
+        held.events.append(&mut batch.events);
+    }
     Ok((exchange.name(step.target), reply, held))
 }
 
@@ -245,10 +266,11 @@ async fn hold_back(reply: &mut Reply, told: &Told) -> Result<Batch, Fault> {
 }
 
 async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault> {
-    let held = hold_back(&mut rest.reply, told).await?;
+    let mut held = hold_back(&mut rest.reply, told).await?;
     let finished = held.finished();
     good.facts.usage = told.usage();
     if let Some((_, said)) = &mut rest.said {
+        held.events = said.fit(held.events);
         said.note(&held.events);
     }
     good.first = rest.writer.write(held, finished).await?;

@@ -35,6 +35,7 @@ mod reply_head;
 mod restore;
 mod rollout;
 mod scan;
+mod seam;
 mod shadow;
 mod shadow_probe;
 mod spent;

@@ -11,6 +11,7 @@ use super::attempt::{self, Resumed};
 use super::begun::Failed;
 use super::decide::{self, Next};
 use super::exchange::Exchange;
+use super::seam;
 use crate::health::{Blame, blame};
 use crate::plugin::bindings::chat::{Event, Message, OutputFormat, Part, Request, Role, Text, Usage};
 use crate::plugin::bindings::faults::Fault;
@@ -26,9 +27,11 @@ pub struct Said {
     text: String,
     /// There was more than one part of text.
     is_more: bool,
-    /// What the replies that broke off had told of their cost.
+    /// What the replies that broke off cost.
     spent: Option<Usage>,
-    last_usage: Option<Usage>,
+    /// What the present one told of its own cost, and where in the text it began.
+    told: Option<Usage>,
+    began_at: usize,
     fit: Fit,
 }
 
@@ -38,8 +41,19 @@ struct Fit {
     is_on: bool,
     /// Parts of reasoning that the continuation began with; the caller never sees them.
     hidden: u32,
-    /// White space was cut off before asking: the next text may bring it again.
-    trimmed: bool,
+    /// Its first text or call is here.
+    is_begun: bool,
+    /// It has no text of its own: what it has stands behind the caller's.
+    is_behind: bool,
+    /// White space that the caller has and the continuation was not shown: it may bring it again.
+    trimmed: String,
+}
+
+impl Fit {
+    /// Where the caller's reply has a part of the continuation.
+    fn place(&self, index: u32) -> u32 {
+        index.saturating_sub(self.hidden) + u32::from(self.is_behind)
+    }
 }
 
 impl Said {
@@ -48,8 +62,7 @@ impl Said {
         for event in events {
             match event {
                 Event::TextDelta(delta) if delta.index == 0 => self.text.push_str(&delta.text),
-                Event::Usage(usage) => self.last_usage = Some(*usage),
-                Event::Started(_) | Event::Ping | Event::Failed(_) => {}
+                Event::Started(_) | Event::Ping | Event::Usage(_) | Event::Failed(_) => {}
                 _ => self.is_more = true,
             }
         }
@@ -58,39 +71,54 @@ impl Said {
 
     /// The events of a continuation, as the caller's reply goes on; those of a first reply as they are.
     pub fn fit(&mut self, events: Vec<Event>) -> Vec<Event> {
+        for event in &events {
+            if let Event::Usage(usage) = event {
+                self.told = Some(*usage);
+            }
+        }
         if !self.fit.is_on {
             return events;
         }
-        events.into_iter().filter_map(|event| self.fit_one(event)).collect()
+        let mut fitted = Vec::with_capacity(events.len());
+        for event in events {
+            self.fit_one(event, &mut fitted);
+        }
+        fitted
     }
 
-    fn fit_one(&mut self, mut event: Event) -> Option<Event> {
+    fn fit_one(&mut self, mut event: Event, fitted: &mut Vec<Event>) {
+        let fit = &mut self.fit;
         match &mut event {
-            Event::Started(_) | Event::ReasoningDelta(_) | Event::ReasoningSignature(_) => return None,
+            Event::Started(_) | Event::ReasoningDelta(_) | Event::ReasoningSignature(_) => return,
             Event::RedactedReasoning(sealed) => {
-                self.fit.hidden = self.fit.hidden.max(sealed.index + 1);
-                return None;
+                fit.hidden = fit.hidden.max(sealed.index + 1);
+                return;
             }
             // Reasoning comes first. A part that ends before any text was reasoning.
-            Event::PartFinished(index) if self.fit.trimmed || *index < self.fit.hidden => {
-                self.fit.hidden = self.fit.hidden.max(*index + 1);
-                return None;
+            Event::PartFinished(index) if !fit.is_begun || *index < fit.hidden => {
+                fit.hidden = fit.hidden.max(*index + 1);
+                return;
             }
-            Event::PartFinished(index) => *index -= self.fit.hidden,
+            Event::PartFinished(index) => *index = fit.place(*index),
             Event::TextDelta(delta) => {
-                if self.fit.trimmed {
-                    self.fit.hidden = delta.index;
-                    delta.text = delta.text.trim_start().to_owned();
-                    self.fit.trimmed = delta.text.is_empty();
+                if !fit.is_begun {
+                    fit.hidden = delta.index;
                 }
-                delta.index = delta.index.saturating_sub(self.fit.hidden);
+                fit.is_begun |= !delta.text.is_empty();
+                delta.text = seam::without(&mut fit.trimmed, &delta.text);
+                delta.index = fit.place(delta.index);
             }
-            Event::ToolArgumentsDelta(delta) => delta.index = delta.index.saturating_sub(self.fit.hidden),
-            Event::ToolCallStarted(call) => call.index = call.index.saturating_sub(self.fit.hidden),
+            Event::ToolCallStarted(call) => {
+                fit.hidden = if fit.is_begun { fit.hidden } else { call.index };
+                fit.end_text(fitted);
+                call.index = fit.place(call.index);
+            }
+            Event::ToolArgumentsDelta(delta) => delta.index = fit.place(delta.index),
             Event::Usage(usage) => *usage = self.spent.map_or(*usage, |spent| sum(spent, *usage)),
-            Event::Ping | Event::Embedding(_) | Event::Finished(_) | Event::Failed(_) => {}
+            Event::Finished(_) => fit.end_text(fitted),
+            Event::Ping | Event::Embedding(_) | Event::Failed(_) => {}
         }
-        Some(event)
+        fitted.push(event);
     }
 
     /// The request that continues the text.
@@ -110,11 +138,54 @@ impl Said {
         request
     }
 
-    fn go_on(&mut self) {
-        // What a continuation told of its cost holds what was spent before it.
-        self.spent = self.last_usage.take().or(self.spent);
-        self.fit = Fit { is_on: true, hidden: 0, trimmed: true };
+    /// A continuation is here: what the reply before it cost is added to what it will tell.
+    fn go_on(&mut self, asked_bytes: usize) {
+        let written = guess(self.text.len() - self.began_at);
+        // Few tell what a reply costs before its end.
+        let unknown = Usage { input: guess(asked_bytes + self.began_at), ..NOTHING };
+        let told = self.told.take().unwrap_or(unknown);
+        let told = Usage { output: told.output.max(written), ..told };
+        self.spent = Some(self.spent.map_or(told, |spent| sum(spent, told)));
+        self.began_at = self.text.len();
+        let trimmed = self.text[self.text.trim_end().len()..].to_owned();
+        self.fit = Fit { is_on: true, trimmed, ..Fit::default() };
     }
+
+    /// Can it be seen of these events whether they go on with the text?
+    pub fn is_told(events: &[Event]) -> bool {
+        let over = |event: &Event| matches!(event, Event::Finished(_) | Event::ToolCallStarted(_));
+        events.iter().any(over) || seam::is_enough(&text_of(events))
+    }
+
+    /// Do they say again what the caller has read?
+    pub fn is_begun_anew(&self, events: &[Event]) -> bool {
+        seam::begins_anew(&self.text, &text_of(events))
+    }
+}
+
+impl Fit {
+    /// The caller's text is over, where the continuation has added none to it.
+    fn end_text(&mut self, fitted: &mut Vec<Event>) {
+        if !self.is_begun {
+            fitted.push(Event::PartFinished(0));
+            (self.is_begun, self.is_behind) = (true, true);
+        }
+    }
+}
+
+fn text_of(events: &[Event]) -> String {
+    let texts = events.iter().filter_map(|event| match event {
+        Event::TextDelta(delta) => Some(delta.text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+const NOTHING: Usage = Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 };
+
+/// Tokens of so many bytes.
+fn guess(bytes: usize) -> u64 {
+    u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
 }
 
 fn sum(a: Usage, b: Usage) -> Usage {
@@ -168,7 +239,7 @@ impl Splice {
             match attempt::resume(exchange, step, &self.said).await {
                 Ok(resumed) => {
                     (self.target, self.began) = (target, began);
-                    self.said.go_on();
+                    self.said.go_on(exchange.body.len());
                     return Some(resumed);
                 }
                 Err(failed) => self.history.push(*failed),
@@ -197,15 +268,48 @@ mod tests {
         let mut said = Said::default();
         said.note(&[Event::Ping, text(0, "Once upon a ")]);
         assert!(!said.is_more);
-        said.go_on();
+        said.go_on(40);
         let reasoning = |index| Event::ReasoningDelta(Delta { index, text: "hm".to_owned() });
-        let events = vec![reasoning(0), Event::PartFinished(0), text(1, " "), text(1, "\ntime"), text(1, " there")];
+        let events = vec![reasoning(0), Event::PartFinished(0), text(1, " "), text(1, "time"), text(1, " there")];
         let fitted = said.fit(events);
         assert!(matches!(&fitted[..], [Event::TextDelta(empty), Event::TextDelta(time), Event::TextDelta(there)]
             if empty.text.is_empty() && time.text == "time" && there.text == " there" && there.index == 0));
         let call = ToolCallStarted { index: 2, id: "c".to_owned(), name: "t".to_owned() };
         let fitted = said.fit(vec![Event::PartFinished(1), Event::ToolCallStarted(call)]);
         assert!(matches!(&fitted[..], [Event::PartFinished(0), Event::ToolCallStarted(call)] if call.index == 1));
+    }
+
+    #[test]
+    fn a_continuation_without_text_ends_the_callers() {
+        let mut said = Said::default();
+        said.note(&[text(0, "word")]);
+        said.go_on(0);
+        let call = ToolCallStarted { index: 0, id: "c".to_owned(), name: "t".to_owned() };
+        let fitted = said.fit(vec![Event::ToolCallStarted(call), Event::PartFinished(0)]);
+        assert!(matches!(&fitted[..], [Event::PartFinished(0), Event::ToolCallStarted(call), Event::PartFinished(1)]
+            if call.index == 1));
+    }
+
+    #[test]
+    fn usage_is_that_of_all_pieces() {
+        let usage = |input, output| Usage { input, output, ..NOTHING };
+        let mut said = Said::default();
+        said.fit(vec![Event::Usage(usage(25, 1))]);
+        said.note(&[text(0, "twelve bytes")]);
+        said.go_on(100);
+        let told = |said: &mut Said, input, output| match said.fit(vec![Event::Usage(usage(input, output))])[..] {
+            [Event::Usage(usage)] => (usage.input, usage.output),
+            _ => (0, 0),
+        };
+        assert_eq!(told(&mut said, 30, 4), (55, 3 + 4));
+        said.note(&[text(0, "four")]);
+        said.go_on(100);
+        assert_eq!(told(&mut said, 30, 2), (85, 3 + 4 + 2));
+        said.note(&[text(0, "four")]);
+        // Another that told nothing before it broke off.
+        (said.told, said.began_at) = (None, said.text.len() - 4);
+        said.go_on(100);
+        assert!(told(&mut said, 30, 2).0 > 25 + 30 + 30 + 100 / 5);
     }
 
     #[test]

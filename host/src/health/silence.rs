@@ -35,12 +35,13 @@ struct Call {
     since: Instant,
     begun: Begun,
     is_slow: bool,
+    is_late: bool,
 }
 
 /// What a look showed.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// Calls that have become slow since the last look.
+    /// Calls that have become slow since the last look; one that has become late, which is far worse, stands here once more.
     pub slow: Vec<Begun>,
     /// How long the slow calls have waited at least, and for which form of reply.
     pub waits: Vec<(Form, Duration)>,
@@ -51,7 +52,7 @@ impl Waiting {
     /// A call was sent. What is returned ends its wait.
     pub fn add(&mut self, form: Form, begun: Begun, now: Instant) -> u64 {
         self.next += 1;
-        self.calls.insert(self.next, Call { form, since: now, begun, is_slow: false });
+        self.calls.insert(self.next, Call { form, since: now, begun, is_slow: false, is_late: false });
         self.next
     }
 
@@ -81,6 +82,10 @@ impl Waiting {
             let waits = now.saturating_duration_since(call.since);
             if !call.is_slow && waits > usual.slow_after(call.form) {
                 call.is_slow = true;
+                looked.slow.push(call.begun);
+            }
+            if !call.is_late && waits > usual.late_after(call.form) {
+                call.is_late = true;
                 looked.slow.push(call.begun);
             }
             if call.is_slow {

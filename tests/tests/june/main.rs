@@ -139,6 +139,9 @@ impl Scene {
         for call in &mut calls {
             let number = call.question.number;
             let met = arrivals.iter().filter_map(|(name, first)| Some((first.get(&number)?, *name)));
+            // Of a call that needed one attempt its answer says it: whoever else met it was probed beside it.
+            let only = (call.attempts == 1).then(|| call.target.split('/').next()).flatten();
+            let met = met.filter(|(_, name)| only.is_none_or(|only| only == *name));
             call.asked_first = met.min().map(|(_, name)| name);
             let provider = self.providers.iter().find(|(route, _)| *route == call.question.route);
             let times = provider.expect("each route has one").1.times(number);

@@ -12,10 +12,10 @@ mod tools;
 use serde_json::{Value, json};
 
 use self::rules::Wrong;
-use super::Protocol;
 use super::answer::{Answer, Asked, Finish, fragments};
 use super::reply::{Part, Piece, Refused, Script};
 use super::state::Seen;
+use super::{Protocol, prefill};
 
 /// What a genuine signature starts with here, so that a lost or a foreign one is noticed.
 pub const SIGNATURE: &str = "c2lnbmF0dXJl";
@@ -32,7 +32,7 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
         }
         _ => return Err(refused(Wrong { status: 404, kind: "not_found_error", message: "Not Found".to_owned() })),
     }
-    let asked = rules::check(version, body).map_err(refused)?;
+    let asked = prefill::read(seen, body, |body| rules::check(version, body)).map_err(refused)?;
     let answer = Answer::to(&asked, Protocol::AnthropicMessages);
     Ok(match asked.stream {
         true => Script::Stream(events(&asked, &answer, number).iter().map(|(part, data)| sse(*part, data)).collect()),

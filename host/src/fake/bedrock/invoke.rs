@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::super::answer::{Answer, Asked};
 use super::super::reply::{Piece, Refused, Script};
-use super::super::{Protocol, anthropic};
+use super::super::state::Seen;
+use super::super::{Protocol, anthropic, prefill};
 use super::claude;
 use super::errors::invalid;
 use super::frames::event;
@@ -35,8 +36,8 @@ const BETAS: &[&str] = &[
     "effort-2025-11-24",
 ];
 
-pub fn script(model: &str, body: &Value, streamed: bool, number: usize) -> Result<Script, Refused> {
-    let asked = check(model, body)?;
+pub fn script(model: &str, seen: &Seen, body: &Value, streamed: bool, number: usize) -> Result<Script, Refused> {
+    let asked = prefill::read(seen, body, |body| check(model, body))?;
     let answer = Answer::to(&Asked { model: model.to_owned(), ..asked }, Protocol::Bedrock);
     let named = Asked { model: claude(model).unwrap_or_default().to_owned(), ..Asked::default() };
     if !streamed {

@@ -24,10 +24,10 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::Protocol;
 use super::answer::{Answer, is_known};
 use super::reply::{Refused, Script};
 use super::state::Seen;
+use super::{Protocol, prefill};
 
 use self::errors::{invalid, refused};
 
@@ -65,15 +65,16 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
     }
     match operation {
         "converse" | "converse-stream" => {
-            let asked = rules::check(&model, body).map_err(|message| invalid(&message))?;
+            let asked = prefill::read(seen, body, |body| rules::check(&model, body));
+            let asked = asked.map_err(|message| invalid(&message))?;
             let answer = Answer::to(&asked, Protocol::Bedrock);
             Ok(match operation {
                 "converse" => Script::Whole { body: converse::whole(&answer, number), chunks: answer.chunks() },
                 _ => Script::Stream(converse::stream(&answer, number)),
             })
         }
-        "invoke" => embed::script(&model, body).unwrap_or_else(|| invoke::script(&model, body, false, number)),
-        "invoke-with-response-stream" => invoke::script(&model, body, true, number),
+        "invoke" => embed::script(&model, body).unwrap_or_else(|| invoke::script(&model, seen, body, false, number)),
+        "invoke-with-response-stream" => invoke::script(&model, seen, body, true, number),
         "count-tokens" => count(&model, body),
         _ => Err(refused(404, "UnknownOperationException", "Unknown operation")),
     }

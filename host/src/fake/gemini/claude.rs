@@ -16,7 +16,7 @@ use super::super::answer::{Answer, Asked};
 use super::super::anthropic::rules::{self, Wrong};
 use super::super::reply::{Part, Refused, Script};
 use super::super::state::Seen;
-use super::super::{Protocol, anthropic};
+use super::super::{Protocol, anthropic, prefill};
 use super::Place;
 
 const VERSION: &str = "vertex-2023-10-16";
@@ -56,7 +56,7 @@ pub fn counts(model: &str) -> bool {
 
 pub fn script(place: &Place, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     let refused = |wrong: Wrong| anthropic::refused(wrong.status, wrong.kind, &wrong.message, number);
-    let asked = check(place, seen, body).map_err(refused)?;
+    let asked = prefill::read(seen, body, |body| check(place, seen, body)).map_err(refused)?;
     let answer = Answer::to(&asked, Protocol::Gemini);
     if counts(&place.model) {
         return Ok(Script::Whole { body: json!({ "input_tokens": answer.input_tokens }), chunks: 1 });

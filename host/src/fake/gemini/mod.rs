@@ -23,7 +23,7 @@ use super::answer::{Answer, Asked, Finish, THINKING_TOKENS, fragments, is_known}
 use super::reply::{Part, Piece, Refused, Script, Sent};
 use super::seal::seal;
 use super::state::Seen;
-use super::{Protocol, anthropic};
+use super::{Protocol, anthropic, prefill};
 
 use self::errors::refused;
 
@@ -141,7 +141,7 @@ fn answer(place: &Place, seen: &Seen, body: &Value, number: usize) -> Result<Scr
         let details = json!([{ "modality": "TEXT", "tokenCount": tokens }]);
         return Ok(Script::Whole { body: json!({ "totalTokens": tokens, "promptTokensDetails": details }), chunks: 1 });
     }
-    let asked = rules::check(&place.model, body).map_err(invalid)?;
+    let asked = prefill::read(seen, body, |body| rules::check(&place.model, body)).map_err(invalid)?;
     let answer = Answer::to(&asked, Protocol::Gemini);
     Ok(match place.method {
         "generateContent" => Script::Whole { body: whole(&asked, &answer, number), chunks: answer.chunks() },

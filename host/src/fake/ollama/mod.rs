@@ -9,10 +9,10 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use super::Protocol;
 use super::answer::{Answer, Asked, Finish, fragments, is_known};
 use super::reply::{Part, Piece, Refused, Script};
 use super::state::Seen;
+use super::{Protocol, prefill};
 
 /// A fake reads no clock.
 const CREATED: &str = "2026-06-02T10:00:00.123456789Z";
@@ -31,7 +31,7 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
     if seen.bare_path() == "/api/embed" {
         return embed::script(body);
     }
-    let asked = rules::check(body).map_err(|message| refused(400, &message))?;
+    let asked = prefill::read(seen, body, rules::check).map_err(|message| refused(400, &message))?;
     if !is_known(&asked.model) {
         return Err(refused(404, &format!("model '{}' not found", asked.model)));
     }

@@ -15,10 +15,10 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use self::rules::Wrong;
-use super::Protocol;
 use super::answer::{Answer, Asked, Finish, fragments};
 use super::reply::{Part, Piece, Refused, Script};
 use super::state::Seen;
+use super::{Protocol, prefill};
 
 pub use self::azure::deployment;
 
@@ -49,7 +49,7 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
         _ if is_azure => return Err(azure::not_found()),
         _ => return Err(invalid_url(seen)),
     }
-    let asked = rules::check(&body).map_err(refusal)?;
+    let asked = prefill::read(seen, &body, rules::check).map_err(refusal)?;
     let answer = Answer::to(&asked, Protocol::OpenAiChat);
     Ok(match asked.stream {
         true => {

@@ -15,12 +15,12 @@ mod tools;
 
 use serde_json::{Value, json};
 
-use super::Protocol;
 use super::answer::{Answer, Finish, THINKING_TOKENS};
 use super::openai::{self, CREATED};
 use super::reply::{Refused, Script};
 use super::seal::seal;
 use super::state::Seen;
+use super::{Protocol, prefill};
 
 use self::rules::Request;
 
@@ -33,7 +33,9 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
         ("POST", "/v1/responses/input_tokens") => true,
         _ => return Err(openai::invalid_url(seen)),
     };
-    let request = rules::check(body).map_err(openai::refusal)?;
+    let mut request = rules::check(body).map_err(openai::refusal)?;
+    let asked = |body: &Value| rules::check(body).map(|request| request.asked);
+    request.asked = prefill::read(seen, body, asked).map_err(openai::refusal)?;
     let answer = Answer::to(&request.asked, Protocol::OpenAiResponses);
     if counts {
         let body = json!({ "object": "response.input_tokens", "input_tokens": answer.input_tokens });

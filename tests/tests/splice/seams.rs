@@ -1,0 +1,241 @@
+//! A seam changes no byte: every protocol of a caller, of the provider that fails and of the one that goes on, with breaks at
+//! every piece, and tokens that begin with their space or end with it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use pointsman::clock::Clock;
+use pointsman::config;
+use pointsman::fake::{Behaviour, Continuing, Fake, Fault, Protocol, Speech};
+use pointsman::gateway::Gateway;
+use pointsman::server::Port;
+use pointsman_tests::{Answer, chat_body, messages_body, send};
+use serde_json::{Value, json};
+
+const WORDS: usize = 4;
+const AT_ONCE: usize = 24;
+const CALLERS: [&str; 4] = ["chat", "responses", "messages", "gemini"];
+/// Protocol, what its provider needs, and what its models' names begin with.
+const PROVIDERS: [(Protocol, &str, &str); 6] = [
+    (Protocol::OpenAiChat, "adapter = \"openai-chat\"\nkey = \"k\"", "gpt-4o"),
+    (Protocol::OpenAiResponses, "adapter = \"openai-responses\"\nkey = \"k\"", "gpt-4o"),
+    (Protocol::AnthropicMessages, "adapter = \"anthropic-messages\"\nkey = \"k\"", "claude-sonnet-4-5"),
+    (Protocol::Gemini, "adapter = \"gemini\"\nkey = \"k\"", "gemini-2.0-flash"),
+    (
+        Protocol::Bedrock,
+        "adapter = \"bedrock-converse\"\nsettings = { region = \"us-east-1\" }\n\
+         aws = { access_key_id = \"AKIDEXAMPLE\", secret_access_key = \"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\" }",
+        "amazon.nova-pro",
+    ),
+    (Protocol::Ollama, "adapter = \"ollama\"", "qwen3"),
+];
+
+/// A gateway in front of a fake of each protocol; what a model does stands in its name.
+struct World {
+    address: SocketAddr,
+    fakes: Vec<Fake>,
+}
+
+impl World {
+    /// `models` are names and their targets.
+    async fn start(models: &[(String, Vec<String>)]) -> World {
+        let mut text = "[breaker]\nfaults = 1000000\nsamples = 1000000\n[attempts]\nretry_floor = 100000\n\
+                        [facts.\"*\"]\nprefill = true\n"
+            .to_owned();
+        let mut fakes = Vec::new();
+        for (protocol, needs, _) in PROVIDERS {
+            let fake = Fake::start(protocol).await.expect("a port");
+            text += &format!("[providers.{protocol}]\nbase_url = \"{}\"\n{needs}\n", fake.base_url());
+            fakes.push(fake);
+        }
+        for (name, targets) in models {
+            text += &format!("[models.\"{name}\"]\ncontinuation = \"splice\"\ntargets = {}\n", json!(targets));
+        }
+        let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
+        let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
+        let gateway = Gateway::new(parsed, clock).await.expect("a gateway");
+        let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
+        let address = port.address().expect("an address");
+        tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
+        World { address, fakes }
+    }
+
+    /// The target of this provider whose model behaves so.
+    fn target(&self, provider: usize, name: &str, behaviour: Behaviour) -> String {
+        let (target, model) = target(provider, name);
+        self.fakes[provider].behave_for(&model, behaviour);
+        target
+    }
+
+    async fn ask(&self, caller: &str, model: &str, prompt: &str) -> Answer {
+        let (path, body) = match caller {
+            "chat" => {
+                let mut body = chat_body(model, prompt, true);
+                body["stream_options"] = json!({ "include_usage": true });
+                ("/v1/chat/completions".to_owned(), body)
+            }
+            "responses" => {
+                ("/v1/responses".to_owned(), json!({ "model": model, "stream": true, "store": false, "input": prompt }))
+            }
+            "messages" => ("/v1/messages".to_owned(), messages_body(model, prompt, true)),
+            _ => {
+                let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": prompt }] }] });
+                (format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"), body)
+            }
+        };
+        Answer::read(send(self.address, &path, body.to_string()).await.expect("an answer")).await
+    }
+}
+
+fn target(provider: usize, name: &str) -> (String, String) {
+    let (protocol, _, model) = PROVIDERS[provider];
+    (format!("{protocol}/{model}-{name}"), format!("{model}-{name}"))
+}
+
+/// What the caller has read, and whether the reply ended as complete ones do.
+fn said(caller: &str, answer: &Answer) -> (String, bool) {
+    let events = answer.events();
+    let delta = |event: &Value| -> Option<String> {
+        let text = match caller {
+            "chat" => &event["choices"][0]["delta"]["content"],
+            "responses" if event["type"] == "response.output_text.delta" => &event["delta"],
+            "responses" => &Value::Null,
+            "messages" => &event["delta"]["text"],
+            _ => &event["candidates"][0]["content"]["parts"][0]["text"],
+        };
+        text.as_str().map(str::to_owned)
+    };
+    let complete = match caller {
+        "responses" => answer.body.contains("event: response.completed\n"),
+        "gemini" => answer.body.contains("\"finishReason\":\"STOP\""),
+        _ => answer.complete(),
+    };
+    (events.iter().filter_map(delta).collect(), complete && !answer.broken)
+}
+
+/// With a pause before each piece: what arrives together with a failure is held back and fails over.
+fn failing(after: usize, spaces_last: bool) -> Behaviour {
+    let fault = match after % 2 {
+        0 => Fault::EndAfter { chunks: after },
+        _ => Fault::ErrorAfter { chunks: after },
+    };
+    let speech = Speech { spaces_last, ..Speech::default() };
+    Behaviour { fault, speech, between_tokens: Duration::from_millis(20), ..Behaviour::default() }
+}
+
+fn speaking(spaces_last: bool, continuing: Continuing) -> Behaviour {
+    Behaviour { speech: Speech { spaces_last, continuing }, ..Behaviour::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seam_changes_no_byte() {
+    let (mut cells, mut models) = (Vec::new(), Vec::new());
+    for first in 0..PROVIDERS.len() {
+        for second in 0..PROVIDERS.len() {
+            for (after, ends) in (1..=WORDS).flat_map(|after| [0, 1, 2, 3].map(|ends| (after, ends))) {
+                let name = format!("m-{first}-{second}-{after}-{ends}");
+                let cut = format!("cut{after}-{}", ends & 1);
+                let going_on = format!("goes-on-{}", ends >> 1);
+                models.push((name.clone(), vec![target(first, &cut).0, target(second, &going_on).0]));
+                cells.extend(CALLERS.map(|caller| (caller, name.clone())));
+            }
+        }
+    }
+    let world = World::start(&models).await;
+    for (provider, last) in (0..PROVIDERS.len()).flat_map(|provider| [(provider, 0), (provider, 1)]) {
+        world.target(provider, &format!("goes-on-{last}"), speaking(last == 1, Continuing::GoesOn));
+        for after in 1..=WORDS {
+            world.target(provider, &format!("cut{after}-{last}"), failing(after, last == 1));
+        }
+    }
+    let whole: Vec<String> = (1..=WORDS).map(|number| format!("word{number}")).collect();
+    let (whole, world, all) = (whole.join(" "), &world, cells.len());
+    let answers = stream::iter(cells).map(async |(caller, model)| {
+        let answer = world.ask(caller, &model, &format!("write {WORDS} words")).await;
+        (caller, model, answer)
+    });
+    let answers: Vec<(&str, String, Answer)> = answers.buffer_unordered(AT_ONCE).collect().await;
+    let mut spliced = 0;
+    let mut wrong = Vec::new();
+    for (caller, model, answer) in &answers {
+        spliced += usize::from(answer.body.contains("the reply broke off"));
+        if said(caller, answer) != (whole.clone(), true) {
+            wrong.push(format!("{caller} {model}: {} {}", answer.status, answer.body));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {all} are wrong; the first: {}", wrong.len(), wrong[0]);
+    // On a slow machine some break off before anything went out, and fail over.
+    assert!(spliced * 2 > all, "{spliced} of {all} have a seam");
+}
+
+/// What begins anew is cut off; who goes on is asked next, and where there is nobody, the reply ends in an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_begins_anew_is_never_heard() {
+    let names = [("again", Continuing::Again), ("greets", Continuing::Greets)];
+    let (mut models, mut cells) = (Vec::new(), Vec::new());
+    for (first, (provider, (name, _))) in
+        (0..PROVIDERS.len()).flat_map(|provider| names.map(|name| (provider, name))).enumerate()
+    {
+        for after in 1..=WORDS {
+            let targets = vec![target(first % PROVIDERS.len(), &format!("cut{after}")).0, target(provider, name).0];
+            let saved = [targets.clone(), vec![target((provider + 1) % PROVIDERS.len(), "goes-on").0]].concat();
+            models.push((format!("lost-{provider}-{name}-{after}"), targets));
+            models.push((format!("saved-{provider}-{name}-{after}"), saved));
+        }
+    }
+    let world = World::start(&models).await;
+    for provider in 0..PROVIDERS.len() {
+        world.target(provider, "goes-on", speaking(false, Continuing::GoesOn));
+        for (name, continuing) in names {
+            world.target(provider, name, speaking(provider % 2 == 0, continuing));
+        }
+        for after in 1..=WORDS {
+            world.target(provider, &format!("cut{after}"), failing(after, false));
+        }
+    }
+    cells.extend(models.iter().flat_map(|(model, _)| CALLERS.map(|caller| (caller, model.clone()))));
+    let world = &world;
+    let answers = stream::iter(cells).map(async |(caller, model)| {
+        let answer = world.ask(caller, &model, "write 12 words").await;
+        (caller, model, answer)
+    });
+    let answers: Vec<(&str, String, Answer)> = answers.buffer_unordered(AT_ONCE).collect().await;
+    let whole: Vec<String> = (1..=12).map(|number| format!("word{number}")).collect();
+    let whole = whole.join(" ");
+    for (caller, model, answer) in &answers {
+        let (said, complete) = said(caller, answer);
+        let told = format!("{caller} {model}: {}", answer.body);
+        assert!(whole.starts_with(&said), "{told}");
+        assert_eq!(complete, said == whole, "{told}");
+        assert!(complete || !model.starts_with("saved"), "{told}");
+    }
+    let lost = answers.iter().filter(|(caller, _, answer)| !said(caller, answer).1).count();
+    assert!(lost * 4 > answers.len(), "{lost} of {} were not whole, and half of them have nobody", answers.len());
+}
+
+/// What all pieces cost is told, though the one that broke off had told little of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_tells_the_whole() {
+    let models: Vec<(String, Vec<String>)> = (0..PROVIDERS.len())
+        .map(|first| (format!("m{first}"), vec![target(first, "cut").0, target(2, "goes-on").0]))
+        .chain([("alone".to_owned(), vec![target(2, "goes-on").0])])
+        .collect();
+    let world = World::start(&models).await;
+    world.target(2, "goes-on", speaking(false, Continuing::GoesOn));
+    let usage = async |model: &str| {
+        let answer = world.ask("chat", model, "write 40 words").await;
+        let told = answer.events().last().expect("events")["usage"].clone();
+        let tokens = |name: &str| told[name].as_u64().unwrap_or_else(|| panic!("{model}: {}", answer.body));
+        (tokens("prompt_tokens"), tokens("completion_tokens"))
+    };
+    let alone = usage("alone").await;
+    for (first, provider) in PROVIDERS.iter().enumerate() {
+        world.target(first, "cut", failing(20, false));
+        let (input, output) = usage(&format!("m{first}")).await;
+        assert!(input > alone.0, "{provider:?}: {input} after {}", alone.0);
+        assert!(output >= alone.1, "{provider:?}: {output} after {}", alone.1);
+    }
+}
