@@ -209,8 +209,10 @@ async fn an_outage_is_rehearsed_and_what_is_expected_of_it_is_judged() {
     assert!(code == 2 && err.contains("an amount of US dollars"), "{err}");
     // All that are built in, when none is named.
     let (code, out, err) = drill(&["--policy", "failover", "--expect", "success >= 10%"]).await;
-    assert_eq!((code, err.lines().count()), (0, 6), "{out}{err}");
-    assert_eq!(out.matches("| `failover`").count(), 6, "{out}");
+    let incidents = pointsman::drill::BUILT_IN.len();
+    assert_eq!((code, err.lines().count()), (0, incidents), "{out}{err}");
+    assert_eq!(out.matches("| `failover`").count(), incidents, "{out}");
+    assert_eq!(out.matches("| SDK retries only").count(), incidents, "{out}");
     let (code, _, err) = drill(&["--html", &page]).await;
     assert!(code == 2 && err.contains("--incident"), "{err}");
     let file = folder.write("bad.toml", "name = \"n\"\nabout = \"a\"\nlasts = \"1h\"\nphases = 3\n");

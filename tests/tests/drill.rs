@@ -68,6 +68,7 @@ fn a_fate_does_not_depend_on_who_else_is_compared() {
     let alone = rehearsed("brown-out", 15, 8.0, &["fastest"], 3);
     assert_eq!(both.runs[1], alone.runs[0]);
     assert_eq!(both.straight, alone.straight);
+    assert_eq!(both.sdk_retries, alone.sdk_retries);
     let twice = rehearsed("rate-limit-storm", 15, 12.0, &["failover", "failover"], 3);
     assert_eq!(twice.runs[0], twice.runs[1]);
 }
@@ -95,6 +96,27 @@ fn bin<'a>(run: &'a Run, report: &Report, minute: u64) -> &'a drill::Bin {
 }
 
 #[test]
+fn the_sdks_retries_are_a_baseline_of_its_own() {
+    let twin = |incident, minutes| {
+        let report = rehearsed(incident, minutes, 10.0, &["failover"], 1);
+        let fair = report.sdk_retries.clone().expect("it was made");
+        assert_eq!(fair.label, "SDK retries only");
+        assert_eq!(fair.summary.requests, report.requests);
+        assert!((1.0..=3.0).contains(&fair.summary.attempts), "{:?}", fair.summary);
+        assert_eq!(report.straight.summary.attempts, 1.0);
+        (fair.summary, report.straight.summary, report.runs[0].summary.clone())
+    };
+    // Half of all are refused: two more attempts save three of four. Against hours of nothing they are no help.
+    let (fair, straight, _) = twin("everything-degraded", 60);
+    assert!(fair.success > straight.success + 0.1, "{fair:?} {straight:?}");
+    let (fair, straight, with) = twin("provider-loss", 150);
+    assert!(fair.success < straight.success + 0.1 && with.success > fair.success + 0.2, "{fair:?} {straight:?}");
+    // A restart of seconds is over before an SDK gives up, most of the time.
+    let (fair, straight, _) = twin("restart-of-the-provider", 60);
+    assert!(fair.lost < straight.lost, "{fair:?} {straight:?}");
+}
+
+#[test]
 fn every_policy_keeps_its_promises_in_every_incident() {
     for (incident, _) in BUILT_IN {
         let report = rehearsed(incident, 12, 5.0, POLICIES, 5);
@@ -116,7 +138,9 @@ fn every_policy_keeps_its_promises_in_every_incident() {
             let asked: u64 = run.providers.values().map(|ledger| ledger.asked).sum();
             assert!(asked >= summary.answered, "{who}: {asked} {summary:?}");
             let alone = report.straight.summary.success;
-            assert!(summary.success >= alone - 0.02, "{who} does worse than nothing: {} {alone}", summary.success);
+            // Patience without end is answered by a trickle; the 90 s of the configuration are not, before anybody knows.
+            let worse = if *incident == "trickle" { 0.1 } else { 0.02 };
+            assert!(summary.success >= alone - worse, "{who} does worse than nothing: {} {alone}", summary.success);
         }
     }
 }

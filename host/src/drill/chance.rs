@@ -44,20 +44,36 @@ fn mixed(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A log-normal distribution, as latencies and lengths have.
+/// A log-normal distribution, as latencies and lengths have. With a `p999` what lies above the 95th percentile is stretched to
+/// it: models that reason have such tails.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
     pub median: f64,
     pub p95: f64,
+    #[serde(default)]
+    pub p999: Option<f64>,
 }
 
 impl Spread {
+    pub fn new(median: f64, p95: f64) -> Spread {
+        Spread { median, p95, p999: None }
+    }
+
+    /// Are its values in order, and none below one?
+    pub fn is_sound(self) -> bool {
+        self.median >= 1.0 && self.p95 >= self.median && self.p999.is_none_or(|p999| p999 >= self.p95)
+    }
+
     /// The value that so many standard deviations lie above the median.
     pub fn at(self, normal: f64) -> f64 {
-        // 1.645 deviations of a normal distribution are its 95th percentile.
-        let deviation = (self.p95 / self.median).ln() / 1.645;
-        self.median * (deviation * normal).exp()
+        // Percentiles of a normal distribution, in deviations.
+        const P95: f64 = 1.645;
+        const P999: f64 = 3.090;
+        match self.p999 {
+            Some(p999) if normal > P95 => self.p95 * ((p999 / self.p95).ln() * (normal - P95) / (P999 - P95)).exp(),
+            _ => self.median * ((self.p95 / self.median).ln() * normal / P95).exp(),
+        }
     }
 }
 
@@ -72,9 +88,12 @@ mod tests {
         assert_ne!(chance.of(3).roll("x"), chance.of(3).roll("y"));
         let mean = (0..10_000).map(|number| chance.of(number).roll("x")).sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");
-        let spread = Spread { median: 100.0, p95: 400.0 };
+        let spread = Spread::new(100.0, 400.0);
         let mut values: Vec<f64> = (0..10_000).map(|number| spread.at(chance.of(number).normal("x"))).collect();
         values.sort_by(f64::total_cmp);
         assert!((90.0..110.0).contains(&values[5_000]) && (350.0..450.0).contains(&values[9_500]), "{}", values[9_500]);
+        let heavy = Spread { p999: Some(2_000.0), ..spread };
+        assert!((heavy.at(3.09) - 2_000.0).abs() < 1.0 && heavy.at(1.0) == spread.at(1.0) && heavy.is_sound());
+        assert!(!Spread { p999: Some(300.0), ..spread }.is_sound() && !Spread::new(0.5, 1.0).is_sound());
     }
 }

@@ -37,6 +37,7 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use self::stage::Stage;
+use self::straight::Retries;
 use crate::config::Config;
 use crate::plugin::Compiler;
 
@@ -84,9 +85,9 @@ pub fn run(drill: &Drill, progress: &Progress<'_>) -> anyhow::Result<Report> {
     ensure!(!drill.choices.is_empty(), "there is no policy to play");
     let stage = Stage::set(drill)?;
     let played = stage.play(&drill.choices, progress).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let straight = straight::play(&stage.scene, &played[0]);
+    let alone = [Retries::None, Retries::Sdk].map(|retries| straight::play(&stage.scene, &played[0], retries));
     let labels = drill.choices.iter().map(|choice| choice.label.as_str());
-    Ok(report::report(&stage.scene, &drill.config.facts, labels.zip(&played).collect(), straight))
+    Ok(report::report(&stage.scene, &drill.config.facts, labels.zip(&played).collect(), &alone))
 }
 
 /// Run it, for how each request ended: for each choice all arrivals, in their order.

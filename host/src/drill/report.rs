@@ -20,6 +20,10 @@ pub use self::results::results;
 
 /// Below this share of answers, people call it an outage.
 pub const OUTAGE_BELOW: f64 = 0.9;
+/// Straight to the first target, with what the official SDKs do by themselves.
+pub const SDK_RETRIES: &str = "SDK retries only";
+/// Straight to the first target, once.
+pub const WITHOUT: &str = "without Pointsman";
 
 /// See the module. Times are since the drill's beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// Without Pointsman: each request once, to the first target.
     pub straight: Run,
+    /// Without Pointsman, but with the retries that the official SDKs make by themselves. Older reports do not have it.
+    #[serde(default)]
+    pub sdk_retries: Option<Run>,
     /// US dollars that an answered request is worth, if somebody said it.
     #[serde(default)]
     pub value_usd: Option<f64>,
@@ -132,6 +139,18 @@ pub struct Lost {
     pub ids: Vec<String>,
     /// The first one's, as `pointsman explain` would tell it.
     pub story: Option<String>,
+}
+
+impl Report {
+    /// What the runs are compared with, and its names: the fair one first.
+    pub fn baselines(&self) -> impl Iterator<Item = (&'static str, &Run)> {
+        self.sdk_retries.iter().map(|run| (SDK_RETRIES, run)).chain([(WITHOUT, &self.straight)])
+    }
+
+    /// The baseline that is quoted.
+    pub fn fair_baseline(&self) -> (&'static str, &Run) {
+        self.sdk_retries.as_ref().map_or((WITHOUT, &self.straight), |run| (SDK_RETRIES, run))
+    }
 }
 
 impl Percentiles {

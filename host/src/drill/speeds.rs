@@ -45,7 +45,7 @@ impl Speeds {
             speeds.iter().rfind(|(pattern, _)| facts::fits(pattern, model)).map(|(_, speed)| *speed)
         };
         let first = self.built_in.first().map(|(_, speed)| *speed);
-        let unknown = Spread { median: 1.0, p95: 1.0 };
+        let unknown = Spread::new(1.0, 1.0);
         let unknown = Speed { first_token_ms: unknown, tokens_per_second: unknown };
         of(&self.given).or_else(|| of(&self.built_in)).or(first).unwrap_or(unknown)
     }

@@ -102,11 +102,11 @@ fn few() -> f64 {
 
 /// Assumed: a question with some context; one in twenty is a long one.
 fn input() -> Spread {
-    Spread { median: 700.0, p95: 4_000.0 }
+    Spread::new(700.0, 4_000.0)
 }
 
 fn output() -> Spread {
-    Spread { median: 250.0, p95: 1_200.0 }
+    Spread::new(250.0, 1_200.0)
 }
 
 /// Protocols that callers speak.
@@ -160,7 +160,6 @@ impl Traffic {
 
     fn check(&self) -> Result<(), String> {
         let share = |share: f64| (0.0..=1.0).contains(&share);
-        let spread = |spread: Spread| spread.median >= 1.0 && spread.p95 >= spread.median;
         if !(f64::MIN_POSITIVE..=1e6).contains(&self.per_minute) {
             return Err("`per_minute` is a number above 0, a million at most".to_owned());
         }
@@ -171,7 +170,7 @@ impl Traffic {
             return Err("`mix` is empty: say which models are asked for".to_owned());
         }
         for (model, speed) in &self.speeds {
-            if ![speed.first_token_ms, speed.tokens_per_second].iter().all(|&speed| spread(speed)) {
+            if ![speed.first_token_ms, speed.tokens_per_second].iter().all(|spread| spread.is_sound()) {
                 return Err(format!(
                     "of the speed of `{model}`, a median is 1 at least, and a p95 no less than its median"
                 ));
@@ -181,7 +180,7 @@ impl Traffic {
             if !(mix.share >= 0.0 && share(mix.stream) && share(mix.tools)) {
                 return Err(format!("of `{}`, `stream` and `tools` are shares from 0 to 1", mix.model));
             }
-            if !spread(mix.input_tokens) || !spread(mix.output_tokens) {
+            if !mix.input_tokens.is_sound() || !mix.output_tokens.is_sound() {
                 return Err(format!("of `{}`, a median is 1 at least, and a p95 no less than its median", mix.model));
             }
         }

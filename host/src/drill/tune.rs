@@ -74,7 +74,7 @@ pub fn tune(drill: &Drill, tries: usize, progress: &Progress<'_>) -> anyhow::Res
             match played {
                 Ok(played) => {
                     let runs = vec![(choice.label.as_str(), &played)];
-                    let report = report::report(&stage.scene, &drill.config.facts, runs, Vec::new());
+                    let report = report::report(&stage.scene, &drill.config.facts, runs, &Default::default());
                     let settings = serde_json::from_str(&text).context("reading the tried settings")?;
                     search.tried.extend(report.runs.first().map(|run| Tried::of(settings, &run.summary)));
                     search.points.push(point);

@@ -366,7 +366,7 @@ async fn pings_come_while_content_does_not() {
         // Anthropic's opening has one as well. After 80 ms the content is nearer than the next one.
         let expected = if protocol == Protocol::AnthropicMessages { 5 } else { 4 };
         assert_eq!((body.matches(ping).count(), end), (expected, End::Clean), "{body}");
-        let content = body.find("Hello").expect("the content");
+        let content = body.find("word1").expect("the content");
         assert!(body.rfind(ping).is_some_and(|last| last < content), "{body}");
     }
 }

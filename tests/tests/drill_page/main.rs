@@ -132,7 +132,7 @@ async fn is_drawn(browser: &mut Browser) {
     ])(e.querySelector('.area').getBoundingClientRect(), e.querySelectorAll('.shapes path'))";
     let plots = each(browser, ".plot", inside).await;
     // 8 of what callers saw; who answered, for two policies and none; two policies' breakers; two of each provider.
-    assert_eq!(plots.len(), 17, "{plots:?}");
+    assert_eq!(plots.len(), 18, "{plots:?}");
     for plot in &plots {
         let points = plot[1].as_u64().expect("a number");
         let is_band = plot[0].as_str().is_some_and(|title| title.contains("of the time"));
@@ -178,7 +178,7 @@ async fn values_are_read(browser: &mut Browser) {
         "[...document.querySelectorAll('.plot tbody tr')].find((row) => row.cells[0].textContent === '0:30').cells[1]";
     let value = browser.ask(&format!("{row}.textContent")).await;
     assert!(told.contains(value.as_str().expect("text")), "{told}: {value}");
-    assert_eq!(browser.ask("document.querySelectorAll('.cursor.on').length").await, 17, "the same time in all plots");
+    assert_eq!(browser.ask("document.querySelectorAll('.cursor.on').length").await, 18, "the same time in all plots");
 
     browser.point(1.0, 1.0).await;
     assert_eq!(browser.ask(readout).await, "", "it goes with the mouse");

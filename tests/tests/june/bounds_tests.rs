@@ -17,7 +17,7 @@ fn call(route: Route, at: f64, number: u32) -> Call {
         number,
         at: seconds(at),
         route,
-        stream: number % 3 > 0,
+        stream: !number.is_multiple_of(3),
         words: 10,
         manner: Manner::Usual,
         speaks: Speaks::Messages,
@@ -57,7 +57,7 @@ fn good() -> Vec<Call> {
             call.asked_first = if is_bad && is_first_second { Some(BAD) } else { Some("openai") };
         }
         calls.push(call);
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             calls.push(self::call(Route::Healthy, at, number));
         }
     }

@@ -89,8 +89,10 @@ pub fn questions(rates: Rates, lasts: Duration, words: std::ops::RangeInclusive<
     for (route, rate) in [(Route::Claude, rates.claude), (Route::Gpt, rates.gpt), (Route::Healthy, rates.healthy)] {
         let mut dice = Rng::with_seed(seed.wrapping_mul(31) + route as u64);
         let mut at = Duration::ZERO;
-        while rate > 0.0 {
-            at += Duration::from_secs_f64(-(1.0 - dice.f64()).ln() / rate);
+        loop {
+            // A rate of nothing has its first one in a time without end.
+            at = at
+                .saturating_add(Duration::try_from_secs_f64(-(1.0 - dice.f64()).ln() / rate).unwrap_or(Duration::MAX));
             if at >= lasts {
                 break;
             }

@@ -119,7 +119,7 @@ mod tests {
             attempts: 1,
             outrun: 0,
             asked_first: None,
-            expected: Duration::from_secs(if question.number % 300 == 0 { 3 } else { 0 }),
+            expected: Duration::from_secs(if question.number.is_multiple_of(300) { 3 } else { 0 }),
             question,
         };
         mixed().into_iter().map(call).collect()
@@ -128,7 +128,7 @@ mod tests {
     /// What is said when the calls of some numbers are changed.
     fn said(every: u32, change: impl Fn(&mut Call)) -> String {
         let mut calls = good();
-        calls.iter_mut().filter(|call| call.question.number % every == 0).for_each(change);
+        calls.iter_mut().filter(|call| call.question.number.is_multiple_of(every)).for_each(change);
         violations(&calls, &BTreeSet::new()).join("; ")
     }
 

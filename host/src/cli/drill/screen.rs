@@ -61,7 +61,7 @@ fn summaries(report: &Report) -> String {
         ]
     };
     let head = ["POLICY", "SUCCESS", "LOST", "TOKEN p50", "p95", "p99", "ATTEMPTS", "BY OTHERS", "COST"];
-    let rows = report.runs.iter().chain([&report.straight]).map(row).collect();
+    let rows = report.runs.iter().chain(report.baselines().map(|(_, run)| run)).map(row).collect();
     table(head.iter().map(|&head| head.to_owned()).collect(), rows)
 }
 
@@ -73,7 +73,9 @@ fn course(report: &Report) -> String {
     let short = |label: &str| label.chars().take(LABEL_CHARS).collect::<String>();
     let mut head = vec!["TIME".to_owned(), "ASKED".to_owned()];
     head.extend(report.runs.iter().map(|run| short(&run.label)));
-    head.extend(["STRAIGHT", "p95"].map(str::to_owned));
+    let alone: Vec<(&str, &Run)> = report.baselines().collect();
+    head.extend(alone.iter().map(|(label, _)| label.to_uppercase()));
+    head.push("p95".to_owned());
     head.extend(answerers.iter().map(|provider| format!("by {provider}")));
     head.push("BREAKERS NOT CLOSED".to_owned());
     let row = |(number, bin): (usize, &Bin)| {
@@ -83,7 +85,8 @@ fn course(report: &Report) -> String {
         };
         let mut row = vec![clock(bin.at_s), bin.requests.to_string()];
         row.extend(report.runs.iter().map(success));
-        row.extend([success(&report.straight), seconds(bin.first_token_ms.p95)]);
+        row.extend(alone.iter().map(|(_, run)| success(run)));
+        row.push(seconds(bin.first_token_ms.p95));
         row.extend(answerers.iter().map(|provider| share(bin, provider)));
         row.push(breakers(&first.breakers, number));
         row

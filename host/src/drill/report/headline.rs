@@ -29,13 +29,15 @@ pub fn headline(report: &Report) -> String {
     let with = if with.is_empty() { last } else { format!("{} and {last}", with.join(", ")) };
     let mut letters = with.chars();
     let with: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-    let without = percent(report.straight.summary.success);
-    format!("{with} of {} requests were answered; without Pointsman {without}.", count(report.requests))
+    let alone = report.baselines().map(|(label, run)| format!("{label} {}", percent(run.summary.success)));
+    let alone = alone.collect::<Vec<_>>().join(", ");
+    format!("{with} of {} requests were answered; {alone}.", count(report.requests))
 }
 
 /// What the outage would have cost without.
 pub fn price(report: &Report) -> String {
-    let straight = &report.straight.summary;
+    let (label, straight) = report.fair_baseline();
+    let straight = &straight.summary;
     let (lost, outage) = (count(straight.lost), minutes(straight.outage_s));
     let first = report.runs.first().map(|run| (&run.summary, name(report, run)));
     let with = first.map_or_else(String::new, |(summary, label)| {
@@ -48,7 +50,9 @@ pub fn price(report: &Report) -> String {
     let value = report.value_usd.map_or_else(String::new, |usd| {
         format!(" At {} an answer that is {}{saved}.", dollars(usd), dollars(straight.lost as f64 * usd))
     });
-    format!("Without Pointsman {lost} requests would have been lost, in {outage} of outage{with}.{value}")
+    let mut letters = label.chars();
+    let label: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    format!("{label}: {lost} requests would have been lost, in {outage} of outage{with}.{value}")
 }
 
 #[cfg(test)]
@@ -59,11 +63,13 @@ mod tests {
     #[test]
     fn a_sentence_says_it_all() {
         let mut report = report();
-        let one = "With failover 75.00% of 8 requests were answered; without Pointsman 25.00%.";
+        let one =
+            "With failover 75.00% of 8 requests were answered; SDK retries only 37.50%, without Pointsman 25.00%.";
         report.runs.truncate(1);
         assert_eq!(headline(&report), one);
         report.runs.push(Run { label: "hedged {\"attempts\": 2}".to_owned(), ..report.runs[0].clone() });
-        let two = "With failover 75.00% and with hedged 75.00% of 8 requests were answered; without Pointsman 25.00%.";
+        let two = "With failover 75.00% and with hedged 75.00% of 8 requests were answered; SDK retries only 37.50%, \
+                   without Pointsman 25.00%.";
         assert_eq!(headline(&report), two);
         report.runs[0].label = "hedged {\"attempts\": 3}".to_owned();
         assert!(
@@ -76,10 +82,12 @@ mod tests {
     #[test]
     fn what_was_lost_is_told_in_requests_minutes_and_money() {
         let mut report = report();
-        let told = "Without Pointsman 6 requests would have been lost, in 20 minutes of outage; with failover 2, in \
+        let told = "SDK retries only: 5 requests would have been lost, in 20 minutes of outage; with failover 2, in \
                     10 minutes.";
         assert_eq!(price(&report), told);
         report.value_usd = Some(0.05);
-        assert_eq!(price(&report), format!("{told} At $0.05 an answer that is $0.30; failover saves $0.20 of it."));
+        assert_eq!(price(&report), format!("{told} At $0.05 an answer that is $0.25; failover saves $0.15 of it."));
+        report.sdk_retries = None;
+        assert!(price(&report).starts_with("Without Pointsman: 6 requests would have been lost"), "{}", price(&report));
     }
 }

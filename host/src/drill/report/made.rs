@@ -7,14 +7,14 @@ use super::super::outcome::Outcome;
 use super::super::play::Played;
 use super::super::scene::Scene;
 use super::cost::{self, Costs};
-use super::{Bin, Lost, OUTAGE_BELOW, Percentiles, PhaseView, Report, Run, Summary};
+use super::{Bin, Lost, OUTAGE_BELOW, Percentiles, PhaseView, Report, Run, SDK_RETRIES, Summary};
 use crate::facts::Book;
 
 /// Lost requests of one kind whose ids are told.
 const IDS_MAX: usize = 20;
 
-/// Of runs with their labels, and of what would have been without.
-pub fn report(scene: &Scene, book: &Book, runs: Vec<(&str, &Played)>, straight: Vec<Outcome>) -> Report {
+/// Of runs with their labels, and of what would have been without: each request once, and with the SDKs' retries.
+pub fn report(scene: &Scene, book: &Book, runs: Vec<(&str, &Played)>, alone: &[Vec<Outcome>; 2]) -> Report {
     let firsts = runs.first().map_or(&[][..], |(_, played)| &played.firsts);
     let phases = scene.incident.phases.iter().map(|phase| PhaseView {
         name: phase.name.clone(),
@@ -39,7 +39,8 @@ pub fn report(scene: &Scene, book: &Book, runs: Vec<(&str, &Played)>, straight: 
         requests: scene.arrivals.len() as u64,
         phases: phases.collect(),
         runs: runs.collect(),
-        straight: maker.run("straight to the first target", &straight),
+        straight: maker.run("straight to the first target", &alone[0]),
+        sdk_retries: Some(maker.run(SDK_RETRIES, &alone[1])),
         value_usd: None,
     }
 }

@@ -22,7 +22,8 @@ const HEAD: [&str; 11] = [
 pub fn results(reports: &[Report]) -> String {
     let of = |report: &Report| {
         let with = report.runs.iter().map(|run| row(&report.incident, &format!("`{}`", name(report, run)), run));
-        with.chain([row(&report.incident, "without Pointsman", &report.straight)]).collect::<Vec<_>>()
+        let alone = report.baselines().map(|(label, run)| row(&report.incident, label, run));
+        with.chain(alone).collect::<Vec<_>>()
     };
     let rows: Vec<[String; HEAD.len()]> = reports.iter().flat_map(of).collect();
     let head = HEAD.map(str::to_owned);

@@ -23,7 +23,7 @@ struct Group<'a> {
 /// All that answered in any run, by name: each alone, but those that answered least together, when there are many.
 fn groups(report: &Report) -> Vec<Group<'_>> {
     let mut answers: BTreeMap<&str, u64> = BTreeMap::new();
-    for run in report.runs.iter().chain([&report.straight]) {
+    for run in report.runs.iter().chain(report.baselines().map(|(_, run)| run)) {
         for (target, count) in &run.summary.by_target {
             *answers.entry(target).or_default() += count;
         }
@@ -63,7 +63,8 @@ pub fn plots(report: &Report, axis: &Axis) -> Html {
         .drawn()
     };
     let runs = report.runs.iter().map(|run| plot(run, name(report, run)));
-    runs.chain([plot(&report.straight, "without Pointsman")]).collect()
+    let alone = report.baselines().map(|(label, run)| plot(run, label));
+    runs.chain(alone).collect()
 }
 
 pub fn legend(report: &Report) -> Html {
@@ -87,6 +88,7 @@ mod tests {
         let target = |number: u64| (format!("p/{number}"), if number < 5 { 1 } else { 100 });
         let labels = |report: &Report| groups(report).into_iter().map(|group| group.label).collect::<Vec<_>>();
         report.straight.summary.by_target.clear();
+        report.sdk_retries = None;
         report.runs[0].summary.by_target = (0..8).map(target).collect();
         assert_eq!(labels(&report), ["p/0", "p/1", "p/2", "p/3", "p/4", "p/5", "p/6", "p/7"]);
         report.runs[0].summary.by_target = (3..12).map(target).collect();

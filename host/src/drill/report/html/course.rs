@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::headline::name;
-use super::super::{Bin, Report, Run};
+use super::super::{Bin, Report, Run, SDK_RETRIES};
 use super::answerers;
 use super::markup::{Html, html};
 use super::plot::{Kind, Plot, Series, Unit};
@@ -15,7 +15,8 @@ const HIGH: f64 = 190.0;
 pub const LOW: f64 = 130.0;
 /// Colours that can be told apart.
 const LINES: usize = 8;
-const STRAIGHT: &str = "straight";
+/// Classes of the lines of what would have been without: each request once, and with the SDKs' retries.
+const STRAIGHT: [&str; 2] = ["straight", "sdk-retries"];
 
 pub fn sections(report: &Report) -> Html {
     let axis = &Axis::of(report);
@@ -49,7 +50,12 @@ fn lines(report: &Report, value: impl Fn(&Bin) -> Option<f64>) -> Vec<Series> {
         values: run.bins.iter().map(&value).collect(),
     };
     let runs = report.runs.iter().enumerate().map(|(number, run)| series(run, line_class(number), name(report, run)));
-    runs.chain([series(&report.straight, STRAIGHT.to_owned(), "without Pointsman")]).collect()
+    let alone = report.baselines().map(|(label, run)| series(run, straight_class(label), label));
+    runs.chain(alone).collect()
+}
+
+fn straight_class(label: &str) -> String {
+    STRAIGHT[usize::from(label == SDK_RETRIES)].to_owned()
 }
 
 fn line_class(number: usize) -> String {
@@ -69,7 +75,7 @@ fn callers(report: &Report, axis: &Axis) -> Html {
     let with_straight = |value: fn(&Bin) -> Option<f64>| lines(report, value);
     let only_runs = |value: fn(&Bin) -> Option<f64>| {
         let mut series = lines(report, value);
-        series.pop();
+        series.truncate(report.runs.len());
         series
     };
     let success = |bin: &Bin| bin.success.map(|success| success * 100.0);
@@ -165,7 +171,7 @@ fn providers(report: &Report, axis: &Axis) -> Html {
 
 fn legend_of_runs(report: &Report, with_straight: bool) -> Html {
     let runs = report.runs.iter().enumerate().map(|(number, run)| (line_class(number), run.label.as_str()));
-    let straight = with_straight.then(|| (STRAIGHT.to_owned(), "without Pointsman: straight to the first target"));
+    let straight = report.baselines().filter(|_| with_straight).map(|(label, _)| (straight_class(label), label));
     let key = |(class, label): (String, &str)| {
         html(
             "<li><svg width=\"30\" height=\"10\" aria-hidden=\"true\"><path class=\"line {}\" d=\"M0 5H30\"/></svg>{}</li>",

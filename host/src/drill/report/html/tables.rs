@@ -22,7 +22,7 @@ fn cells(first: &str, others: &[String]) -> Html {
 
 fn all(report: &Report) -> impl Iterator<Item = (&str, &Run)> {
     let runs = report.runs.iter().map(|run| (name(report, run), run));
-    runs.chain([("without Pointsman", &report.straight)])
+    runs.chain(report.baselines().map(|(label, run)| -> (&str, &Run) { (label, run) }))
 }
 
 pub fn summary(report: &Report) -> Html {

@@ -19,6 +19,7 @@ pub fn report() -> Report {
         phases: vec![PhaseView { name: "gone".to_owned(), from_s: 600, to_s: 1_800 }],
         runs: vec![run("failover", [1, 3, 1, 1], 600)],
         straight: run("straight to the first target", [1, 0, 0, 1], 1_200),
+        sdk_retries: Some(run("SDK retries only", [1, 1, 0, 1], 1_200)),
         value_usd: None,
     }
 }
@@ -82,6 +83,8 @@ fn a_page_has_all_that_the_report_has() {
     assert_eq!(page, super::page(&report), "the same report is the same page");
     for words in [
         "With failover 75.00%",
+        "SDK retries only 37.50%",
+        "without Pointsman",
         "Success rate",
         "p99",
         "Attempts",
@@ -96,9 +99,9 @@ fn a_page_has_all_that_the_report_has() {
     ] {
         assert!(page.contains(words), "{words}");
     }
-    // 8 of what callers saw, 2 of who answered, a breaker's and 2 of a provider: each with all its bins in its table.
-    assert_eq!(page.matches("<figure").count(), 13);
-    assert_eq!(page.matches("<th scope=\"row\">0:30</th>").count(), 13);
+    // 8 of what callers saw, 3 of who answered, a breaker's and 2 of a provider: each with all its bins in its table.
+    assert_eq!(page.matches("<figure").count(), 14);
+    assert_eq!(page.matches("<th scope=\"row\">0:30</th>").count(), 14);
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn words_of_others_are_text() {
     let mut report = report();
     let evil = || EVIL.to_owned();
     (report.incident, report.about, report.began, report.phases[0].name) = (evil(), evil(), Some(evil()), evil());
-    for run in report.runs.iter_mut().chain([&mut report.straight]) {
+    for run in report.runs.iter_mut().chain([&mut report.straight]).chain(&mut report.sdk_retries) {
         run.label = evil();
         run.policies = BTreeMap::from([(evil(), evil())]);
         run.summary.by_target = BTreeMap::from([(evil(), 1)]);
@@ -143,7 +146,9 @@ fn a_report_without_anything_is_a_page_too() {
 #[test]
 fn an_old_report_can_be_read() {
     let mut old = serde_json::to_value(report()).expect("JSON");
-    old.as_object_mut().expect("an object").remove("value_usd");
+    for field in ["value_usd", "sdk_retries"] {
+        assert!(old.as_object_mut().expect("an object").remove(field).is_some(), "{field}");
+    }
     let summary = old["runs"][0]["summary"].as_object_mut().expect("an object");
     for field in ["wasted_usd", "wasted_tokens", "outage_s"] {
         assert!(summary.remove(field).is_some(), "{field}");
