@@ -18,8 +18,8 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     // Providers send the head of a stream at once, but a local server may first load its model: no sooner than the next.
     headers: Duration::from_secs(60),
-    // Long prompts on busy days take tens of seconds to their first token.
-    first_token: Duration::from_secs(60),
+    // A ceiling, not the way in which silence is noticed: models that reason for long are slower than a minute now and then.
+    first_token: Duration::from_secs(300),
     // Providers send pings every few seconds; two minutes of silence are a dead stream.
     idle: Duration::from_secs(120),
     // After the first content a caller waits for the next. Models that think between two texts, unseen, are done in less;
