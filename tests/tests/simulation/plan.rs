@@ -112,7 +112,7 @@ fn target(dice: &mut Rng, number: usize) -> Target {
     ];
     let protocol = protocols[dice.usize(..protocols.len())];
     let well =
-        Behaviour { fault: Fault::None, first_token: millis(dice, 50..1_500), between_tokens: millis(dice, 1..60) };
+        Behaviour { first_token: millis(dice, 50..1_500), between_tokens: millis(dice, 1..60), ..Behaviour::default() };
     let mut troubles = Vec::new();
     let mut at = millis(dice, 0..60_000);
     // One in four has none at all.
