@@ -288,7 +288,26 @@ impl Writer {
                 return self.error_event(started, ours(fault)).await;
             }
         }
+        if batch.finished() && batch.frames.is_empty() {
+            let started = started.clone();
+            return Ok(self.last_words(started, batch.events).await);
+        }
         Ok(raw(&batch.frames, rename.as_ref()))
+    }
+
+    /// The reply is complete, and its provider left out what says so (`message_stop`, `[DONE]`): callers wait for it. Only
+    /// words that say nothing else are added.
+    async fn last_words(&self, started: Option<chat::Started>, events: Vec<chat::Event>) -> Bytes {
+        let Some(codec) = self.endpoint.codec() else { return Bytes::new() };
+        let events: Vec<chat::Event> = started.map(chat::Event::Started).into_iter().chain(events).collect();
+        let written = codec.write(&self.endpoint.operation, self.stream, &[], &events, true).await;
+        let written = written.map(|written| written.bytes).unwrap_or_default();
+        let text = String::from_utf8_lossy(&written);
+        let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
+        let data = last.rsplit("data: ").next().unwrap_or_default();
+        let fields: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(data).ok();
+        let is_bare = data == "[DONE]" || fields.is_some_and(|fields| fields.len() == 1 && fields.contains_key("type"));
+        if is_bare { format!("{last}\n\n").into() } else { Bytes::new() }
     }
 
     /// An end in our words after a beginning in the provider's. The beginning is written too, to nobody, so that the end
