@@ -116,7 +116,9 @@ mod tests {
             let mut signed = request(&format!("{base}{path}"));
             sign::with_header(&mut signed, &auth, &Secret::new("k"), &origin).expect("signed");
             let before = nowhere.0.load(Ordering::Relaxed);
-            let error = client.send(signed, &SentAt::default()).await.expect_err("nobody answers");
+            let sent_at = SentAt::default();
+            let error = client.send(signed, &sent_at).await.expect_err("nobody answers");
+            assert_eq!(sent_at.get(), None, "{path}: it never left");
             assert_eq!(nowhere.0.load(Ordering::Relaxed) - before, usize::from(own), "{path}: {error}");
             assert_eq!(error.contains("for https://api.example:443 only"), !own, "{path}: {error}");
         }

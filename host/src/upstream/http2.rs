@@ -20,7 +20,7 @@ use crate::sync::{Mutex, PoisonError};
 /// one connection would wait for each other's lost packets, and fall together.
 const STREAMS_MAX: usize = 100;
 /// A connection must answer a ping now and then, idle or not, so that a dead one is found before a request is sent on it.
-/// Providers tolerate one in ten seconds.
+/// As often as callers' connections are asked.
 const KEEP_ALIVE_PING: Duration = Duration::from_secs(20);
 /// Some round trips, even on a bad line.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);

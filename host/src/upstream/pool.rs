@@ -2,8 +2,8 @@
 //! there may be several to one origin.
 //!
 //! Everybody who wants to send waits in one queue per origin. `settle` runs whenever something has changed: it hands out what is
-//! free, in order, and dials as many connections as those still waiting need. Dialling goes on if the request that wanted it is
-//! dropped; the connection is kept for the next.
+//! free, in order, and dials as many connections as those still waiting need. When one of them leaves, what is dialled for nobody
+//! is given up.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hyper::{Request, Response};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Connection, Failure, Http1};
@@ -58,8 +59,8 @@ struct Connections {
     idle: Vec<Http1>,
     multiplexed: Vec<Arc<Http2>>,
     waiting: VecDeque<Waiting>,
-    /// Connections that are being made.
-    dialling: usize,
+    /// Connections that are being made, by the events with which that began.
+    dialling: Vec<(u64, AbortHandle)>,
     /// What was spoken last; absent if nobody knows yet.
     speaks: Option<Speaks>,
     no_more_until: Option<Instant>,
@@ -125,10 +126,12 @@ impl Pool {
             state.origins.entry(Arc::clone(origin)).or_default().waiting.push_back(waiting);
             self.shared.settle(&mut state, origin);
         }
-        match timeout(self.shared.connect_timeout, from).await {
-            Ok(leased) => leased.unwrap_or_else(|_| Err("the pool is gone".to_owned())),
-            Err(_) => Err(LATE.to_owned()),
-        }
+        let mut place = PlaceInQueue { shared: &self.shared, origin, from: Some(from) };
+        let Some(from) = &mut place.from else { return Err(LATE.to_owned()) };
+        let leased = timeout(self.shared.connect_timeout, from).await.map_err(|_| LATE.to_owned())?;
+        // It has left the queue, and there is nothing to give up.
+        place.from = None;
+        leased.unwrap_or_else(|_| Err("the pool is gone".to_owned()))
     }
 
     /// One connection to this origin turned out to be dead: the others that are idle may be just as dead.
@@ -137,6 +140,28 @@ impl Pool {
         if let Some(connections) = state.origins.get_mut(origin) {
             connections.idle.clear();
             connections.multiplexed.retain(|http2| http2.idle_since().is_none());
+        }
+    }
+}
+
+/// Of one that waits. Dropping it before anything came gives up what is dialled for nobody else.
+struct PlaceInQueue<'a> {
+    shared: &'a Shared,
+    origin: &'a Origin,
+    from: Option<oneshot::Receiver<Result<Lease, String>>>,
+}
+
+impl Drop for PlaceInQueue<'_> {
+    fn drop(&mut self) {
+        let Some(from) = self.from.take() else { return };
+        // What came in this moment goes back by itself, for which the pool must not be locked.
+        drop(from);
+        let mut state = self.shared.lock();
+        if let Some(connections) = state.origins.get_mut(self.origin) {
+            connections.give_up_dialling(self.origin.is_https());
+            if connections.is_empty() {
+                state.origins.remove(self.origin);
+            }
         }
     }
 }
@@ -161,9 +186,9 @@ impl Shared {
             origin: Arc::clone(origin),
         });
         for _ in 0..connections.lacking(origin.is_https(), Instant::now()) {
-            connections.dialling += 1;
             state.events += 1;
-            tokio::spawn(Arc::clone(self).dial(Arc::clone(origin), state.events));
+            let dialling = tokio::spawn(Arc::clone(self).dial(Arc::clone(origin), state.events));
+            connections.dialling.push((state.events, dialling.abort_handle()));
         }
         if connections.is_empty() {
             state.origins.remove(origin);
@@ -181,7 +206,7 @@ impl Shared {
         state.events += 1;
         let born = state.events;
         let connections = state.origins.entry(Arc::clone(&origin)).or_default();
-        connections.dialling = connections.dialling.saturating_sub(1);
+        connections.dialling.retain(|(event, _)| *event != begun);
         match made {
             Ok(made) => connections.add(made, born),
             Err(text) => connections.fail(&text, begun, Instant::now()),
@@ -208,7 +233,7 @@ enum Free {
 
 impl Connections {
     fn is_empty(&self) -> bool {
-        self.idle.is_empty() && self.multiplexed.is_empty() && self.waiting.is_empty() && self.dialling == 0
+        self.idle.is_empty() && self.multiplexed.is_empty() && self.waiting.is_empty() && self.dialling.is_empty()
     }
 
     fn add(&mut self, made: Connection, born: u64) {
@@ -248,14 +273,22 @@ impl Connections {
     fn lacking(&mut self, is_https: bool, now: Instant) -> usize {
         self.waiting.retain(|waiting| !waiting.to.is_closed());
         self.multiplexed.retain(|http2| http2.is_usable());
-        let needed = self.waiting.len().div_ceil(self.carried_by_each(is_https)).saturating_sub(self.dialling);
+        let needed = self.waiting.len().div_ceil(self.carried_by_each(is_https)).saturating_sub(self.dialling.len());
         if self.multiplexed.is_empty() && !matches!(self.speaks, Some(Speaks::Http2(_))) {
             return needed;
         }
         if !self.multiplexed.is_empty() && self.no_more_until.is_some_and(|until| now < until) {
             return 0;
         }
-        needed.min(HTTP2_CONNECTIONS_MAX.saturating_sub(self.multiplexed.len() + self.dialling))
+        needed.min(HTTP2_CONNECTIONS_MAX.saturating_sub(self.multiplexed.len() + self.dialling.len()))
+    }
+
+    /// One that waited has left.
+    fn give_up_dialling(&mut self, is_https: bool) {
+        self.waiting.retain(|waiting| !waiting.to.is_closed());
+        let needed = self.waiting.len().div_ceil(self.carried_by_each(is_https));
+        let surplus = self.dialling.split_off(needed.min(self.dialling.len()));
+        surplus.iter().for_each(|(_, dialling)| dialling.abort());
     }
 
     /// A connection could not be made. Who had waited for it, and cannot be served by others that are being made, is told.
@@ -267,8 +300,8 @@ impl Connections {
         }
         self.waiting.retain(|waiting| !waiting.to.is_closed());
         let carried = match self.speaks {
-            Some(Speaks::Http2(streams)) => self.dialling.saturating_mul(streams),
-            Some(Speaks::Http1) | None => self.dialling,
+            Some(Speaks::Http2(streams)) => self.dialling.len().saturating_mul(streams),
+            Some(Speaks::Http1) | None => self.dialling.len(),
         };
         while self.waiting.len() > carried && self.waiting.front().is_some_and(|waiting| waiting.since < begun) {
             let Some(waiting) = self.waiting.pop_front() else { return };

@@ -91,17 +91,27 @@ async fn who_wants_a_fresh_connection_gets_one() {
     assert!(!pool.lease(&provider, Wanted::Any).await.expect("a connection").is_reused);
 }
 
-/// The connection is there for the next request.
 #[tokio::test(start_paused = true)]
-async fn dialling_goes_on_when_its_request_is_dropped() {
+async fn what_is_dialled_for_nobody_is_given_up() {
     let (network, pool) = pool();
     let provider = origin("http://provider.test");
+    let dialling = || pool.shared.lock().origins.get(&provider).map_or(0, |connections| connections.dialling.len());
+    let other = tokio::spawn({
+        let (pool, provider) = (Arc::clone(&pool), Arc::clone(&provider));
+        async move { pool.lease(&provider, Wanted::Any).await.is_ok() }
+    });
     assert!(timeout(ROUND_TRIP / 2, pool.lease(&provider, Wanted::Any)).await.is_err());
-    sleep(ROUND_TRIP).await;
+    assert_eq!(dialling(), 1, "one is for the other");
+    assert!(other.await.expect("no panic"));
+    assert_eq!((dialling(), network.dialled.load(Ordering::Relaxed)), (0, 2));
+}
+
+/// Whatever comes first.
+#[tokio::test(start_paused = true)]
+async fn who_waits_gets_a_connection_that_is_returned() {
+    let (network, pool) = pool();
+    let provider = origin("http://provider.test");
     let lease = pool.lease(&provider, Wanted::Any).await.expect("a connection");
-    assert!(lease.is_reused, "it may have died while nobody used it");
-    assert_eq!(network.dialled.load(Ordering::Relaxed), 1);
-    // What is returned by another is not waited for in vain, either.
     network.is_down.store(true, Ordering::Relaxed);
     let waiting = tokio::spawn({
         let (pool, provider) = (Arc::clone(&pool), Arc::clone(&provider));
@@ -129,7 +139,7 @@ async fn who_waits_for_what_cannot_be_reached_waits_no_longer_than_connecting_ma
         assert!(began.elapsed() <= within + Duration::from_millis(5), "{url}: {:?}", began.elapsed());
     }
     // One is enough to find out, where it could carry them all.
-    assert!(network.dialled.load(Ordering::Relaxed) <= 20 + 1 + 20 + 1);
+    assert!(network.dialled.load(Ordering::Relaxed) <= 20 + 2 + 20 + 2);
     sleep(CONNECT).await;
     assert!(pool.shared.lock().origins.is_empty(), "nothing is kept");
 }
