@@ -51,6 +51,7 @@ pub fn configuration(anthropic: &Fake, openai: &Fake, more: &str) -> String {
 
         [breaker]
         faults = 1000
+        samples = 1000
 
         [providers.anthropic]
         adapter = "anthropic-messages"

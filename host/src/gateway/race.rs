@@ -110,7 +110,8 @@ impl<'a> Race<'a> {
             at: starts + *after,
             again: LATE_AGAIN,
             is_late: false,
-            is_out: false,
+            // Who was asked though it is out, such as by a probe, is given its time.
+            is_out: health.is_out(Instant::now()),
             health: Arc::clone(health),
         });
         self.running.push(Runner { target, starts, hedge_at, late, told: step.told.clone() });

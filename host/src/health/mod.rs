@@ -206,6 +206,11 @@ impl Health {
         }
     }
 
+    /// Its circuit is not closed.
+    pub fn is_out(&self, now: Instant) -> bool {
+        self.lock().breaker.circuit(now) != Circuit::Closed
+    }
+
     /// Its circuit is not closed, but only because it is slow.
     pub fn is_merely_slow(&self) -> bool {
         self.lock().breaker.reason().is_some_and(Reason::is_soft)

@@ -12,8 +12,8 @@ const SIZES: [usize; 3] = [8 << 10, 64 << 10, 512 << 10];
 const FORMS: usize = 2 * (SIZES.len() + 1);
 
 /// An attempt is late after so many times the 99th percentile of what is usual; while that is only the longest of few, more.
-const LATE_TIMES: f64 = 2.0;
-const LATE_TIMES_GUESSED: f64 = 2.5;
+const LATE_TIMES: f64 = 2.25;
+const LATE_TIMES_GUESSED: f64 = 3.5;
 /// No attempt is late sooner: a second is what a lost packet or a provider's hiccup costs.
 const LATE_MIN: Duration = Duration::from_secs(1);
 /// No attempt is slow sooner: who answers in milliseconds may take longer without anybody noticing.

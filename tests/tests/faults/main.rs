@@ -44,6 +44,7 @@ impl Line {
             total = "10s"
             [breaker]
             faults = 100000
+            samples = 100000
             success_rate = 0.0
             [providers.broken]
             adapter = "{adapter}"

@@ -367,6 +367,7 @@ reply = "2s"
 idle = "1s"
 [breaker]
 faults = 100000
+samples = 100000
 success_rate = 0.0
 [attempts]
 retry_floor = 100000

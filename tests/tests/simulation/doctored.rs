@@ -160,10 +160,10 @@ fn an_attempt_after_the_caller_saw_something() {
 }
 
 #[test]
-fn four_attempts() {
-    finds("4 attempts", |history| {
+fn five_attempts() {
+    finds("5 attempts", |history| {
         let again = attempt_of_the_first(history);
-        history.seen[1].extend([again.clone(), again.clone(), again]);
+        history.seen[1].extend([again.clone(), again.clone(), again.clone(), again]);
     });
 }
 

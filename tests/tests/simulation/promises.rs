@@ -152,7 +152,7 @@ fn a_probe_notices_recovery_before_a_request_does() {
 fn what_cannot_be_dialled_is_not_waited_for() {
     ready();
     in_virtual_time(async {
-        let text = "[timeouts]\nconnect = \"700ms\"\n[breaker]\nfaults = 1000\n[providers.c]\nadapter = \"ollama\"\n\
+        let text = "[timeouts]\nconnect = \"700ms\"\n[breaker]\nfaults = 1000\nsamples = 1000\n[providers.c]\nadapter = \"ollama\"\n\
                     base_url = \"http://nobody.sim\"\n[models.all]\ntargets = [\"c/m\", \"a/m\", \"b/m\"]";
         let stage = Stage::new(1, TWO, &two(text)).await;
         stage.links[0].set(Some(Break::Vanished));
