@@ -11,6 +11,7 @@ mod every_byte;
 mod game_day;
 mod network;
 mod oracle;
+mod outages;
 mod plan;
 mod promises;
 mod world;

@@ -12,11 +12,11 @@ use super::plan::{Ask, Break, Speaks};
 use super::ready;
 use super::world::{Outcome, Stage, in_virtual_time};
 
-const TWO: &[(&str, Protocol)] = &[("a", Protocol::OpenAiChat), ("b", Protocol::AnthropicMessages)];
-const SECOND: Duration = Duration::from_secs(1);
+pub const TWO: &[(&str, Protocol)] = &[("a", Protocol::OpenAiChat), ("b", Protocol::AnthropicMessages)];
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// Two providers and what is `more`: at least a `[models.all]`.
-fn two(more: &str) -> String {
+pub fn two(more: &str) -> String {
     format!(
         r#"
         [providers.a]
@@ -32,20 +32,20 @@ fn two(more: &str) -> String {
     )
 }
 
-fn ask(number: usize, at: Duration) -> Ask {
+pub fn ask(number: usize, at: Duration) -> Ask {
     Ask { number, at, speaks: Speaks::Chat, stream: false, prompt: format!("ask {number}:"), leaves_after: None }
 }
 
-fn status(status: u16, retry_after_s: Option<u64>) -> Behaviour {
+pub fn status(status: u16, retry_after_s: Option<u64>) -> Behaviour {
     Behaviour { fault: Fault::Status { status, retry_after_s }, ..Behaviour::default() }
 }
 
-fn slow(first_token: Duration) -> Behaviour {
+pub fn slow(first_token: Duration) -> Behaviour {
     Behaviour { first_token, ..Behaviour::default() }
 }
 
 /// One request after the other, so far apart.
-async fn in_turn(stage: &Stage, count: usize, apart: Duration) -> Vec<Outcome> {
+pub async fn in_turn(stage: &Stage, count: usize, apart: Duration) -> Vec<Outcome> {
     let now = stage.began.elapsed();
     let asked: Vec<_> = (0..count).map(|number| stage.ask(ask(number, now + apart * number as u32))).collect();
     let mut outcomes = Vec::new();
@@ -55,7 +55,7 @@ async fn in_turn(stage: &Stage, count: usize, apart: Duration) -> Vec<Outcome> {
     outcomes
 }
 
-fn by_target(outcomes: &[Outcome]) -> BTreeMap<String, usize> {
+pub fn by_target(outcomes: &[Outcome]) -> BTreeMap<String, usize> {
     let mut counted = BTreeMap::new();
     for outcome in outcomes {
         *counted.entry(outcome.header("x-pointsman-target").to_owned()).or_default() += 1;
@@ -63,7 +63,7 @@ fn by_target(outcomes: &[Outcome]) -> BTreeMap<String, usize> {
     counted
 }
 
-fn all_answered(outcomes: &[Outcome]) {
+pub fn all_answered(outcomes: &[Outcome]) {
     for outcome in outcomes {
         let reply = Reply::read(outcome.ask.speaks, outcome.ask.stream, &outcome.body);
         let body = String::from_utf8_lossy(&outcome.body);

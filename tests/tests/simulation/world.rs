@@ -107,7 +107,12 @@ impl Stage {
 
     /// Somebody asks, `at` that time since the beginning.
     pub fn ask(&self, ask: Ask) -> JoinHandle<Outcome> {
-        tokio::spawn(call(self.door.clone(), self.began, ask))
+        self.ask_model("all", ask)
+    }
+
+    /// The same, of another model.
+    pub fn ask_model(&self, model: &'static str, ask: Ask) -> JoinHandle<Outcome> {
+        tokio::spawn(call(self.door.clone(), self.began, model, ask))
     }
 }
 
@@ -177,7 +182,7 @@ async fn trouble(
     }
 }
 
-async fn call(door: Door, began: Instant, ask: Ask) -> Outcome {
+async fn call(door: Door, began: Instant, model: &str, ask: Ask) -> Outcome {
     sleep_until(began + ask.at).await;
     let asked_at = Instant::now();
     let mut outcome = Outcome {
@@ -192,18 +197,18 @@ async fn call(door: Door, began: Instant, ask: Ask) -> Outcome {
         ask,
     };
     let patience = outcome.ask.leaves_after.unwrap_or(Duration::from_secs(3_600));
-    outcome.left = timeout(patience, ask_and_read(&door, &mut outcome)).await.is_err();
+    outcome.left = timeout(patience, ask_and_read(&door, model, &mut outcome)).await.is_err();
     outcome.ended_at = Instant::now();
     outcome
 }
 
-async fn ask_and_read(door: &Door, outcome: &mut Outcome) {
+async fn ask_and_read(door: &Door, model: &str, outcome: &mut Outcome) {
     let stream = door.knock().expect("the gateway listens");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("a connection");
     // It ends with its sender.
     let connection = tokio::spawn(connection);
     let _end = AbortOnDrop(connection.abort_handle());
-    let response = match sender.send_request(request(&outcome.ask)).await {
+    let response = match sender.send_request(request(model, &outcome.ask)).await {
         Ok(response) => response,
         Err(_) => {
             outcome.broken = true;
@@ -231,8 +236,8 @@ impl Drop for AbortOnDrop {
     }
 }
 
-fn request(ask: &Ask) -> Request<Full<Bytes>> {
-    let (path, body) = ask.speaks.ask("all", &ask.prompt, ask.stream);
+fn request(model: &str, ask: &Ask) -> Request<Full<Bytes>> {
+    let (path, body) = ask.speaks.ask(model, &ask.prompt, ask.stream);
     let request = Request::post(path).header("host", "gateway.sim").header("content-type", "application/json");
     request.body(Full::new(body.to_string().into())).expect("a request")
 }
