@@ -237,7 +237,7 @@ async fn a_callers_key_in_the_query_stays_here() {
     let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": "hello" }] }] });
     let answer = line.post("/v1beta/models/gemini:generateContent?key=callers-secret", &body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json()["modelVersion"], "gemini", "the name that the caller used: {}", answer.body);
+    assert_eq!(answer.json()["modelVersion"], "gemini-2.5-pro", "the model that answered: {}", answer.body);
     let seen = gemini.seen();
     assert!(!seen[0].path.contains("callers-secret"), "{}", seen[0].path);
     assert_eq!(seen[0].header("x-goog-api-key"), Some("google-key"));

@@ -233,13 +233,18 @@ async fn when_it_is_full_callers_are_told_in_their_protocol() {
     let head = "POST /v1/messages HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n";
     let reply = say(line.address, format!("{head}{chunked}").as_bytes()).await;
     assert!(reply.starts_with("HTTP/1.1 503 ") && reply.contains("retry-after: 1"), "{reply}");
-    let second = line.open("/v1/messages", messages_body("only-claude", "x", true).to_string()).await;
+    // The last place is not for the route that has the others.
+    let refused = line.claude("only-claude", "x", false).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"), "{}", refused.body);
+    assert!(refused.body.contains("as many requests of this route at once"), "{}", refused.body);
+    line.openai.behave(behave("hang-after:2"));
+    let second = line.open("/v1/messages", messages_body("only-gpt", "x", true).to_string()).await;
     let refused = line.gpt("gpt-5", "hello", false).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"), "{}", refused.body);
     assert!(refused.body.contains("as many requests at once"), "{}", refused.body);
-    assert_eq!(line.openai.seen().len(), 0);
     drop((first, second));
-    wait_until("there is room again", || line.anthropic.open() == 0).await;
+    wait_until("there is room again", || line.anthropic.open() + line.openai.open() == 0).await;
+    line.openai.behave(behave("ok"));
     assert_eq!(line.gpt("gpt-5", "hello", false).await.status, 200);
     // Connections wait for their turn.
     let idle: Vec<_> = (0..6).map(|_| TcpStream::connect(line.address)).collect();
