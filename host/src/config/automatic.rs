@@ -49,7 +49,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             settings: "{}".to_owned(),
             policy_headers: Vec::new(),
             splice: false,
-            names_asked: false,
+            names_asked: None,
             hold_tool_calls: defaults::HOLD_TOOL_CALLS,
             targets: first.into_iter().chain(rest).collect(),
         }

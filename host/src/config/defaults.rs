@@ -169,6 +169,10 @@ pub const FAULTS_MAX: usize = 32;
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);
 
+/// Protocols whose callers are told the model's name that they asked for, unless `reply_model` says otherwise. Claude Code takes the
+/// thoughts out of its history that a model of another name had, and providers refuse a tool's turn without them.
+pub const REPLY_MODEL_ASKED: &[&str] = &["anthropic-messages"];
+
 /// The models that stand in when no configuration names any.
 pub const ANTHROPIC_MODEL: &str = "claude-sonnet-4-5";
 pub const OPENAI_MODEL: &str = "gpt-5";

@@ -318,7 +318,7 @@ impl Resolver<'_> {
             let policy_headers = model.policy_headers.iter().map(|name| self.policy_header(name));
             let policy_headers = policy_headers.collect::<Result<_, _>>()?;
             let splice = model.continuation == written::Continuation::Splice;
-            let names_asked = model.reply_model == written::ReplyModel::Asked;
+            let names_asked = model.reply_model.map(|name| name == written::ReplyModel::Asked);
             let hold_tool_calls = model.hold_tool_calls.unwrap_or(defaults::HOLD_TOOL_CALLS);
             models.push(Model {
                 pattern,

@@ -227,8 +227,8 @@ pub struct Model {
     pub policy_headers: Vec<String>,
     /// Another target may continue a plain text that broke off.
     pub splice: bool,
-    /// A reply names the model that was asked for, whoever answered.
-    pub names_asked: bool,
+    /// A reply names the model that was asked for, whoever answered. `None`: it depends on the caller's protocol.
+    pub names_asked: Option<bool>,
     /// A tool call is held back from its first fragment to its end.
     pub hold_tool_calls: bool,
     pub targets: Vec<Target>,

@@ -307,8 +307,8 @@ pub struct Model {
     pub policy_headers: Vec<Spanned<String>>,
     #[serde(default)]
     pub continuation: Continuation,
-    #[serde(default)]
-    pub reply_model: ReplyModel,
+    /// Absent: `asked` for callers who fail on another name, `answered` for all others.
+    pub reply_model: Option<ReplyModel>,
     /// On, where nothing is said: see [`crate::config::defaults::HOLD_TOOL_CALLS`].
     pub hold_tool_calls: Option<bool>,
     pub targets: Vec<Spanned<Target>>,
@@ -326,11 +326,10 @@ pub enum Continuation {
 }
 
 /// The name of the model in a reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReplyModel {
     /// That of the model that answered, as its provider tells it: bills and logs read it.
-    #[default]
     Answered,
     /// The one that the caller asked for, for clients that compare.
     Asked,

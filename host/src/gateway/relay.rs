@@ -24,6 +24,7 @@ use super::rename::Rename;
 use super::reply::{Batch, Reply};
 use super::spent::Told;
 use super::splice::{Said, Splice};
+use crate::config::defaults::REPLY_MODEL_ASKED;
 use crate::health::Running;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -236,14 +237,14 @@ enum How {
 
 impl Writer {
     pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str) -> Writer {
-        let rename = exchange.route.names_asked.then(|| Rename::new(reply_model, &exchange.asked.model, sent));
+        let rename = names_asked(exchange).then(|| Rename::new(reply_model, &exchange.asked.model, sent));
         Writer::new(exchange, How::Same { rename: rename.flatten(), started: None })
     }
 
     pub fn translating(exchange: &Exchange, memory: Vec<u8>, sent: &str) -> Writer {
         let created_unix_s = exchange.gateway.clock.unix().as_secs();
         let id = format!("{:016x}", exchange.random);
-        let names_asked = exchange.route.names_asked;
+        let names_asked = names_asked(exchange);
         let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
         Writer::new(exchange, How::Translate { memory, names_asked, model, created_unix_s, id })
     }
@@ -362,6 +363,12 @@ impl Writer {
     fn broken(&self, fault_: &PluginFault) -> Fault {
         fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
     }
+}
+
+/// Does the caller read the model's name that it asked for, whoever answers?
+fn names_asked(exchange: &Exchange) -> bool {
+    let is_usual = || REPLY_MODEL_ASKED.contains(&exchange.endpoint.protocol.as_str());
+    exchange.route.names_asked.unwrap_or_else(is_usual)
 }
 
 fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>) -> Bytes {
