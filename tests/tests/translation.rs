@@ -43,7 +43,7 @@ async fn text_system_and_turns() {
     ]);
     let answer = claude(&line, &json!({ "model": "to-gpt", "max_tokens": 99, "messages": turns })).await;
     assert!(answer.text().ends_with("you said: three"));
-    assert_eq!(answer.json()["model"], "gpt-5", "the one that answered");
+    assert_eq!(answer.json()["model"], "to-gpt", "the name that the caller used");
     assert!(gpt(&line, &json!({ "model": "to-claude", "messages": turns })).await.text().ends_with("you said: three"));
 }
 
