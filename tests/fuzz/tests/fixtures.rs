@@ -52,7 +52,8 @@ fn every_error_is_read() {
 /// What a frame holds that completes a reply.
 fn marks(adapter: &str) -> &'static [&'static str] {
     match adapter {
-        "anthropic-messages" => &["\"message_stop\""],
+        // The reason to stop stands before the last event, and a clean end after it is one.
+        "anthropic-messages" => &["\"stop_reason\":\"", "\"message_stop\""],
         "openai-chat" => &["\"finish_reason\":\"", "[DONE]"],
         "openai-responses" => &["\"response.completed\"", "\"response.incomplete\""],
         "gemini" => &["\"finishReason\"", "\"blockReason\""],
@@ -83,8 +84,8 @@ fn a_stream_that_is_cut_is_not_finished() {
 /// Bedrock's Claude stands in Base64.
 fn unwrapped(frame: &Frame) -> String {
     let text = String::from_utf8_lossy(&frame.data).replace("\": \"", "\":\"").replace("\": true", "\":true");
-    // `"message_stop"` in Base64, without the last letters, which depend on what follows.
-    let wrapped = ["eyJ0eXBlIjoibWVzc2FnZV9zdG9wI"];
+    // `"message_delta"` and `"message_stop"` in Base64, without the last letters, which depend on what follows.
+    let wrapped = ["eyJ0eXBlIjoibWVzc2FnZV9kZWx0", "eyJ0eXBlIjoibWVzc2FnZV9zdG9wI"];
     if wrapped.iter().any(|wrapped| text.contains(wrapped)) { "\"message_stop\"".into() } else { text }
 }
 
