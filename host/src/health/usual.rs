@@ -91,10 +91,13 @@ impl Usual {
         };
         match known(form) {
             Some(late) => late.max(LATE_MIN),
-            // Longer requests take no less time than shorter ones.
             None => {
-                let shorter = (0..form.size).rev().find_map(|size| known(Form { size, ..form }));
-                shorter.unwrap_or_default().max(form.late_unknown())
+                // The first content of a stream comes no later than the end of a whole reply would.
+                let whole = form.streamed.then(|| known(form.with_stream(false))).flatten();
+                // Longer requests take no less time than shorter ones.
+                let shorter = || (0..form.size).rev().find_map(|size| known(Form { size, ..form }));
+                let guessed = || shorter().unwrap_or_default().max(form.late_unknown());
+                whole.map_or_else(guessed, |whole| whole.clamp(LATE_MIN, form.late_unknown()))
             }
         }
     }
@@ -140,6 +143,12 @@ mod tests {
         assert!(usual.late_after(small) > Duration::from_secs(15));
         assert!(usual.late_after(large) >= usual.late_after(small), "a longer one is not expected sooner");
         assert!(usual.slow_after(small) > Duration::from_secs(23));
+        let mut usual = Usual::default();
+        for _ in 0..100 {
+            usual.add_first_content(small.with_stream(false), Duration::from_secs(2), now);
+        }
+        let late = usual.late_after(small);
+        assert!((4..7).contains(&late.as_secs()), "a stream begins no later than a whole reply ends: {late:?}");
         assert!(usual.still_waiting(small, Duration::from_secs(20)) < 0.02);
     }
 

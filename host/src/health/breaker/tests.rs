@@ -1,0 +1,197 @@
+use super::*;
+use crate::config::BREAKER;
+use proptest::prelude::*;
+
+fn at(now: Instant) -> Moment<'static> {
+    Moment { now, settings: &BREAKER, chance: u64::MAX / 2 }
+}
+
+/// An attempt that ends at once.
+fn attempt(breaker: &mut Breaker, verdict: Verdict, now: Instant) {
+    let begun = breaker.begin(now);
+    if verdict == Verdict::Success {
+        breaker.content(false, false, begun, at(now));
+    }
+    breaker.end(verdict, verdict == Verdict::Success, begun, at(now));
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_bad_share_opens_it_though_no_row_of_faults_is_long() {
+    let now = Instant::now();
+    let mut breaker = Breaker::default();
+    let opened = (0..100).find(|number| {
+        let at = now + Duration::from_millis(number * 10);
+        attempt(&mut breaker, if number % 4 == 0 { Verdict::Success } else { Verdict::Soft }, at);
+        breaker.circuit(at) == Circuit::Open
+    });
+    assert!(opened.is_some_and(|number| number > 6), "{opened:?}");
+    // The same faults an hour apart are chance.
+    let mut breaker = Breaker::default();
+    for number in 0..100 {
+        let at = now + Duration::from_secs(number * 3600);
+        attempt(&mut breaker, if number % 4 == 0 { Verdict::Success } else { Verdict::Hard }, at);
+        assert_eq!(breaker.circuit(at), Circuit::Closed);
+    }
+}
+
+#[test]
+fn what_breaks_off_after_its_first_content_did_not_succeed() {
+    let (now, mut breaker) = (Instant::now(), Breaker::default());
+    for _ in 0..BREAKER.faults {
+        assert_eq!(breaker.circuit(now), Circuit::Closed);
+        let begun = breaker.begin(now);
+        breaker.content(false, true, begun, at(now));
+        breaker.end(Verdict::Hard, true, begun, at(now));
+    }
+    assert_eq!(breaker.circuit(now), Circuit::Open);
+}
+
+#[test]
+fn slow_calls_open_it_and_a_call_that_is_not_slow_closes_it() {
+    let (now, mut breaker) = (Instant::now(), Breaker::default());
+    for _ in 0..60 {
+        attempt(&mut breaker, Verdict::Success, now);
+    }
+    for _ in 0..SLOW_SAMPLES {
+        assert_eq!(breaker.circuit(now), Circuit::Closed);
+        let begun = breaker.begin(now);
+        breaker.waits_long(begun, at(now));
+        breaker.content(true, false, begun, at(now));
+    }
+    assert_eq!((breaker.circuit(now), breaker.reason()), (Circuit::Open, Some(Reason::Slow)));
+    let later = now + BREAKER.out_max * 2;
+    let probe = breaker.begin(later);
+    breaker.waits_long(probe, at(later));
+    assert_eq!(breaker.circuit(later), Circuit::Open, "it is slow still");
+    let later = later + BREAKER.out_max * 2;
+    attempt(&mut breaker, Verdict::Success, later);
+    assert_eq!((breaker.circuit(later), breaker.reason()), (Circuit::Closed, None));
+}
+
+#[test]
+fn streams_that_trickle_open_it_and_only_a_stream_that_flows_closes_it() {
+    let (now, mut breaker) = (Instant::now(), Breaker::default());
+    for _ in 0..SLOW_SAMPLES {
+        let begun = breaker.begin(now);
+        breaker.content(false, true, begun, at(now));
+        breaker.pace(true, begun, at(now));
+    }
+    assert_eq!(breaker.reason(), Some(Reason::SlowStreams));
+    let later = now + BREAKER.out_max * 2;
+    let probe = breaker.begin(later);
+    breaker.content(false, true, probe, at(later));
+    assert_eq!(breaker.circuit(later), Circuit::HalfOpen, "its first content came soon all the time");
+    breaker.pace(false, probe, at(later));
+    assert_eq!(breaker.circuit(later), Circuit::Closed);
+}
+
+#[test]
+fn the_doubling_survives_a_short_recovery() {
+    let (mut now, mut breaker) = (Instant::now(), Breaker::default());
+    let settings = BreakerSettings { faults: 1, out: SECOND, out_max: SECOND * 60, ..BREAKER };
+    let moment = |now| Moment { now, settings: &settings, chance: u64::MAX / 2 };
+    let mut outs = Vec::new();
+    for pause in [SECOND, SECOND, SECOND, STABLE * 2, SECOND] {
+        let begun = breaker.begin(now);
+        breaker.end(Verdict::Hard, false, begun, moment(now));
+        outs.push(breaker.ready_at(now).expect("open").saturating_duration_since(now).as_secs_f64().round() as u64);
+        now += SECOND * 60;
+        let probe = breaker.begin(now);
+        breaker.content(false, true, probe, moment(now));
+        assert_eq!(breaker.circuit(now), Circuit::Closed, "the first content closes it");
+        now += pause;
+    }
+    assert_eq!(outs, [1, 2, 4, 8, 1]);
+}
+
+#[test]
+fn what_began_before_says_nothing_about_what_is_now() {
+    let now = Instant::now();
+    let mut breaker = Breaker::default();
+    let early = breaker.begin(now);
+    for _ in 0..BREAKER.faults {
+        attempt(&mut breaker, Verdict::Hard, now);
+    }
+    assert_eq!(breaker.circuit(now), Circuit::Open);
+    breaker.content(false, false, early, at(now));
+    assert_eq!(breaker.circuit(now), Circuit::Open, "a success that began before it opened");
+    let out = breaker.begin(now);
+    let later = now + BREAKER.out_max * 2;
+    let probe = breaker.begin(later);
+    assert!(probe.probe);
+    breaker.content(false, false, probe, at(later));
+    assert_eq!(breaker.circuit(later), Circuit::Closed);
+    for _ in 0..2 * BREAKER.faults {
+        breaker.end(Verdict::Hard, false, out, at(later));
+    }
+    assert_eq!(breaker.circuit(later), Circuit::Closed, "faults that began before it closed");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Begin,
+    End(Verdict),
+    Leave,
+    Slow(bool),
+    Pace(bool),
+    Silent,
+    Wait(u64),
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens: of all attempts that begin while it is half-open one at most is the probe, it is never out for
+    /// longer than its settings say, and a success that began after it opened always closes it, unless it was slowness that
+    /// opened it.
+    #[test]
+    fn holds_its_promises(acts in prop::collection::vec(prop_oneof![
+        3 => Just(Act::Begin),
+        2 => prop_oneof![Just(Verdict::Success), Just(Verdict::Soft), Just(Verdict::Hard)].prop_map(Act::End),
+        1 => Just(Act::Leave),
+        1 => any::<bool>().prop_map(Act::Slow),
+        1 => any::<bool>().prop_map(Act::Pace),
+        1 => Just(Act::Silent),
+        1 => (0_u64..40_000).prop_map(Act::Wait),
+    ], 1..200), chance in any::<u64>()) {
+        let mut now = Instant::now();
+        let mut breaker = Breaker::default();
+        let mut running: Vec<Begun> = Vec::new();
+        for act in acts {
+            let moment = Moment { now, settings: &BREAKER, chance };
+            match act {
+                Act::Begin => running.push(breaker.begin(now)),
+                Act::End(verdict) => if let Some(begun) = running.pop() {
+                    let is_new = begun.changes == breaker.changes;
+                    let is_soft = breaker.reason().is_some_and(Reason::is_soft);
+                    if verdict == Verdict::Success {
+                        breaker.content(false, true, begun, moment);
+                    }
+                    breaker.end(verdict, verdict == Verdict::Success, begun, moment);
+                    if verdict == Verdict::Success && is_new && !is_soft {
+                        prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
+                    }
+                },
+                Act::Leave => if let Some(begun) = running.pop() {
+                    breaker.release(begun);
+                },
+                Act::Slow(is_slow) => if let Some(begun) = running.pop() {
+                    breaker.content(is_slow, true, begun, moment);
+                    running.push(begun);
+                },
+                Act::Pace(is_slow) => if let Some(begun) = running.last() {
+                    breaker.pace(is_slow, *begun, moment);
+                },
+                Act::Silent => breaker.silent(moment),
+                Act::Wait(millis) => now += Duration::from_millis(millis),
+            }
+            let probes = running.iter().filter(|begun| begun.probe && begun.changes == breaker.changes).count();
+            prop_assert!(probes <= 1);
+            if let Some(until) = breaker.open_until {
+                prop_assert!(until <= now + BREAKER.out_max.mul_f64(1.2));
+            }
+        }
+    }
+}
