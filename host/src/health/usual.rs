@@ -143,11 +143,11 @@ mod tests {
         assert!(usual.late_after(small) > Duration::from_secs(15));
         assert!(usual.late_after(large) >= usual.late_after(small), "a longer one is not expected sooner");
         assert!(usual.slow_after(small) > Duration::from_secs(23));
-        let mut usual = Usual::default();
+        let mut whole = Usual::default();
         for _ in 0..100 {
-            usual.add_first_content(small.with_stream(false), Duration::from_secs(2), now);
+            whole.add_first_content(small.with_stream(false), Duration::from_secs(2), now);
         }
-        let late = usual.late_after(small);
+        let late = whole.late_after(small);
         assert!((4..7).contains(&late.as_secs()), "a stream begins no later than a whole reply ends: {late:?}");
         assert!(usual.still_waiting(small, Duration::from_secs(20)) < 0.02);
     }
