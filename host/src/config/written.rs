@@ -307,7 +307,7 @@ pub struct Model {
     pub policy_headers: Vec<Spanned<String>>,
     #[serde(default)]
     pub continuation: Continuation,
-    /// Absent: `asked` for callers who fail on another name, `answered` for all others.
+    /// None if the file does not set it: then `asked` for callers of Anthropic's protocol, `answered` for all others.
     pub reply_model: Option<ReplyModel>,
     /// On, where nothing is said: see [`crate::config::defaults::HOLD_TOOL_CALLS`].
     pub hold_tool_calls: Option<bool>,

@@ -37,7 +37,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(600);
 
-/// The same arrivals and the same chances. What is asked again meets a new fate, at its later time.
+/// Plays the scene's arrivals without Pointsman, with the same seed. A retry meets the provider as it is at its own, later time.
 pub fn play(scene: &Arc<Scene>, played: &Played, retries: Retries) -> Vec<Outcome> {
     // Nothing waits here, so no clock runs.
     let began = Instant::now();

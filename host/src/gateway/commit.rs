@@ -63,7 +63,7 @@ impl HeldBack {
         }
     }
 
-    /// The same with the whole of the tool calls that its beginning is a part of.
+    /// Waits until a tool call that has begun is complete, so that a failure inside it can still fail over.
     pub async fn with_whole_calls(mut self, told: &Told) -> Result<HeldBack, Fault> {
         let Some(relay) = self.rest.take() else { return Ok(self) };
         let (calls, rest) = relay.to_calls_end(told).await?;

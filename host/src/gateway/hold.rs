@@ -7,7 +7,7 @@ use super::reply::Batch;
 use crate::config::defaults::{HOLD_TOOL_CALL_BYTES, HOLD_TOOL_CALL_TIME};
 use crate::plugin::bindings::chat::Event;
 
-/// See the module.
+/// Holds a tool call back from its first fragment to its end.
 #[derive(Default)]
 pub struct Hold {
     is_on: bool,

@@ -34,7 +34,7 @@ impl Form {
         Form { streamed, size: SIZES.iter().position(|size| body_bytes < *size).unwrap_or(SIZES.len()) }
     }
 
-    /// The same, streamed or not.
+    /// This form with another way of replying: streamed, or whole.
     pub fn with_stream(self, streamed: bool) -> Form {
         Form { streamed, ..self }
     }
@@ -48,7 +48,7 @@ impl Form {
     }
 }
 
-/// See the module. What no reply has taught takes no memory.
+/// What is usual for one target. A form takes memory only after its first reply.
 #[derive(Debug, Default)]
 pub struct Usual {
     /// Milliseconds to the first content of a stream, or to the end of a whole reply.

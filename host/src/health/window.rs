@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Buckets of the window.
 const BUCKETS: usize = 10;
 
-/// See the module.
+/// Counts attempts over the newest stretch of time.
 #[derive(Debug, Default)]
 pub struct Window {
     buckets: [u32; BUCKETS],

@@ -27,7 +27,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Driven = http2::Connection<TokioIo<Link>, Pieces, TokioExecutor>;
 
-/// See the module.
+/// One HTTP/2 connection, shared by many requests.
 pub struct Http2 {
     sender: http2::SendRequest<Pieces>,
     /// Its task polls it; here it is asked for the provider's limit. None when it has ended.

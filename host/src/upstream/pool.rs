@@ -31,7 +31,7 @@ const HTTP2_REDIAL_REST: Duration = Duration::from_secs(1);
 
 const LATE: &str = "no connection within the time that connecting may take";
 
-/// See the module.
+/// Connections to all origins, and the requests that wait for one.
 pub struct Pool {
     shared: Arc<Shared>,
 }
@@ -171,7 +171,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// See the module.
+    /// Give free connections to the requests that wait, and dial for those that are left.
     fn settle(self: &Arc<Self>, state: &mut State, origin: &Arc<Origin>) {
         let Some(connections) = state.origins.get_mut(origin) else { return };
         connections.hand_out(&|on, is_reused| Lease {
