@@ -62,7 +62,7 @@ pub const BREAKER: BreakerSettings = BreakerSettings {
     // Short troubles of providers last seconds, and a probe costs no caller anything.
     out: Duration::from_secs(2),
     // Callers should be back within a quarter of a minute after the provider, a probe that hangs included.
-    out_max: Duration::from_secs(8),
+    out_max: Duration::from_secs(6),
     // A caller whose request finds out that a target is still down waits for nothing.
     shadow_probes: true,
 };

@@ -38,6 +38,12 @@ pub struct BreakerSettings {
     pub shadow_probes: bool,
 }
 
+/// Where it was only slow, so many attempts in a row must be quick before it closes: of a slow target's replies, too, one in ten is
+/// quick.
+const QUICK_TO_CLOSE: u32 = 2;
+/// Outcomes that are kept then. More would open it again at the first slow attempt, of which a healthy target has one in twenty.
+const SLOW_KEPT: usize = 10;
+
 /// How an attempt ended, as far as a breaker is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -95,7 +101,11 @@ pub struct Breaker {
     /// How often it opened or closed. What began before the last time says nothing about what is now.
     changes: u64,
     probing: bool,
+    /// Quick attempts in a row since it opened because it was slow.
+    quick: u32,
     outcomes: Evidence,
+    /// Of these and the next the newest are kept while it opens and closes because it is slow: after a close by chance it takes
+    /// three or four slow attempts to open it again, not six.
     slow: Evidence,
     slow_streams: Evidence,
 }
@@ -187,9 +197,13 @@ impl Breaker {
             Circuit::Closed if is_slow => self.open_if_slow(moment),
             Circuit::Closed => self.slow.add(false, moment.now),
             Circuit::HalfOpen if is_soft && is_slow && begun.probe => self.open(Reason::Slow, moment),
-            Circuit::HalfOpen | Circuit::Open if is_soft && is_slow => {}
+            Circuit::HalfOpen | Circuit::Open if is_soft && is_slow => self.quick = 0,
             // Its pace is to be seen yet.
             Circuit::HalfOpen | Circuit::Open if self.reason == Reason::SlowStreams && is_stream => {}
+            Circuit::HalfOpen | Circuit::Open if is_soft => {
+                self.slow.add(false, moment.now);
+                self.was_quick(begun, moment.now);
+            }
             Circuit::HalfOpen | Circuit::Open => self.close(moment.now),
         }
     }
@@ -204,8 +218,18 @@ impl Breaker {
         match self.circuit(moment.now) {
             Circuit::Closed => self.open_if_slow(moment),
             Circuit::HalfOpen if is_its_reason && is_slow && begun.probe => self.open(Reason::SlowStreams, moment),
-            Circuit::HalfOpen | Circuit::Open if is_its_reason && !is_slow => self.close(moment.now),
+            Circuit::HalfOpen | Circuit::Open if is_its_reason && !is_slow => self.was_quick(begun, moment.now),
             Circuit::HalfOpen | Circuit::Open => {}
+        }
+    }
+
+    /// An attempt was quick, at a target that is out for being slow.
+    fn was_quick(&mut self, begun: Begun, now: Instant) {
+        self.quick += 1;
+        if self.quick >= QUICK_TO_CLOSE {
+            self.close(now);
+        } else {
+            self.release(begun);
         }
     }
 
@@ -271,6 +295,7 @@ impl Breaker {
         let out = settings.out.saturating_mul(1 << self.opened.min(16)).min(settings.out_max);
         self.open_until = Some(now + jittered(out, chance));
         self.reason = reason;
+        self.quick = 0;
         self.opened_at.get_or_insert(now);
         self.opened += 1;
         self.change();
@@ -284,7 +309,10 @@ impl Breaker {
     fn change(&mut self) {
         (self.faults, self.probing) = (0, false);
         self.changes += 1;
-        [&mut self.outcomes, &mut self.slow, &mut self.slow_streams].into_iter().for_each(Evidence::clear);
+        self.outcomes.clear();
+        let kept = if self.reason.is_soft() { SLOW_KEPT } else { 0 };
+        self.slow.keep_newest(kept);
+        self.slow_streams.keep_newest(kept);
     }
 }
 

@@ -36,6 +36,11 @@ impl Evidence {
         self.outcomes.clear();
     }
 
+    /// Forget all but the newest outcomes.
+    pub fn keep_newest(&mut self, kept: usize) {
+        self.outcomes.drain(..self.outcomes.len().saturating_sub(kept));
+    }
+
     /// Is the share of bad outcomes surely above `share`, among the last `least` or more within `window`? The newest outcomes
     /// may show it alone, however many good ones came before them.
     pub fn shows_more_than(&self, share: f64, least: u32, window: Duration, now: Instant) -> bool {

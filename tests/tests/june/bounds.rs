@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::FIRST_TOKEN;
 use super::caller::{Call, Route};
 use super::morning::{Morning, Phase, Weather};
 
@@ -15,6 +16,8 @@ const AWAY_WITHIN: Duration = Duration::from_secs(3);
 /// Traffic is back when the provider has this part of its share in the calm.
 const BACK_FROM: f64 = 0.5;
 const BACK_WITHIN: Duration = Duration::from_secs(15);
+/// The 99th percentile of a normal distribution, in standard deviations.
+const NORMAL_P99: f64 = 2.326;
 /// A share is looked at over so long, at the least.
 const WINDOW: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(250);
@@ -63,9 +66,9 @@ fn row(phase: Phase, claude: &[&Call], calm_share: f64, morning: &Morning) -> Ro
         calls: counted.len(),
         answered: answers.len(),
         apart: apart.len(),
-        first: percentiles(streams.iter().map(|call| until_first(call))),
-        first_p99: p99(streams.iter().map(|call| until_first(call))),
-        whole: percentiles(wholes.iter().map(|call| until_first(call))),
+        first: percentiles(streams.iter().map(|call| call.until_first())),
+        first_p99: p99(streams.iter().map(|call| call.until_first())),
+        whole: percentiles(wholes.iter().map(|call| call.until_first())),
         by_backup: share(by_backup, answers.len()),
         asked_bad_first: bad_share(&all),
         away: phase.is_bad().then(|| away(&all, phase)).flatten(),
@@ -97,9 +100,10 @@ fn p99(values: impl Iterator<Item = Duration>) -> Duration {
     values.get(rank).copied().unwrap_or_default()
 }
 
-/// In each trouble: at most twice the calm 99th percentile and one learned timeout.
+/// In each trouble: at most twice the 99th percentile of a calm day and one learned timeout.
 fn first_tokens(rows: &[Row]) -> Vec<String> {
-    let calm = rows.first().map_or(Duration::ZERO, |row| row.first[2]);
+    // The percentile that the provider draws from: the sixty streams of the calm do not show their own.
+    let calm = Duration::from_secs_f64(FIRST_TOKEN.at(NORMAL_P99) / 1e3);
     let bound = 2 * calm + learned_timeout(calm, rows.first().map_or(0, |row| row.calls));
     let bad = rows.iter().filter(|row| row.phase.is_bad() && row.first_p99 > bound);
     let text = |row: &Row| format!("{}: first token p99 {:.1?} is above {bound:.1?}", row.phase.name, row.first_p99);
@@ -209,11 +213,6 @@ fn back(calls: &[&Call], phase: Phase, calm_share: f64) -> Option<Duration> {
 fn steps(phase: Phase) -> impl Iterator<Item = Duration> {
     let last = (phase.to - phase.from).saturating_sub(WINDOW);
     (0..).map(|step| STEP * step).take_while(move |after| *after <= last)
-}
-
-/// Who got nothing waited to the end.
-fn until_first(call: &Call) -> Duration {
-    call.first.unwrap_or(call.ended)
 }
 
 /// The 50th, 95th and 99th: values that were there.

@@ -75,9 +75,14 @@ pub struct Call {
 }
 
 impl Call {
+    /// How long the caller waited for content; one who got none waited to the end.
+    pub fn until_first(&self) -> Duration {
+        self.first.unwrap_or(self.ended)
+    }
+
     /// What the first content took longer than expected.
     pub fn late(&self) -> Duration {
-        self.first.unwrap_or(self.ended).saturating_sub(self.expected)
+        self.until_first().saturating_sub(self.expected)
     }
 }
 

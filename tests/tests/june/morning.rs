@@ -75,7 +75,7 @@ impl Morning {
 }
 
 impl Phase {
-    pub fn holds(&self, at: Duration) -> bool {
+    pub fn contains(&self, at: Duration) -> bool {
         (self.from..self.to).contains(&at)
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::bounds::{Row, percentiles};
 use super::caller::{Call, Route, losses};
 
+/// How many of a phase's slowest calls are shown.
+const SLOWEST: usize = 3;
 const HEAD: &str = "phase            calls  answered  apart  first token p50/p95/p99     whole p50/p95/p99         backup  \
                     asked bad  away   back   attempts  outrun";
 
@@ -31,6 +33,13 @@ pub fn table(policy: &str, rows: &[Row], calls: &[Call]) -> String {
             row.outrun,
         );
     }
+    for phase in rows.iter().map(|row| row.phase).filter(|phase| phase.is_bad()) {
+        let in_phase = |call: &&Call| call.question.route == Route::Claude && phase.contains(call.question.at);
+        let mut slowest: Vec<&Call> = calls.iter().filter(in_phase).collect();
+        slowest.sort_by_key(|call| std::cmp::Reverse(call.until_first()));
+        let slowest = slowest.iter().take(SLOWEST).map(|call| one_call(call, phase.from));
+        let _ = writeln!(text, "slowest in {}: {}", phase.name, slowest.collect::<Vec<_>>().join("; "));
+    }
     for (name, route) in [("claude", Route::Claude), ("gpt", Route::Gpt), ("healthy", Route::Healthy)] {
         let calls = || calls.iter().filter(|call| call.question.route == route);
         let answered = calls().filter(|call| call.is_answered).count();
@@ -42,4 +51,13 @@ pub fn table(policy: &str, rows: &[Row], calls: &[Call]) -> String {
         }
     }
     text
+}
+
+/// When it was made, what it asked for, how long its first content took, and who answered.
+fn one_call(call: &Call, phase_from: Duration) -> String {
+    let Call { question, target, attempts, .. } = call;
+    let at = (question.at - phase_from).as_secs_f64();
+    let form = if question.stream { "stream" } else { "whole" };
+    let first = call.until_first().as_secs_f64();
+    format!("at {at:.1} s {form} of {} took {first:.2} s, {attempts} attempts, {target}", question.model)
 }

@@ -49,7 +49,7 @@ fn what_breaks_off_after_its_first_content_did_not_succeed() {
 }
 
 #[test]
-fn slow_calls_open_it_and_a_call_that_is_not_slow_closes_it() {
+fn slow_calls_open_it_and_two_quick_ones_close_it() {
     let (now, mut breaker) = (Instant::now(), Breaker::default());
     for _ in 0..60 {
         attempt(&mut breaker, Verdict::Success, now);
@@ -67,7 +67,36 @@ fn slow_calls_open_it_and_a_call_that_is_not_slow_closes_it() {
     assert_eq!(breaker.circuit(later), Circuit::Open, "it is slow still");
     let later = later + BREAKER.out_max * 2;
     attempt(&mut breaker, Verdict::Success, later);
+    assert_eq!(breaker.circuit(later), Circuit::HalfOpen, "one may be quick by chance");
+    attempt(&mut breaker, Verdict::Success, later);
     assert_eq!((breaker.circuit(later), breaker.reason()), (Circuit::Closed, None));
+    let mut slow = 0;
+    while breaker.circuit(later) == Circuit::Closed {
+        let begun = breaker.begin(later);
+        breaker.waits_long(begun, at(later));
+        slow += 1;
+    }
+    assert!(slow < SLOW_SAMPLES, "it was slow a moment ago: {slow} are enough");
+}
+
+#[test]
+fn a_single_slow_call_after_a_long_trouble_opens_nothing() {
+    let (mut now, mut breaker) = (Instant::now(), Breaker::default());
+    for _ in 0..SLOW_SAMPLES {
+        let begun = breaker.begin(now);
+        breaker.waits_long(begun, at(now));
+    }
+    for _ in 0..60 {
+        now += BREAKER.out_max * 2;
+        let probe = breaker.begin(now);
+        breaker.waits_long(probe, at(now));
+        assert_eq!(breaker.circuit(now), Circuit::Open);
+    }
+    now += BREAKER.out_max * 2;
+    (0..QUICK_TO_CLOSE).for_each(|_| attempt(&mut breaker, Verdict::Success, now));
+    let begun = breaker.begin(now);
+    breaker.waits_long(begun, at(now));
+    assert_eq!(breaker.circuit(now), Circuit::Closed);
 }
 
 #[test]
@@ -83,6 +112,10 @@ fn streams_that_trickle_open_it_and_only_a_stream_that_flows_closes_it() {
     let probe = breaker.begin(later);
     breaker.content(false, true, probe, at(later));
     assert_eq!(breaker.circuit(later), Circuit::HalfOpen, "its first content came soon all the time");
+    breaker.pace(false, probe, at(later));
+    assert_eq!(breaker.circuit(later), Circuit::HalfOpen, "one may be quick by chance");
+    let probe = breaker.begin(later);
+    breaker.content(false, true, probe, at(later));
     breaker.pace(false, probe, at(later));
     assert_eq!(breaker.circuit(later), Circuit::Closed);
 }
