@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use percent_encoding::percent_decode_str;
@@ -35,6 +36,8 @@ use crate::plugin::bindings::faults::{Fault, FaultKind};
 
 /// Bytes of a model's name: it stands in paths, headers and logs.
 const MODEL_BYTES_MAX: usize = 256;
+/// Headers that callers' SDKs take a request's id from.
+const REQUEST_IDS: [&str; 2] = ["request-id", "x-request-id"];
 /// The operation that is answered by a guess when nobody answers it better.
 pub const COUNT_TOKENS: &str = "count-tokens";
 
@@ -101,7 +104,19 @@ where
     };
     // An answer carries them already: its record has gone on with it.
     response.headers_mut().extend(record.headers());
+    name_request(response.headers_mut());
     response
+}
+
+/// SDKs show the id of a request in their errors: Anthropic's reads `request-id`, OpenAI's `x-request-id`. Where the reply has
+/// no provider's, it is ours, which `explain` knows.
+fn name_request(headers: &mut HeaderMap) {
+    if REQUEST_IDS.iter().any(|name| headers.contains_key(*name)) {
+        return;
+    }
+    if let Some(id) = headers.get("x-pointsman-request-id").cloned() {
+        headers.extend(REQUEST_IDS.map(|name| (HeaderName::from_static(name), id.clone())));
+    }
 }
 
 async fn line<B>(

@@ -58,6 +58,9 @@ pub struct Wrong {
 /// Most of them are the same but for the words.
 impl From<String> for Wrong {
     fn from(message: String) -> Wrong {
+        if message.starts_with(messages::NO_FILE) {
+            return Wrong { status: 404, kind: "not_found_error", message };
+        }
         Wrong { status: 400, kind: "invalid_request_error", message }
     }
 }

@@ -56,6 +56,9 @@ const RANGES: &[(&str, f64, f64)] = &[
 const STRICT_MODELS: &[&str] = &["o1", "o3", "o4"];
 const STRICT_REFUSED: &[&str] =
     &["temperature", "top_p", "stop", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"];
+/// Routers such as OpenRouter say with 404 that nobody behind them has what a request needs. Models whose names begin so have
+/// no tools here.
+const TOOLLESS: &str = "toolless/";
 const STOP_MAX: usize = 4;
 const USER_CHARS_MAX: usize = 64;
 
@@ -139,6 +142,10 @@ pub fn check(body: &Value) -> Result<Asked, Wrong> {
     asked.max_tokens = check_max_tokens(body)?;
     asked.stop = check_stop(body)?;
     check_tools(body, &mut asked)?;
+    if model.starts_with(TOOLLESS) && is_given(body, "tools") {
+        let message = "No endpoints found that support tool use. To learn more about provider routing, visit: https://openrouter.ai/docs";
+        return Err(Wrong { status: 404, param: None, message: message.to_owned(), code: None });
+    }
     check_choice(body, &mut asked)?;
     messages::check(body, &mut asked)?;
     check_format(body, &mut asked)?;
