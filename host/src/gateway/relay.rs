@@ -31,6 +31,8 @@ use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
+/// Protocols whose events have a line with their name: the official SDKs pass over those without one.
+const EVENT_LINES: [&str; 2] = ["anthropic-messages", "openai-responses"];
 /// Bytes that were written before a body breaks off must have left: what waits to be sent is dropped with the connection.
 const LAST_WORDS: Duration = Duration::from_millis(20);
 
@@ -293,6 +295,7 @@ impl Writer {
     }
 
     async fn events(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
+        let names_events = self.names_events();
         let How::Same { rename, started } = &mut self.how else { return self.translate(batch.events, last).await };
         if started.is_none() {
             *started = batch.events.iter().find_map(|event| match event {
@@ -313,7 +316,12 @@ impl Writer {
             let started = started.clone();
             return Ok(self.last_words(started, batch.events).await);
         }
-        Ok(raw(&batch.frames, rename.as_ref()))
+        Ok(raw(&batch.frames, rename.as_ref(), names_events))
+    }
+
+    /// Do callers of this protocol look for an event's name in a line of its own? Some servers that copy it leave that out.
+    fn names_events(&self) -> bool {
+        self.stream && EVENT_LINES.contains(&self.endpoint.protocol.as_str())
     }
 
     /// The reply is complete, and its provider left out what says so (`message_stop`, `[DONE]`): callers wait for it. Only
@@ -391,10 +399,16 @@ fn names_asked(exchange: &Exchange) -> bool {
     exchange.route.names_asked.unwrap_or_else(is_usual)
 }
 
-fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>) -> Bytes {
-    let bytes = |frame: &crate::upstream::Frame| match rename {
-        Some(rename) => rename.event(frame),
-        None => frame.raw.clone(),
+fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>, names_events: bool) -> Bytes {
+    let bytes = |frame: &crate::upstream::Frame| {
+        let bytes = match rename {
+            Some(rename) => rename.event(frame),
+            None => frame.raw.clone(),
+        };
+        match event_line(frame).filter(|_| names_events) {
+            Some(line) => [line.as_bytes(), &bytes].concat().into(),
+            None => bytes,
+        }
     };
     if let [one] = frames {
         return bytes(one);
@@ -404,4 +418,12 @@ fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>) -> Bytes {
         joined.extend_from_slice(&bytes(frame));
     }
     joined.freeze()
+}
+
+/// The line that is missing before an event's data: its name is the data's type.
+fn event_line(frame: &crate::upstream::Frame) -> Option<String> {
+    let data = frame.data.as_ref().filter(|_| frame.name.is_none())?;
+    let kind = super::scan::text(&data[super::scan::value_at(data, "type")?])?;
+    // It becomes a line of the stream.
+    (!kind.is_empty() && !kind.contains(char::is_control)).then(|| format!("event: {kind}\n"))
 }

@@ -158,6 +158,9 @@ pub fn is_given(body: &Value, field: &str) -> bool {
 }
 
 fn check_model(body: &Value, model: &str) -> Result<(), Wrong> {
+    if model.starts_with("gpt-5") && !model.contains("chat") {
+        return check_gpt_5(body);
+    }
     if !STRICT_MODELS.iter().any(|strict| model.starts_with(strict)) {
         return Ok(());
     }
@@ -175,6 +178,27 @@ fn check_model(body: &Value, model: &str) -> Result<(), Wrong> {
             message,
             code: Some("unsupported_parameter"),
         });
+    }
+    Ok(())
+}
+
+/// <https://platform.openai.com/docs/guides/latest-model>: what else than the usual value these models refuse, and the older name
+/// of the limit.
+fn check_gpt_5(body: &Value) -> Result<(), Wrong> {
+    let wrong =
+        |field: &str, code, message| Wrong { status: 400, param: Some(field.into()), message, code: Some(code) };
+    if is_given(body, "max_tokens") {
+        let with = "is not supported with this model. Use 'max_completion_tokens' instead.";
+        let message = format!("Unsupported parameter: 'max_tokens' {with}");
+        return Err(wrong("max_tokens", "unsupported_parameter", message));
+    }
+    for (field, usual) in [("temperature", 1.0), ("top_p", 1.0), ("frequency_penalty", 0.0), ("presence_penalty", 0.0)]
+    {
+        if is_given(body, field) && body[field].as_f64() != Some(usual) {
+            let with = format!("with this model. Only the default ({usual}) value is supported.");
+            let message = format!("Unsupported value: '{field}' does not support {} {with}", body[field]);
+            return Err(wrong(field, "unsupported_value", message));
+        }
     }
     Ok(())
 }
