@@ -38,7 +38,6 @@ async fn answers(line: &Line, path: &str, model: &str) -> String {
     answer.header("x-pointsman-target").to_owned()
 }
 
-/// Faults: F26, F32
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn words_of_one_request_rest_no_key_and_no_model() {
     let invalid = "invalid_request_error";

@@ -14,7 +14,7 @@ use super::begun::{Bad, Begun, Failed};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::dialect::Amendment;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::hold::Hold;
 use super::outgoing::{Outgoing, adapter_failed};
@@ -200,6 +200,9 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         facts,
         adapter: Arc::clone(&adapter),
     };
+    if !same {
+        name_request(&mut good.headers, &exchange.id);
+    }
     match Framer::new(outgoing.framing) {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();

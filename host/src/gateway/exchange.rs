@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use percent_encoding::percent_decode_str;
@@ -99,22 +99,23 @@ where
         Ok(response) => response,
         Err(refusal) => {
             record.refused(&refusal.fault);
-            refusal.respond(&endpoint, shape).await
+            let mut response = refusal.respond(&endpoint, shape).await;
+            name_request(response.headers_mut(), &record.id());
+            response
         }
     };
     // An answer carries them already: its record has gone on with it.
     response.headers_mut().extend(record.headers());
-    name_request(response.headers_mut());
     response
 }
 
-/// SDKs show the id of a request in their errors: Anthropic's reads `request-id`, OpenAI's `x-request-id`. Where the reply has
-/// no provider's, it is ours, which `explain` knows.
-fn name_request(headers: &mut HeaderMap) {
+/// SDKs show the id of a request in their errors: Anthropic's reads `request-id`, OpenAI's `x-request-id`. Where a reply is not a
+/// provider's own, it is ours, which `explain` knows.
+pub fn name_request(headers: &mut HeaderMap, id: &str) {
     if REQUEST_IDS.iter().any(|name| headers.contains_key(*name)) {
         return;
     }
-    if let Some(id) = headers.get("x-pointsman-request-id").cloned() {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.extend(REQUEST_IDS.map(|name| (HeaderName::from_static(name), id.clone())));
     }
 }

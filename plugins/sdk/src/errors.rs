@@ -64,8 +64,16 @@ impl Message {
     /// item), or, where no more is said, of a path that does not exist there.
     pub fn not_found(&self) -> FaultKind {
         let whole = self.whole.trim();
-        let is_bare = ["", "not found", "not_found", "resource not found", "page not found", "404 page not found"]
-            .contains(&whole.trim_end_matches('.'));
+        let is_bare = [
+            "",
+            "not found",
+            "not_found",
+            "resource not found",
+            "page not found",
+            "404 page not found",
+            "file not found",
+        ]
+        .contains(&whole.trim_end_matches('.'));
         // OpenRouter's: which of its providers serve a model depends on what the request asks of it, or on the model alone.
         if self.begins(&["no endpoints found for "]) {
             return FaultKind::ModelNotFound;
