@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ConfigArgument, compiler, print_json};
 use crate::clock::Clock;
 use crate::config::{self, Source};
-use crate::gateway::{Gateway, Table, Target};
+use crate::gateway::{Gateway, Table, Target, base_url};
 use crate::net::Network;
 use crate::plugin::Plugin;
 use crate::store::Store;
@@ -31,6 +31,13 @@ pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<
     let compiler = compiler(config.gate.compile, config.server.state.as_deref());
     let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), Store::default()).await?;
     let table = gateway.table();
+    for provider in table.providers.values() {
+        if let Some(adapter) = provider.first()
+            && let Some(doubt) = base_url::doubt(adapter).await
+        {
+            eprintln!("warning: {doubt}");
+        }
+    }
     if json {
         print_json(&data(&table))?;
         return Ok(ExitCode::SUCCESS);

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 use super::begun::{Bad, Begun, Failed};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
-use super::exchange::Exchange;
+use super::dialect::Amendment;
+use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::hold::Hold;
 use super::outgoing::{Outgoing, adapter_failed};
@@ -163,9 +164,25 @@ impl Good {
 
 async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let Begun { exchange, step, target, running, .. } = begun;
-    let outgoing = Outgoing::build(exchange, target, running.key_at()).await?;
+    let key_at = running.key_at();
+    let mut outgoing = Outgoing::build(exchange, target, key_at, None).await?;
+    let (mut is_amended, is_for_another) = (false, target.model(&exchange.asked.model) != exchange.asked.model);
+    let (response, breaks) = loop {
+        let same = outgoing.translating.is_none();
+        let request = std::mem::replace(&mut outgoing.request, Request::new(Pieces::new([])));
+        let body = request.body().clone();
+        let sent = send(begun, &outgoing.adapter, outgoing.framing, request, &outgoing.redaction, same).await;
+        let bad = match sent {
+            Ok(sent) => break sent,
+            Err(bad) => bad,
+        };
+        // Once: who refuses the request again shall be believed.
+        let how = if is_amended { None } else { Amendment::of(&bad.fault, &body, !same || is_for_another) };
+        let Some(how) = how else { return Err(bad) };
+        outgoing = Outgoing::build(exchange, target, key_at, Some(&how)).await.map_err(|_| bad)?;
+        is_amended = true;
+    };
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
-    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, same).await?;
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
@@ -183,6 +200,9 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         facts,
         adapter: Arc::clone(&adapter),
     };
+    if !same {
+        name_request(&mut good.headers, &exchange.id);
+    }
     match Framer::new(outgoing.framing) {
         Some(framer) => {
             let operation = exchange.endpoint.operation.clone();

@@ -9,12 +9,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::decide::Step;
 use super::exchange::Exchange;
-use super::refusal::fault;
+use super::refusal::{fault, is_about_us, is_unknown_path};
 use super::table::Target;
 use crate::health::{self, Running, Start};
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::upstream::SentAt;
+
+/// Is added to what such a reply says.
+const UNKNOWN_PATH: &str = " (nothing serves this path there: is the provider's `base_url` right?)";
 
 /// An attempt that failed before the caller saw anything of it.
 pub struct Failed {
@@ -99,7 +102,8 @@ impl<'a> Begun<'a> {
             return Err(not_asked(FaultKind::Busy, "its provider asked for patience meanwhile".to_owned()));
         }
         let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
-        let start = Start { keys, settings: config.breaker, is_probe, form: exchange.form(), chance };
+        let (form, conversation) = (exchange.form(), exchange.asked.about.conversation);
+        let start = Start { keys, settings: config.breaker, is_probe, form, conversation, chance };
         let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())
@@ -128,23 +132,24 @@ impl<'a> Begun<'a> {
                 exchange.gateway.healths.answered(running.health(), exchange.asked.about.conversation, now);
                 Ok((good, running))
             }
-            Err(bad) => {
+            Err(mut bad) => {
                 // Whosesoever fault it is said to be: that is the adapter's own word.
                 if let Some(adapter) = exchange.adapter(target) {
                     adapter.plugin.tally.note_outcome(false);
                 }
-                if matches!(bad.fault.kind, FaultKind::Authentication | FaultKind::QuotaExhausted) {
+                let (kind, status, key) = (bad.fault.kind, bad.fault.status, running.key_at() + 1);
+                let rests = running.fail(kind, status, bad.fault.retry_after_ms.map(Duration::from_millis), now);
+                let (provider, of) = (&target.provider.name, exchange.keys(target).len());
+                if is_unknown_path(&bad.fault) {
+                    let base_url = exchange.adapter(target).map(|adapter| adapter.base_url.as_str());
+                    tracing::warn!(provider, base_url, "404 for the path: is the provider's `base_url` right?");
+                    bad.fault.message += UNKNOWN_PATH;
+                    // The caller asked at the right place.
+                    bad.raw = None;
+                } else if rests && is_about_us(kind) {
                     // Somebody has to do something, whether callers notice or not.
-                    let (provider, key, kind) = (&target.provider.name, running.key_at() + 1, bad.fault.kind);
-                    tracing::warn!(
-                        provider,
-                        key,
-                        of = exchange.keys(target).len(),
-                        ?kind,
-                        "a key is refused and rests"
-                    );
+                    tracing::warn!(provider, key, of, ?kind, "a key is refused and rests");
                 }
-                running.fail(bad.fault.kind, bad.fault.retry_after_ms.map(Duration::from_millis), now);
                 Err(Box::new(Failed {
                     target: step.target,
                     started_at: started.saturating_duration_since(exchange.arrived),

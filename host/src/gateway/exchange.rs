@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use percent_encoding::percent_decode_str;
@@ -35,6 +36,8 @@ use crate::plugin::bindings::faults::{Fault, FaultKind};
 
 /// Bytes of a model's name: it stands in paths, headers and logs.
 const MODEL_BYTES_MAX: usize = 256;
+/// Headers that callers' SDKs take a request's id from.
+const REQUEST_IDS: [&str; 2] = ["request-id", "x-request-id"];
 /// The operation that is answered by a guess when nobody answers it better.
 pub const COUNT_TOKENS: &str = "count-tokens";
 
@@ -96,12 +99,25 @@ where
         Ok(response) => response,
         Err(refusal) => {
             record.refused(&refusal.fault);
-            refusal.respond(&endpoint, shape).await
+            let mut response = refusal.respond(&endpoint, shape).await;
+            name_request(response.headers_mut(), &record.id());
+            response
         }
     };
     // An answer carries them already: its record has gone on with it.
     response.headers_mut().extend(record.headers());
     response
+}
+
+/// SDKs show the id of a request in their errors: Anthropic's reads `request-id`, OpenAI's `x-request-id`. Where a reply is not a
+/// provider's own, it is ours, which `explain` knows.
+pub fn name_request(headers: &mut HeaderMap, id: &str) {
+    if REQUEST_IDS.iter().any(|name| headers.contains_key(*name)) {
+        return;
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.extend(REQUEST_IDS.map(|name| (HeaderName::from_static(name), id.clone())));
+    }
 }
 
 async fn line<B>(

@@ -8,6 +8,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 
 use super::Gateway;
+use super::dialect::{self, Amendment, Mended};
 use super::exchange::Exchange;
 use super::hops::Hops;
 use super::media;
@@ -16,6 +17,7 @@ use super::redact::Redaction;
 use super::shadow::Shadow;
 use super::splice::Said;
 use super::table::Target;
+use crate::facts::Facts;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -65,19 +67,37 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// `amendment`: the target refused the request as it was, and gets it once more.
+    ///
     /// # Errors
     /// Why this target cannot be asked.
-    pub async fn build(exchange: &Exchange, target: &Target, key_at: usize) -> Result<Outgoing, Fault> {
+    pub async fn build(
+        exchange: &Exchange,
+        target: &Target,
+        key_at: usize,
+        amendment: Option<&Amendment>,
+    ) -> Result<Outgoing, Fault> {
         let endpoint = &exchange.endpoint;
         let adapter = adapter(exchange, target)?;
-        let model = target.model(&exchange.asked.model);
         let same = adapter.description.protocol == endpoint.protocol;
+        let is_silent = match amendment {
+            Some(Amendment::Thoughts { is_silent }) => Some(*is_silent),
+            _ => None,
+        };
         // What only other providers know would be refused: then even the same protocol is said anew, without it.
-        if same && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
-            return forward(exchange, adapter, model, key_at).await;
+        if same && is_silent.is_none() && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
+            match dialect::body(exchange, target, adapter).await? {
+                dialect::Body::AsWritten => return forward(exchange, target, adapter, key_at, None, amendment).await,
+                dialect::Body::Mended(mended) => {
+                    return forward(exchange, target, adapter, key_at, Some(mended), amendment).await;
+                }
+                dialect::Body::Anew => {}
+            }
         }
         let reading = exchange.reading().await?;
-        let mut outgoing = translate(exchange, target, adapter, same, key_at, &reading.request).await?;
+        let silenced = is_silent.map(|is_silent| dialect::without_thoughts(&reading.request, is_silent));
+        let asked = silenced.as_ref().unwrap_or(&reading.request);
+        let mut outgoing = translate(exchange, target, adapter, same, key_at, asked, amendment).await?;
         outgoing.translating = (!same).then(|| reading.memory.clone());
         Ok(outgoing)
     }
@@ -90,7 +110,7 @@ impl Outgoing {
         let adapter = adapter(exchange, target)?;
         let same = adapter.description.protocol == exchange.endpoint.protocol;
         let asked = said.request(&exchange.reading().await?.request);
-        translate(exchange, target, adapter, same, key_at, &asked).await
+        translate(exchange, target, adapter, same, key_at, &asked, None).await
     }
 }
 
@@ -106,7 +126,15 @@ fn is_marked(exchange: &Exchange, adapter: &Adapter) -> bool {
     adapter.description.foreign_marks.iter().any(|mark| memmem::find(&exchange.body, mark.as_bytes()).is_some())
 }
 
-async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_at: usize) -> Result<Outgoing, Fault> {
+async fn forward(
+    exchange: &Exchange,
+    target: &Target,
+    adapter: &Arc<Adapter>,
+    key_at: usize,
+    mended: Option<Mended>,
+    amendment: Option<&Amendment>,
+) -> Result<Outgoing, Fault> {
+    let model = target.model(&exchange.asked.model);
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let operation = &exchange.endpoint.operation;
     let call = codec.forward(&adapter.settings, operation, model, exchange.asked.stream).await;
@@ -115,18 +143,20 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_a
         shadow.forward(operation, model, exchange.asked.stream, &call).await;
     }
     let call = call?;
-    let body = with_model(exchange, model);
+    let Mended { mut fields, mut dropped } = mended.unwrap_or_default();
+    if let Some(amendment) = amendment {
+        dropped.extend(amendment.dropped());
+        fields.extend(amendment.fields().iter().cloned());
+    }
+    let body = if fields.is_empty() {
+        with_model(exchange, model)
+    } else {
+        Pieces::new([dialect::with_fields(&with_model(exchange, model).joined(), &fields)])
+    };
     let headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     let (request, redaction) = request(exchange, adapter, key_at, &call, &query, headers, body).await?;
-    Ok(Outgoing {
-        request,
-        redaction,
-        adapter: Arc::clone(adapter),
-        framing: call.framing,
-        dropped: Vec::new(),
-        translating: None,
-    })
+    Ok(Outgoing { request, redaction, adapter: Arc::clone(adapter), framing: call.framing, dropped, translating: None })
 }
 
 /// Say the request in the target's protocol. `same`: it is the caller's too, so that headers go along and the reply as well.
@@ -137,8 +167,10 @@ async fn translate(
     same: bool,
     key_at: usize,
     asked: &chat::Request,
+    amendment: Option<&Amendment>,
 ) -> Result<Outgoing, Fault> {
-    let mut encoded = encode(exchange, target, adapter, asked).await?;
+    let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
+    let mut encoded = encode(exchange, target, adapter, asked, &facts).await?;
     if let Err(fault) = &mut encoded
         && fault.kind == FaultKind::Unsupported
         && media::has_urls(asked)
@@ -147,14 +179,20 @@ async fn translate(
         match &exchange.table.fetcher {
             Some(fetcher) => {
                 let fetched = media::fetched(fetcher, asked).await?;
-                encoded = encode(exchange, target, adapter, &fetched).await?;
+                encoded = encode(exchange, target, adapter, &fetched, &facts).await?;
             }
             None => {
                 fault.message += " (if its configuration says `[fetch] media = true`, the gateway fetches media by URL)"
             }
         }
     }
-    let encoded = encoded?;
+    let mut encoded = encoded?;
+    if let Some(amendment) = amendment {
+        encoded.dropped.extend(amendment.dropped());
+        if !amendment.fields().is_empty() {
+            encoded.body = dialect::with_fields(&encoded.body, amendment.fields()).to_vec();
+        }
+    }
     let body = Pieces::new([Bytes::from(encoded.body)]);
     let (mut headers, mut query) = (HeaderMap::new(), String::new());
     if same {
@@ -172,17 +210,22 @@ async fn translate(
     })
 }
 
-async fn encode(
+/// The request in the words of the adapter, for a model of which so much is known.
+///
+/// # Errors
+/// The adapter failed. Within: why the request cannot be said.
+pub async fn encode(
     exchange: &Exchange,
     target: &Target,
     adapter: &Adapter,
     request: &chat::Request,
+    facts: &Facts,
 ) -> Result<Result<Encoded, Fault>, Fault> {
     let mut asked = request.clone();
     target.model(&exchange.asked.model).clone_into(&mut asked.model);
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
-    let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts).told();
+    let facts = facts.told();
     let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
     let encoded = encoded.map_err(|fault| adapter_failed(adapter, &fault))?;
     if let Some(shadow) = Shadow::of(exchange, adapter) {

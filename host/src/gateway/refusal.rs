@@ -31,6 +31,14 @@ pub fn is_about_us(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Authentication | FaultKind::Permission | FaultKind::QuotaExhausted)
 }
 
+/// Is it the answer of an address where nothing serves the path? Providers name the model that they do not have; whatever else
+/// answers there says `Not Found`, `Invalid URL`, or shows a page.
+pub fn is_unknown_path(fault: &Fault) -> bool {
+    let text = fault.message.to_ascii_lowercase();
+    let names_what = ["model", "deployment", "profile", "endpoints"].iter().any(|word| text.contains(word));
+    fault.kind == FaultKind::ModelNotFound && fault.status == 404 && !names_what
+}
+
 /// As the caller is told: whose key a provider refuses is said, because callers take "your key is wrong" for their own.
 pub fn ours(fault: Fault) -> Fault {
     let what = match fault.kind {
@@ -102,11 +110,16 @@ impl Refusal {
             let target = &exchange.route.targets[failed.target];
             format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
         };
-        let Some(last) = history.last() else {
+        let was_asked = history.iter().any(|failed| failed.fault.kind != FaultKind::Busy);
+        let Some(last) = history.last().filter(|_| was_asked || resting(exchange).is_none()) else {
             if let Some(text) = nobody_can(exchange) {
                 return Refusal::of(FaultKind::Unsupported, exchange.asked.pinned.as_deref(), text);
             }
             let retry_after_ms = soonest(exchange);
+            if let Some((kind, text)) = resting(exchange) {
+                let fault = ours(Fault { retry_after_ms, ..fault(kind, text) });
+                return Refusal { fault, raw: None, status: None, exhausted: true };
+            }
             let text = format!("no target was asked: {reason}");
             let fault = Fault { retry_after_ms, ..fault(FaultKind::Unavailable, text) };
             return Refusal { fault, raw: None, status: None, exhausted: true };
@@ -149,7 +162,10 @@ impl Refusal {
         {
             headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000).max(1)));
         }
-        if exhausted {
+        // Clients that are told when to come again must not be told that they need not: some obey the latter at once.
+        if headers.contains_key(RETRY_AFTER) || headers.contains_key("retry-after-ms") {
+            headers.remove(X_SHOULD_RETRY);
+        } else if exhausted {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         let body = match shape {
@@ -198,6 +214,21 @@ fn nobody_can(exchange: &Exchange) -> Option<String> {
     });
     let told: Option<Vec<String>> = told.collect();
     told.map(|told| format!("no target can serve this request: {}", told.join("; ")))
+}
+
+/// Where each target that could serve the request rests: what the one that is ready first rests for, and who rests how long, for
+/// people.
+fn resting(exchange: &Exchange) -> Option<(FaultKind, String)> {
+    let now = tokio::time::Instant::now();
+    let able = exchange.route.targets.iter().enumerate().filter(|(at, _)| exchange.unable[*at].is_none());
+    let rests = able.map(|(at, target)| Some((at, exchange.health(target).rests(exchange.keys(target), now)?)));
+    let rests = rests.collect::<Option<Vec<_>>>()?;
+    let (_, (_, kind)) = rests.iter().min_by_key(|(_, (until, _))| *until)?;
+    let each = rests.iter().map(|(at, (until, why))| {
+        let seconds = until.saturating_duration_since(now).as_secs_f64();
+        format!("{} rests for another {seconds:.0} s ({})", exchange.name(*at), why.word())
+    });
+    Some((*kind, each.collect::<Vec<_>>().join("; ")))
 }
 
 /// Milliseconds until some target is ready again.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
@@ -29,6 +30,11 @@ use crate::health::Running;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
+
+/// Protocols whose events have a line with their name: the official SDKs pass over those without one.
+const EVENT_LINES: [&str; 2] = ["anthropic-messages", "openai-responses"];
+/// Bytes that were written before a body breaks off must have left: what waits to be sent is dropped with the connection.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// The rest of a reply whose beginning the caller is about to see. Dropping it cancels the call upstream.
 pub struct Relay {
@@ -98,15 +104,22 @@ impl Relay {
 
     /// The whole body: what was held back, and then the rest as it comes.
     pub fn body(self: Box<Self>, first: Bytes, record: Record) -> Body {
-        let rest = stream::unfold(Some((self, record)), |state| async move {
-            let (relay, record) = state?;
-            relay.step(record).await
+        let rest = stream::unfold(Rest::More(self, record), |state| async move {
+            match state {
+                Rest::More(relay, record) => relay.step(record).await,
+                Rest::BreakOff(record) => {
+                    tokio::time::sleep(LAST_WORDS).await;
+                    drop(record);
+                    Some((Err(io::Error::other("the reply broke off")), Rest::Over))
+                }
+                Rest::Over => None,
+            }
         });
         let first = stream::once(std::future::ready(Ok(Frame::data(first))));
         StreamBody::new(stream::StreamExt::chain(first, rest)).boxed_unsync()
     }
 
-    async fn step(mut self: Box<Self>, mut record: Record) -> Option<(Result<Frame<Bytes>, io::Error>, State)> {
+    async fn step(mut self: Box<Self>, mut record: Record) -> Option<(Result<Frame<Bytes>, io::Error>, Rest)> {
         let mut bytes = BytesMut::new();
         loop {
             let mut batch = self.next().await;
@@ -134,20 +147,20 @@ impl Relay {
                 Err(fault) => {
                     // Without its protocol's plugin the caller cannot be told: a broken connection at least is no success.
                     record.failed(&fault);
-                    return Some((Err(io::Error::other(fault.message)), None));
+                    return Some((Err(io::Error::other(fault.message)), Rest::Over));
                 }
             }
             if failed {
-                return Some((Ok(Frame::data(bytes.freeze())), None));
+                return Some((Ok(Frame::data(bytes.freeze())), Rest::BreakOff(record)));
             }
             if finished {
                 self.end(Ok(()));
                 self.reply.finish();
                 record.done();
-                return Some((Ok(Frame::data(bytes.freeze())), None));
+                return Some((Ok(Frame::data(bytes.freeze())), Rest::Over));
             }
             if !bytes.is_empty() {
-                return Some((Ok(Frame::data(bytes.freeze())), Some((self, record))));
+                return Some((Ok(Frame::data(bytes.freeze())), Rest::More(self, record)));
             }
         }
     }
@@ -186,7 +199,9 @@ impl Relay {
         self.reply.note_outcome(how.is_ok());
         match how {
             Ok(()) => running.succeed(Instant::now()),
-            Err(fault) => running.fail(fault.kind, None, Instant::now()),
+            Err(fault) => {
+                running.fail(fault.kind, fault.status, None, Instant::now());
+            }
         }
     }
 
@@ -202,7 +217,14 @@ impl Relay {
     }
 }
 
-type State = Option<(Box<Relay>, Record)>;
+/// What is still to come of a body.
+enum Rest {
+    More(Box<Relay>, Record),
+    /// The caller has the error event; the body ends without its proper end (no last chunk, RST_STREAM). Some clients know no
+    /// error event (Gemini CLI) and would take a proper end for that of a whole answer.
+    BreakOff(Record),
+    Over,
+}
 
 fn failure(batch: &Batch) -> Option<Fault> {
     batch.events.iter().find_map(|event| match event {
@@ -273,6 +295,7 @@ impl Writer {
     }
 
     async fn events(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
+        let names_events = self.names_events();
         let How::Same { rename, started } = &mut self.how else { return self.translate(batch.events, last).await };
         if started.is_none() {
             *started = batch.events.iter().find_map(|event| match event {
@@ -293,7 +316,12 @@ impl Writer {
             let started = started.clone();
             return Ok(self.last_words(started, batch.events).await);
         }
-        Ok(raw(&batch.frames, rename.as_ref()))
+        Ok(raw(&batch.frames, rename.as_ref(), names_events))
+    }
+
+    /// Do callers of this protocol look for an event's name in a line of its own? Some servers that copy it leave that out.
+    fn names_events(&self) -> bool {
+        self.stream && EVENT_LINES.contains(&self.endpoint.protocol.as_str())
     }
 
     /// The reply is complete, and its provider left out what says so (`message_stop`, `[DONE]`): callers wait for it. Only
@@ -371,10 +399,16 @@ fn names_asked(exchange: &Exchange) -> bool {
     exchange.route.names_asked.unwrap_or_else(is_usual)
 }
 
-fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>) -> Bytes {
-    let bytes = |frame: &crate::upstream::Frame| match rename {
-        Some(rename) => rename.event(frame),
-        None => frame.raw.clone(),
+fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>, names_events: bool) -> Bytes {
+    let bytes = |frame: &crate::upstream::Frame| {
+        let bytes = match rename {
+            Some(rename) => rename.event(frame),
+            None => frame.raw.clone(),
+        };
+        match event_line(frame).filter(|_| names_events) {
+            Some(line) => [line.as_bytes(), &bytes].concat().into(),
+            None => bytes,
+        }
     };
     if let [one] = frames {
         return bytes(one);
@@ -384,4 +418,12 @@ fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>) -> Bytes {
         joined.extend_from_slice(&bytes(frame));
     }
     joined.freeze()
+}
+
+/// The line that is missing before an event's data: its name is the data's type.
+fn event_line(frame: &crate::upstream::Frame) -> Option<String> {
+    let data = frame.data.as_ref().filter(|_| frame.name.is_none())?;
+    let kind = super::scan::text(&data[super::scan::value_at(data, "type")?])?;
+    // It becomes a line of the stream.
+    (!kind.is_empty() && !kind.contains(char::is_control)).then(|| format!("event: {kind}\n"))
 }

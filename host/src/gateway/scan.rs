@@ -44,6 +44,26 @@ pub fn fields(json: &[u8], names: &[&str]) -> Result<Vec<Option<Range<usize>>>, 
     Ok(found)
 }
 
+/// Where the names and the values of an object's fields stand, in their order; names with their quotes. Nothing where it is no
+/// object.
+pub fn entries(json: &[u8]) -> Vec<(Range<usize>, Range<usize>)> {
+    let (mut scan, mut found) = (Scan { json, at: 0 }, Vec::new());
+    if scan.next() != Some(b'{') || scan.peek() == Some(b'}') {
+        return found;
+    }
+    while let Ok(name) = scan.string() {
+        if scan.expect(b':', "").is_err() {
+            break;
+        }
+        let Ok(value) = scan.value() else { break };
+        found.push((name, value));
+        if scan.next() != Some(b',') {
+            break;
+        }
+    }
+    found
+}
+
 /// Where the value at `path` (one or two fields, joined by a dot) stands.
 pub fn value_at(json: &[u8], path: &str) -> Option<Range<usize>> {
     let (outer, inner) = match path.split_once('.') {

@@ -11,7 +11,7 @@ pub enum Blame {
     Account,
     /// The request.
     Caller,
-    /// Nobody's: the target was not even asked.
+    /// Nobody's: the target was not asked, or lacks what this one request needs.
     NotAsked,
 }
 

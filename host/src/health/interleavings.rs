@@ -85,7 +85,7 @@ fn interleavings_of_permits() {
 fn begin(health: &Arc<Health>, settings: BreakerSettings, is_probe: bool, now: Instant) -> Result<Running, Probed> {
     let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
     let Ok(Turn::Now(permit)) = health.admission.ask(limits) else { panic!("there is no limit") };
-    let start = Start { keys: &[1, 2], settings, is_probe, form: Form::new(true, 100), chance: 0 };
+    let start = Start { keys: &[1, 2], settings, is_probe, form: Form::new(true, 100), conversation: 0, chance: 0 };
     Running::begin(health, permit, start, now)
 }
 
@@ -95,7 +95,7 @@ fn interleavings_of_probes() {
     try_orders(|| {
         let settings = BreakerSettings { faults: 1, ..BREAKER };
         let (health, now, inside) = (Arc::new(Health::default()), Instant::now(), Inside::default());
-        begin(&health, settings, false, now).expect("closed").fail(FaultKind::Overloaded, None, now);
+        begin(&health, settings, false, now).expect("closed").fail(FaultKind::Overloaded, 0, None, now);
         let later = now + settings.out_max;
         let (shared, probes) = (Arc::clone(&health), Arc::new(AtomicUsize::new(0)));
         let (counted, failed) = (Arc::clone(&probes), Arc::new(AtomicUsize::new(0)));
@@ -113,7 +113,7 @@ fn interleavings_of_probes() {
                 0 => drop(running),
                 _ => {
                     failures.fetch_add(1, SeqCst);
-                    running.fail(FaultKind::Overloaded, None, later);
+                    running.fail(FaultKind::Overloaded, 0, None, later);
                 }
             }
         });
@@ -128,7 +128,7 @@ fn interleavings_of_a_budget() {
     try_orders(|| {
         let settings = BreakerSettings { faults: 1, ..BREAKER };
         let (health, now) = (Arc::new(Health::default()), Instant::now());
-        begin(&health, settings, false, now).expect("closed").fail(FaultKind::Overloaded, None, now);
+        begin(&health, settings, false, now).expect("closed").fail(FaultKind::Overloaded, 0, None, now);
         let (granted, budget) = (Arc::new(AtomicUsize::new(0)), BudgetSettings { share: 0.0, floor: 1 });
         let counted = Arc::clone(&granted);
         threads(4, move |_| {
@@ -152,8 +152,8 @@ fn interleavings_of_everything() {
             let Ok(mut running) = begin(&health, BREAKER, false, now) else { return };
             running.content(None, now);
             match number {
-                0 => running.fail(FaultKind::Authentication, None, now),
-                1 => running.fail(FaultKind::RateLimited, Some(Duration::from_secs(1)), now),
+                0 => running.fail(FaultKind::Authentication, 0, None, now),
+                1 => running.fail(FaultKind::RateLimited, 0, Some(Duration::from_secs(1)), now),
                 _ => running.succeed(now),
             }
             healths.answered(&health, 7, now);

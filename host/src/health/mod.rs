@@ -7,6 +7,7 @@ mod baseline;
 mod blame;
 mod breaker;
 mod budget;
+mod doubt;
 mod evidence;
 mod headroom;
 #[cfg(all(test, feature = "shuttle"))]
@@ -29,12 +30,14 @@ use tokio::time::Instant;
 
 use self::affinity::Affinity;
 use self::breaker::{Breaker, Moment, Reason};
+use self::doubt::Doubts;
 use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
 use self::silence::Waiting;
 use self::usual::Usual;
 use self::window::Window;
+use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{Attribute, Circuit, TargetState};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -156,8 +159,11 @@ pub struct Health {
 struct State {
     breaker: Breaker,
     retry_after: Option<Instant>,
+    /// The fault that asked for that.
+    retry_after_why: Option<FaultKind>,
     /// Which keys rest for this model.
     keys: Rests,
+    doubts: Doubts,
     lately: Window,
     success_rate: Option<f64>,
     /// Of streams, and of whole replies.
@@ -204,6 +210,20 @@ impl Health {
             warm_ms: None,
             attributes: state.attributes(form, now),
         }
+    }
+
+    /// What it rests for, if it does: its provider asked for patience, or each of these keys was refused; and until when.
+    pub fn rests(&self, keys: &[KeyId], now: Instant) -> Option<(Instant, FaultKind)> {
+        let state = self.lock();
+        let provider = locked(&self.keys);
+        let later = |a: Option<(Instant, FaultKind)>, b: Option<(Instant, FaultKind)>| match (a, b) {
+            (Some(a), Some(b)) => Some(if a.0 >= b.0 { a } else { b }),
+            (a, b) => a.or(b),
+        };
+        let rest = |key: &KeyId| later(state.keys.why(*key, now), provider.why(*key, now));
+        let of_keys = keys.iter().map(rest).min_by_key(|rest| rest.map(|(until, _)| until)).flatten();
+        let asked = state.retry_after.filter(|until| *until > now).zip(state.retry_after_why);
+        later(of_keys, asked)
     }
 
     /// Its circuit is not closed.

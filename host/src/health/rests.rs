@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::plugin::bindings::faults::FaultKind;
+
 /// A short digest of a key. What is not shown with a key has one too: 0.
 pub type KeyId = u64;
 
@@ -18,6 +20,8 @@ struct Rest {
     asked: bool,
     /// In a row.
     times: u32,
+    /// What it was refused with.
+    why: FaultKind,
 }
 
 /// Which keys rest, for one provider or for one of its models.
@@ -28,16 +32,16 @@ pub struct Rests {
 
 impl Rests {
     /// The provider asked to leave this key alone for so long.
-    pub fn asked(&mut self, key: KeyId, wait: Duration, now: Instant) {
+    pub fn asked(&mut self, key: KeyId, why: FaultKind, wait: Duration, now: Instant) {
         let times = self.by_key.get(&key).map_or(0, |rest| rest.times) + 1;
-        self.by_key.insert(key, Rest { until: now + wait, asked: true, times });
+        self.by_key.insert(key, Rest { until: now + wait, asked: true, times, why });
     }
 
     /// It was refused, and nobody said for how long: twice as long each time.
-    pub fn refused(&mut self, key: KeyId, wait: Duration, now: Instant) {
+    pub fn refused(&mut self, key: KeyId, why: FaultKind, wait: Duration, now: Instant) {
         let times = self.by_key.get(&key).map_or(0, |rest| rest.times);
         let wait = wait.saturating_mul(1 << times.min(10)).min(REFUSED_MAX.max(wait));
-        self.by_key.insert(key, Rest { until: now + wait, asked: false, times: times + 1 });
+        self.by_key.insert(key, Rest { until: now + wait, asked: false, times: times + 1, why });
     }
 
     pub fn served(&mut self, key: KeyId) {
@@ -47,6 +51,11 @@ impl Rests {
     /// Until when it rests, and whether the provider asked for that.
     pub fn of(&self, key: KeyId, now: Instant) -> Option<(Instant, bool)> {
         self.by_key.get(&key).filter(|rest| rest.until > now).map(|rest| (rest.until, rest.asked))
+    }
+
+    /// Until when it rests, and what it was refused with.
+    pub fn why(&self, key: KeyId, now: Instant) -> Option<(Instant, FaultKind)> {
+        self.by_key.get(&key).filter(|rest| rest.until > now).map(|rest| (rest.until, rest.why))
     }
 }
 
@@ -60,16 +69,17 @@ mod tests {
         let (mut rests, wait) = (Rests::default(), Duration::from_secs(30));
         let rest =
             |rests: &Rests, now: Instant| rests.of(1, now).map(|(until, asked)| ((until - now).as_secs(), asked));
-        rests.refused(1, wait, now);
+        rests.refused(1, FaultKind::Authentication, wait, now);
         assert_eq!(rest(&rests, now), Some((30, false)));
-        rests.refused(1, wait, now);
+        rests.refused(1, FaultKind::Authentication, wait, now);
         assert_eq!(rest(&rests, now), Some((60, false)));
-        (0..40).for_each(|_| rests.refused(1, wait, now));
+        (0..40).for_each(|_| rests.refused(1, FaultKind::Authentication, wait, now));
         assert_eq!(rest(&rests, now), Some((600, false)));
         assert_eq!(rests.of(2, now), None);
         rests.served(1);
         assert_eq!(rests.of(1, now), None);
-        rests.asked(1, wait, now);
+        rests.asked(1, FaultKind::RateLimited, wait, now);
         assert_eq!((rest(&rests, now), rest(&rests, now + wait)), (Some((30, true)), None));
+        assert_eq!(rests.why(1, now), Some((now + wait, FaultKind::RateLimited)));
     }
 }

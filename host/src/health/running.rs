@@ -31,6 +31,8 @@ pub struct Start<'a> {
     pub settings: BreakerSettings,
     pub is_probe: bool,
     pub form: Form,
+    /// Which conversation the request continues; 0 where that is not known.
+    pub conversation: u64,
     /// Random.
     pub chance: u64,
 }
@@ -45,6 +47,7 @@ pub struct Running {
     began: Instant,
     begun: Begun,
     form: Form,
+    conversation: u64,
     /// Its wait for the first content, while it waits.
     waiting: Option<u64>,
     late_after: Duration,
@@ -67,7 +70,7 @@ impl Running {
     /// # Errors
     /// It begins as a probe, and there is one. Only here can that be known: many can decide to probe at the same time.
     pub fn begin(health: &Arc<Health>, permit: Permit, start: Start<'_>, now: Instant) -> Result<Running, Probed> {
-        let Start { keys, settings, is_probe, form, chance } = start;
+        let Start { keys, settings, is_probe, form, conversation, chance } = start;
         let mut state = health.lock();
         if is_probe && state.breaker.is_probed(now) {
             return Err(Probed);
@@ -92,6 +95,7 @@ impl Running {
             began: now,
             begun,
             form,
+            conversation,
             waiting,
             late_after,
             key,
@@ -167,7 +171,7 @@ impl Running {
         state.headroom.note(told, now);
         let wait = told.used_up_for.map(|wait| wait.min(RETRY_AFTER_MAX));
         if let Some(wait) = wait {
-            state.keys.asked(self.key, wait, now);
+            state.keys.asked(self.key, FaultKind::RateLimited, wait, now);
             self.health.admission.ramp_from(now + wait);
         }
         wait
@@ -187,13 +191,15 @@ impl Running {
             if state.keys.of(running.key, now).is_none() {
                 state.keys.served(running.key);
             }
+            state.doubts.served(running.key, running.began, now);
             locked(&running.health.keys).served(running.key);
             state.count(1.0, now);
         });
     }
 
-    /// The attempt failed. `retry_after` is what the provider asked for.
-    pub fn fail(mut self, kind: FaultKind, retry_after: Option<Duration>, now: Instant) {
+    /// The attempt failed. `status` is that of the provider's reply, 0 without one; `retry_after` is what the provider asked
+    /// for. True if a key rests now.
+    pub fn fail(mut self, kind: FaultKind, status: u16, retry_after: Option<Duration>, now: Instant) -> bool {
         self.ended = true;
         let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
         self.change(now, |running, state, moment| {
@@ -203,11 +209,20 @@ impl Running {
                 Blame::Caller | Blame::NotAsked => {
                     state.waiting.progress(now);
                     state.breaker.release(running.begun);
-                    return;
+                    return false;
+                }
+                // What refuses this request serves others.
+                Blame::Account
+                    if state.doubts.is_requests_own(running.key, (kind, status), running.conversation, now) =>
+                {
+                    state.waiting.progress(now);
+                    state.breaker.release(running.begun);
+                    return false;
                 }
                 Blame::Target => {
                     if let Some(wait) = retry_after {
                         state.retry_after = Some(now + wait);
+                        state.retry_after_why = Some(kind);
                         running.health.admission.ramp_from(now + wait);
                     }
                     Some(Verdict::Hard)
@@ -228,7 +243,8 @@ impl Running {
                 Some(verdict) => state.breaker.end(verdict, running.had_content, running.begun, moment),
                 None => state.breaker.release(running.begun),
             }
-        });
+            blame(kind) == Blame::Account
+        })
     }
 
     fn rest_key(&self, state: &mut State, kind: FaultKind, retry_after: Option<Duration>, now: Instant) {
@@ -237,11 +253,11 @@ impl Running {
         let rests = if is_for_all_models { &mut *provider } else { &mut state.keys };
         match (retry_after, kind) {
             (Some(wait), _) => {
-                rests.asked(self.key, wait, now);
+                rests.asked(self.key, kind, wait, now);
                 self.health.admission.ramp_from(now + wait);
             }
-            (None, FaultKind::RateLimited) => rests.refused(self.key, RATE_LIMIT_REST, now),
-            (None, _) => rests.refused(self.key, REFUSED_REST, now),
+            (None, FaultKind::RateLimited) => rests.refused(self.key, kind, RATE_LIMIT_REST, now),
+            (None, _) => rests.refused(self.key, kind, REFUSED_REST, now),
         }
     }
 

@@ -9,12 +9,12 @@ async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
     let settings = BreakerSettings { faults: 3, ..BREAKER };
     let now = Instant::now();
     let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-    let start = Start { keys, settings, is_probe: false, form: Form::new(true, 100), chance: MIDDLE };
+    let start = Start { keys, settings, is_probe: false, form: Form::new(true, 100), conversation: 0, chance: MIDDLE };
     Running::begin(health, permit, start, now).expect("no probe")
 }
 
 async fn fail(health: &Arc<Health>, kind: FaultKind, retry_after: Option<Duration>) {
-    begin(health, KEYS).await.fail(kind, retry_after, Instant::now());
+    begin(health, KEYS).await.fail(kind, 0, retry_after, Instant::now());
 }
 
 fn view(health: &Health) -> TargetState {
@@ -85,7 +85,7 @@ async fn a_key_rests_and_the_others_go_on() {
     let fail = async |health: &Arc<Health>, kind| {
         let running = begin(health, keys).await;
         let at = running.key_at();
-        running.fail(kind, None, now);
+        running.fail(kind, 0, None, now);
         at
     };
     let refused = fail(&one, FaultKind::Authentication).await;

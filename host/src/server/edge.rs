@@ -26,7 +26,7 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response
         Who::Stranger => {
             let message = "this gateway needs a key: send it as your client sends its provider's, for example as \
                            `Authorization: Bearer …`";
-            return error(StatusCode::UNAUTHORIZED, "authentication_error", message);
+            return error_at(path, StatusCode::UNAUTHORIZED, "authentication_error", message);
         }
     };
     if let Some(endpoint) = table.endpoint(request.method(), path) {
@@ -51,8 +51,9 @@ fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
         true => StatusCode::METHOD_NOT_ALLOWED,
         false => StatusCode::NOT_FOUND,
     };
-    let path: String = path.chars().take(100).collect();
-    error(status, "not_found_error", &format!("nothing answers {method} {path}; there are: {}", there.join(", ")))
+    let shown: String = path.chars().take(100).collect();
+    let message = format!("nothing answers {method} {shown}; there are: {}", there.join(", "));
+    error_at(path, status, "not_found_error", &message)
 }
 
 /// The configured names that the caller may use, in a shape that both families' clients read. Patterns are not names.
@@ -107,4 +108,19 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
 
 pub fn error(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
     json(status, &serde_json::json!({ "type": "error", "error": { "type": kind, "message": message, "code": kind } }))
+}
+
+/// An error in the shape that callers of this path read: Google's, whose paths name its versions or its verbs, or the other
+/// families'.
+fn error_at(path: &str, status: StatusCode, kind: &str, message: &str) -> Response<Body> {
+    let is_googles = path.starts_with("/v1beta") || path.starts_with("/v1/models/") && path.contains(':');
+    if !is_googles {
+        return error(status, kind, message);
+    }
+    let name = match status {
+        StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        _ => "INVALID_ARGUMENT",
+    };
+    json(status, &serde_json::json!({ "error": { "code": status.as_u16(), "message": message, "status": name } }))
 }

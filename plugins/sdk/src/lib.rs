@@ -5,11 +5,12 @@
 //! - [`codec`]: one wire protocol, on the provider's side and on the caller's. An API that only a provider speaks has a
 //!   crate of its own, `pointsman-adapter-sdk`.
 //! - [`json`]: reading a request's body field by field, for codecs.
-//! - [`embeddings`], [`extras`], [`openai`]: what several adapters read alike.
+//! - [`embeddings`], [`errors`], [`extras`], [`openai`]: what several adapters read alike.
 //! - [`sealed`]: signatures and encrypted thoughts in the history of callers of another protocol.
 
 pub mod codec;
 pub mod embeddings;
+pub mod errors;
 pub mod extras;
 pub mod json;
 pub mod openai;

@@ -3,6 +3,7 @@
 use crate::codec::client_protocol::{Header, HttpReply};
 use crate::codec::provider::ReplyHead;
 use crate::codec::{Fault, FaultKind};
+use crate::errors::Message;
 use serde_json::{Value, json};
 
 /// Of a body that is not the protocol's.
@@ -23,9 +24,15 @@ impl Said {
         words.iter().any(|word| self.code == *word || self.error_type == *word)
     }
 
-    /// Does one of these stand in the message?
-    pub fn mentions(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.message.contains(word))
+    /// The message, to be compared with sentences that the provider is known to say.
+    pub fn text(&self) -> Message {
+        Message::new(&self.message)
+    }
+
+    /// The parameter, its value, or something else that this model lacks and others may have. `unsupported_parameter` and
+    /// `unsupported_value` are OpenAI's codes for it; the servers that copy its API have the words alone.
+    pub fn names_a_lack(&self) -> bool {
+        self.is(&["unsupported_parameter", "unsupported_value", "not_supported_error"]) || self.text().names_a_lack()
     }
 
     /// What a reply with this status means, where neither code nor message tells it better.
@@ -34,7 +41,7 @@ impl Said {
             401 => FaultKind::Authentication,
             402 => FaultKind::QuotaExhausted,
             403 => FaultKind::Permission,
-            404 => FaultKind::ModelNotFound,
+            404 => self.text().not_found(),
             408 => FaultKind::TimedOut,
             // A conflict at the provider, which OpenAI's own clients try again.
             409 => FaultKind::Unavailable,
@@ -45,6 +52,7 @@ impl Said {
             // Beyond 520: of the content delivery networks that stand before many providers.
             502..=504 | 520..=524 => FaultKind::Unavailable,
             500.. => FaultKind::ServerError,
+            400 | 422 if self.names_a_lack() => FaultKind::Unsupported,
             400..=499 => FaultKind::InvalidRequest,
             // A redirection, say: nobody there speaks this protocol.
             _ => FaultKind::Unavailable,
@@ -57,8 +65,8 @@ impl Said {
             return status;
         }
         match self.error_type.as_str() {
-            _ if self.is_overloaded() => 529,
             "invalid_request_error" | "BadRequestError" => 400,
+            _ if self.is_overloaded() => 529,
             "authentication_error" => 401,
             "permission_error" => 403,
             "requests" | "tokens" => 429,
@@ -70,7 +78,7 @@ impl Said {
         self.is(&["slow_down"])
             || self.code.contains("overloaded")
             || self.error_type.contains("overloaded")
-            || self.mentions(&["overloaded"])
+            || self.text().mentions(&["overloaded"])
     }
 
     /// The fault, which waits as long as the message asks for.
@@ -78,7 +86,9 @@ impl Said {
         let message = if kind == FaultKind::Authentication { without_keys(&self.message) } else { self.message };
         let code = if self.code.is_empty() { self.error_type } else { self.code };
         let provider_code = Some(code).filter(|code| !code.is_empty());
-        let retry_after_ms = wait_in_words(&message);
+        // Elsewhere the words may be quoted from the request.
+        let waits = matches!(kind, FaultKind::RateLimited | FaultKind::Overloaded | FaultKind::Unavailable);
+        let retry_after_ms = wait_in_words(&message).filter(|_| waits);
         Fault { kind, status, message, provider_code, field: self.param, retry_after_ms }
     }
 }

@@ -269,7 +269,7 @@ async fn faults_after_content_are_told() {
             let answer = line.ask(caller, true).await;
             let told = format!("{fault} {words}, {caller:?}: {}", answer.body);
             assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-target")), (200, "broken/first"), "{told}");
-            assert!(!answer.broken && !answer.complete(), "{told}");
+            assert!(answer.broken && !answer.complete(), "{told}");
             assert!(answer.text().starts_with("Hello"), "{told}");
             let last = answer.events().pop().unwrap_or_default();
             assert!(last["error"]["message"].is_string(), "{told}");

@@ -60,8 +60,9 @@ fn every_byte_of(protocol: Protocol, callers: &[Speaks], cut: fn(usize) -> Break
             let outcome = ask(&stage, speaks).await;
             let reply = Reply::read(speaks, true, &outcome.body);
             let told = format!("{protocol} cut at {at}, {speaks:?}: {}", String::from_utf8_lossy(&outcome.body));
-            assert!(outcome.status == 200 && !outcome.broken, "{} {told}", outcome.status);
+            assert_eq!(outcome.status, 200, "{told}");
             assert!(reply.nonsense.is_none() && reply.ends.len() == 1 && reply.beginnings <= 1, "{reply:?} {told}");
+            assert_eq!(outcome.broken, !reply.ends[0], "only after an error event the body has no proper end: {told}");
             let first = format!("Hello from {protocol} m1: you said: {PROMPT}");
             let second = format!("Hello from openai-chat m2: you said: {PROMPT}");
             match (outcome.header("x-pointsman-target"), reply.ends[0]) {

@@ -62,8 +62,11 @@ fn one(plan: &Plan, history: &History, outcome: &Outcome) -> Vec<String> {
     if outcome.left {
         return wrong;
     }
-    check(!outcome.broken, "the connection broke".to_owned());
     let reply = Reply::read(outcome.ask.speaks, outcome.ask.stream, &outcome.body);
+    // After an error event, and only then, the body has no proper end.
+    let breaks_off = outcome.status == 200 && reply.ends.first() == Some(&false);
+    check(!outcome.broken || breaks_off, "the connection broke".to_owned());
+    check(outcome.broken || !breaks_off, "a proper end after an error event".to_owned());
     check(reply.nonsense.is_none(), format!("nonsense: {:?}", reply.nonsense));
     check(reply.ends.len() == 1, format!("its ends: {:?}", reply.ends));
     check(reply.beginnings <= 1, format!("{} beginnings", reply.beginnings));

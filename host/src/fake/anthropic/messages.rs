@@ -11,6 +11,8 @@ use super::rules::Age;
 
 const EMPTY: &str = "text content blocks must be non-empty";
 const BLANK: &str = "text content blocks must contain non-whitespace text";
+/// What is said with 404 of a file that was never there, or is no more: here those whose id begins with `file_gone`.
+pub const NO_FILE: &str = "File not found: ";
 const MEDIA_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 /// The fields of the blocks that adapters write. Others are let through.
 const BLOCK_FIELDS: &[(&str, &[&str])] = &[
@@ -132,6 +134,9 @@ fn check_block(place: &Place<'_>, block: &Value) -> Result<(), String> {
     if place.role != "user" && only_user.contains(&kind) || place.role != "assistant" && only_assistant.contains(&kind)
     {
         return Err(format!("{at}: `{kind}` blocks are not permitted in {} messages", place.role));
+    }
+    if let Some(file) = block["source"]["file_id"].as_str().filter(|file| file.starts_with("file_gone")) {
+        return Err(format!("{NO_FILE}{file}"));
     }
     let signature = block["signature"].as_str().unwrap_or_default();
     match kind {

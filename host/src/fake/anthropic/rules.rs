@@ -58,6 +58,9 @@ pub struct Wrong {
 /// Most of them are the same but for the words.
 impl From<String> for Wrong {
     fn from(message: String) -> Wrong {
+        if message.starts_with(messages::NO_FILE) {
+            return Wrong { status: 404, kind: "not_found_error", message };
+        }
         Wrong { status: 400, kind: "invalid_request_error", message }
     }
 }
@@ -91,6 +94,11 @@ impl Age {
     /// Is known to be of those that refuse sampling, prefilled answers and thinking with a budget.
     pub fn is_newest(self) -> bool {
         self.0.is_some_and(|version| version >= (4, 8))
+    }
+
+    /// Is known to be.
+    pub fn is_older_than(self, version: (u32, u32)) -> bool {
+        self.0.is_some_and(|known| known < version)
     }
 
     /// The longest answer, where it is known.
@@ -202,8 +210,13 @@ pub fn check_sampling(version: &str, body: &Value, model: &str) -> Result<(), St
     Ok(())
 }
 
+/// <https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>,
+/// <https://platform.claude.com/docs/en/build-with-claude/effort>
 pub fn check_thinking(body: &Value, max_tokens: u64, asked: &Asked) -> Result<(), String> {
     let thinking = &body["thinking"];
+    if !body["output_config"]["effort"].is_null() && Age::of(&asked.model).is_older_than((4, 5)) {
+        return Err("This model does not support the effort parameter.".to_owned());
+    }
     if asked.thinking && matches!(asked.choice, Choice::Any | Choice::Named(_)) {
         return Err("Thinking may not be enabled when tool_choice forces tool use.".to_owned());
     }
@@ -212,6 +225,9 @@ pub fn check_thinking(body: &Value, max_tokens: u64, asked: &Asked) -> Result<()
     }
     match thinking["type"].as_str() {
         Some("enabled") => {}
+        Some("adaptive") if Age::of(&asked.model).is_older_than((4, 6)) => {
+            return Err("adaptive thinking is not supported on this model".to_owned());
+        }
         None if !thinking.is_null() => return Err("thinking.type: Field required".to_owned()),
         None | Some("adaptive" | "disabled" | "between_tools") => return Ok(()),
         Some(kind) => {

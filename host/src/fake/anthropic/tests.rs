@@ -268,7 +268,8 @@ fn tokens_are_counted_without_a_limit() {
 fn streams_have_the_order_of_the_api() {
     let prompt = "use tool get with {\"city\": \"Zürich\"}\nuse tool get with {}";
     let body = with(json!({
-        "stream": true, "thinking": { "type": "adaptive" }, "messages": [{ "role": "user", "content": prompt }],
+        "model": "claude-opus-4-6", "stream": true, "thinking": { "type": "adaptive" },
+        "messages": [{ "role": "user", "content": prompt }],
         "tools": [{ "name": "get", "input_schema": { "type": "object" } }],
     }));
     let Ok(Script::Stream(pieces)) = ask(OLD, &body) else { panic!("a stream") };

@@ -279,7 +279,8 @@ fn streams_have_the_order_of_the_service() {
     let prompt = "use tool get with {\"city\": \"Zürich\"}\nuse tool get with {}";
     let body = with(json!({
         "messages": [user(json!([{ "text": prompt }]))], "toolConfig": tools(),
-        "additionalModelRequestFields": { "thinking": { "type": "adaptive" } },
+        "inferenceConfig": { "maxTokens": 4000 },
+        "additionalModelRequestFields": { "thinking": { "type": "enabled", "budget_tokens": 1024 } },
     }));
     let frames = frames("converse-stream", &body);
     let mut kinds: Vec<&str> = frames.iter().map(|(kind, _)| kind.as_str()).collect();

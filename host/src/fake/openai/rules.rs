@@ -56,6 +56,9 @@ const RANGES: &[(&str, f64, f64)] = &[
 const STRICT_MODELS: &[&str] = &["o1", "o3", "o4"];
 const STRICT_REFUSED: &[&str] =
     &["temperature", "top_p", "stop", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"];
+/// Routers such as OpenRouter say with 404 that nobody behind them has what a request needs. Models whose names begin so have
+/// no tools here.
+const TOOLLESS: &str = "toolless/";
 const STOP_MAX: usize = 4;
 const USER_CHARS_MAX: usize = 64;
 
@@ -139,6 +142,10 @@ pub fn check(body: &Value) -> Result<Asked, Wrong> {
     asked.max_tokens = check_max_tokens(body)?;
     asked.stop = check_stop(body)?;
     check_tools(body, &mut asked)?;
+    if model.starts_with(TOOLLESS) && is_given(body, "tools") {
+        let message = "No endpoints found that support tool use. To learn more about provider routing, visit: https://openrouter.ai/docs";
+        return Err(Wrong { status: 404, param: None, message: message.to_owned(), code: None });
+    }
     check_choice(body, &mut asked)?;
     messages::check(body, &mut asked)?;
     check_format(body, &mut asked)?;
@@ -151,6 +158,9 @@ pub fn is_given(body: &Value, field: &str) -> bool {
 }
 
 fn check_model(body: &Value, model: &str) -> Result<(), Wrong> {
+    if model.starts_with("gpt-5") && !model.contains("chat") {
+        return check_gpt_5(body);
+    }
     if !STRICT_MODELS.iter().any(|strict| model.starts_with(strict)) {
         return Ok(());
     }
@@ -168,6 +178,27 @@ fn check_model(body: &Value, model: &str) -> Result<(), Wrong> {
             message,
             code: Some("unsupported_parameter"),
         });
+    }
+    Ok(())
+}
+
+/// <https://platform.openai.com/docs/guides/latest-model>: what else than the usual value these models refuse, and the older name
+/// of the limit.
+fn check_gpt_5(body: &Value) -> Result<(), Wrong> {
+    let wrong =
+        |field: &str, code, message| Wrong { status: 400, param: Some(field.into()), message, code: Some(code) };
+    if is_given(body, "max_tokens") {
+        let with = "is not supported with this model. Use 'max_completion_tokens' instead.";
+        let message = format!("Unsupported parameter: 'max_tokens' {with}");
+        return Err(wrong("max_tokens", "unsupported_parameter", message));
+    }
+    for (field, usual) in [("temperature", 1.0), ("top_p", 1.0), ("frequency_penalty", 0.0), ("presence_penalty", 0.0)]
+    {
+        if is_given(body, field) && body[field].as_f64() != Some(usual) {
+            let with = format!("with this model. Only the default ({usual}) value is supported.");
+            let message = format!("Unsupported value: '{field}' does not support {} {with}", body[field]);
+            return Err(wrong(field, "unsupported_value", message));
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! What an error reply means. Decided by the error's own name where it has one, else by the status; by words of the
-//! message only where two different faults have the same name.
+//! What an error reply means. Decided by the error's own name where it has one, else by the status; by the sentence that the
+//! message begins with where two different faults have the same name. Anthropic quotes names and ids of tools in its
+//! messages, and callers choose those: words elsewhere in a message never count against a key or a model.
 
 mod aws;
 mod google;
@@ -8,6 +9,7 @@ pub use aws::exception;
 
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
+use pointsman_sdk::errors::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -70,43 +72,65 @@ fn error(body: &[u8]) -> Option<ErrorBody> {
 }
 
 fn kind(status: u16, error_type: Option<&str>, message: &str) -> FaultKind {
-    let callers_mistake = error_type == Some("invalid_request_error") || (400..500).contains(&status);
-    if callers_mistake && let Some(kind) = by_words(message) {
+    let text = Message::new(message);
+    let is_refusal = error_type == Some("invalid_request_error") || error_type.is_none() && matches!(status, 400 | 413);
+    if is_refusal && let Some(kind) = by_sentence(&text) {
         return kind;
     }
     match error_type {
         Some("overloaded_error") => FaultKind::Overloaded,
+        // Said of the request's length, and not of how many there were.
+        Some("rate_limit_error") if text.begins(&LONG_CONTEXT) => FaultKind::Unsupported,
         Some("rate_limit_error") => FaultKind::RateLimited,
         Some("billing_error") => FaultKind::QuotaExhausted,
         Some("authentication_error") => FaultKind::Authentication,
         Some("permission_error") => FaultKind::Permission,
-        Some("not_found_error") => FaultKind::ModelNotFound,
+        Some("not_found_error") => text.not_found(),
         Some("request_too_large") => FaultKind::TooLarge,
         Some("timeout_error") => FaultKind::TimedOut,
         Some("invalid_request_error") if status == 0 => FaultKind::InvalidRequest,
+        _ if status == 404 => text.not_found(),
         _ => by_status(status),
     }
 }
 
-/// `invalid_request_error` is also Anthropic's word for faults that another provider would not have.
-fn by_words(message: &str) -> Option<FaultKind> {
-    let message = message.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["credit balance", "usage limits", "billing"]) {
+/// The account has no more money, or may not spend more of it.
+const NO_MONEY: [&str; 4] = [
+    "your credit balance is too low",
+    "you have reached your specified api usage limits",
+    "you have reached your specified workspace api usage limits",
+    "you're out of extra usage",
+];
+const DISABLED: [&str; 2] = ["this organization has been disabled", "your organization has been disabled"];
+/// The account, or the model, takes no prompts of this length.
+const LONG_CONTEXT: [&str; 3] = [
+    "extra usage is required for long context",
+    "the long context beta is not yet available",
+    "this model does not support the long context beta",
+];
+const TOO_LONG: [&str; 3] =
+    ["prompt is too long", "input is too long", "input length and `max_tokens` exceed context limit"];
+/// An earlier turn was another provider's, and so is the signature of its thinking, or the turn has no thought at all. The
+/// provider that made it, or one that does not care, can still serve the conversation.
+const FOREIGN_THOUGHT: [&str; 5] = [
+    "invalid `signature` in `thinking` block",
+    "invalid `data` in `redacted_thinking` block",
+    "expected `thinking` or `redacted_thinking`",
+    "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified",
+    "when thinking is enabled, a final `assistant` message must start with a thinking block",
+];
+
+/// `invalid_request_error` is also Anthropic's name for faults that another provider would not have.
+fn by_sentence(text: &Message) -> Option<FaultKind> {
+    if text.begins(&NO_MONEY) {
         Some(FaultKind::QuotaExhausted)
-    } else if says(&[
-        "prompt is too long",
-        "input is too long",
-        "exceed context limit",
-        "context window",
-        "context length",
-    ]) {
+    } else if text.begins(&DISABLED) {
+        Some(FaultKind::Authentication)
+    } else if text.begins(&TOO_LONG) || text.mentions(&["context window", "context length"]) {
         Some(FaultKind::ContextTooLong)
-    } else if says(&["content filtering policy"]) {
+    } else if text.begins(&["output blocked by content filtering policy"]) {
         Some(FaultKind::ContentPolicy)
-    } else if message.contains("signature") && message.contains("thinking") {
-        // An earlier turn was another provider's, and so is the signature of its thinking. That provider, or one that
-        // does not care, can still serve the conversation.
+    } else if text.begins(&LONG_CONTEXT) || text.begins(&FOREIGN_THOUGHT) || text.names_a_lack() {
         Some(FaultKind::Unsupported)
     } else {
         None

@@ -1,6 +1,8 @@
 //! What an error means. Bedrock names its errors in a header, in the body, or as the type of a frame in a stream; the
-//! status decides where it does not. `ValidationException` is its word for many things, told apart by the text.
+//! status decides where it does not. `ValidationException` is its word for many things, told apart by the sentence that the
+//! text begins with: it quotes names that callers chose, and those never count against a key or a model.
 
+use pointsman_adapter_sdk::errors::Message;
 use pointsman_adapter_sdk::provider::ReplyHead;
 use pointsman_adapter_sdk::{Fault, FaultKind};
 use serde::Deserialize;
@@ -81,32 +83,43 @@ fn by_name(name: &str, message: &str) -> Option<FaultKind> {
             FaultKind::Authentication
         }
         "accessdenied" => FaultKind::Permission,
-        "resourcenotfound" => FaultKind::ModelNotFound,
+        "resourcenotfound" => Message::new(message).not_found(),
         "requestentitytoolarge" => FaultKind::TooLarge,
         "validation" => by_words(message).unwrap_or(FaultKind::InvalidRequest),
         _ => return None,
     })
 }
 
+/// The model exists, but not under this name, in this region or any more: the target is configured wrongly.
+const WRONG_MODEL: [&str; 3] = [
+    "invocation of model id",
+    "the provided model identifier is invalid",
+    "this model version has reached the end of its life",
+];
+/// A thought that another model signed, or a turn without one.
+const FOREIGN_THOUGHT: [&str; 3] = [
+    "invalid `signature` in `thinking` block",
+    "expected `thinking` or `redacted_thinking`",
+    "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified",
+];
+
 /// What a request that Bedrock refuses would meet elsewhere.
 fn by_words(message: &str) -> Option<FaultKind> {
-    let message = message.to_ascii_lowercase().replace('\u{2019}', "'");
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["input is too long", "prompt is too long", "too many input tokens", "too many tokens"])
-        || says(&["context limit", "context window", "context length", "maximum tokens you requested exceeds"])
+    let text = Message::new(message);
+    if text.begins(&["input is too long", "prompt is too long", "too many input tokens", "too many tokens"])
+        || text.mentions(&["context limit", "context window", "context length", "maximum tokens you requested exceeds"])
     {
         Some(FaultKind::ContextTooLong)
-    } else if says(&["on-demand throughput", "model identifier is invalid", "end of its life"]) {
-        // The model exists, but not under this name, in this region or any more: the target is configured wrongly.
+    } else if text.begins(&WRONG_MODEL) {
         Some(FaultKind::ModelNotFound)
-    } else if says(&["operation not allowed"]) {
+    } else if text.begins(&["operation not allowed"]) {
         Some(FaultKind::Permission)
-    } else if says(&["content filtering policy"]) {
+    } else if text.begins(&["output blocked by content filtering policy"]) {
         Some(FaultKind::ContentPolicy)
-    } else if says(&["doesn't support", "does not support", "unsupported model"])
-        || (message.contains("signature") && message.contains("thinking"))
+    } else if text.begins(&FOREIGN_THOUGHT)
+        || text.names_a_lack()
+        || text.mentions(&["doesn't support", "does not support", "unsupported model"])
     {
-        // Something that this model lacks, or a thought that another model signed.
         Some(FaultKind::Unsupported)
     } else {
         None
@@ -117,7 +130,7 @@ fn by_status(status: u16, message: &str) -> FaultKind {
     match status {
         401 => FaultKind::Authentication,
         403 => FaultKind::Permission,
-        404 => FaultKind::ModelNotFound,
+        404 => Message::new(message).not_found(),
         408 => FaultKind::TimedOut,
         413 => FaultKind::TooLarge,
         424 => FaultKind::ServerError,

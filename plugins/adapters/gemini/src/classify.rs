@@ -6,6 +6,7 @@ mod details;
 use details::Details;
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
+use pointsman_sdk::errors::Message;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -58,60 +59,67 @@ pub fn in_reply(error: &ErrorBody) -> Fault {
 /// `http_status` decides only where the error does not say its own.
 fn in_words(error: &ErrorBody, http_status: u16, message: String) -> Fault {
     let details = Details::read(&error.details);
-    let kind = kind(error.status.as_deref().unwrap_or_default(), http_status, &details, &message.to_ascii_lowercase());
+    let kind = kind(error.status.as_deref().unwrap_or_default(), http_status, &details, &Message::new(&message));
     let provider_code = error.status.clone();
     Fault { kind, status: 0, message, provider_code, field: None, retry_after_ms: details.retry_after_ms }
 }
 
-/// `message` is in lower case.
-fn kind(status: &str, http_status: u16, details: &Details, message: &str) -> FaultKind {
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+/// Google quotes names and values of the request: what counts against the key or the model is read from the status, from
+/// typed details, or from the sentence that the message begins with.
+fn kind(status: &str, http_status: u16, details: &Details, text: &Message) -> FaultKind {
     // A wrong key is a 400 INVALID_ARGUMENT here.
-    if details.has_reason("API_KEY_") || says(&["api key not valid", "api key expired", "api key not found"]) {
+    if details.has_reason("API_KEY_") || text.begins(&["api key not valid", "api key expired", "api key not found"]) {
         return FaultKind::Authentication;
     }
     if details.has_reason("BILLING_DISABLED") {
         return FaultKind::QuotaExhausted;
     }
     match status {
-        "RESOURCE_EXHAUSTED" => exhausted(details, message),
-        "FAILED_PRECONDITION" if says(&["billing"]) => FaultKind::QuotaExhausted,
-        "FAILED_PRECONDITION" if says(&["file"]) => FaultKind::InvalidRequest,
+        "RESOURCE_EXHAUSTED" => exhausted(details, text),
+        "FAILED_PRECONDITION" if text.mentions(&["billing"]) => FaultKind::QuotaExhausted,
+        "FAILED_PRECONDITION" if text.mentions(&["file"]) => FaultKind::InvalidRequest,
         // A place where the API is not served: another provider may be.
         "FAILED_PRECONDITION" => FaultKind::Permission,
-        "INVALID_ARGUMENT" | "OUT_OF_RANGE" => callers_mistake(message),
+        "INVALID_ARGUMENT" | "OUT_OF_RANGE" => callers_mistake(text),
         "UNAUTHENTICATED" => FaultKind::Authentication,
+        // A file or a cache that is gone, or another account's.
+        "PERMISSION_DENIED" if text.begins(&NOT_YOURS) => FaultKind::InvalidRequest,
         "PERMISSION_DENIED" => FaultKind::Permission,
-        "NOT_FOUND" => FaultKind::ModelNotFound,
+        "NOT_FOUND" => not_found(text),
         "UNAVAILABLE" => FaultKind::Overloaded,
         "DEADLINE_EXCEEDED" => FaultKind::TimedOut,
         "CANCELLED" | "ABORTED" => FaultKind::Unavailable,
         "INTERNAL" | "UNKNOWN" | "DATA_LOSS" => FaultKind::ServerError,
         "UNIMPLEMENTED" => FaultKind::Unsupported,
-        _ => by_http_status(http_status, details, message),
+        _ => by_http_status(http_status, details, text),
     }
 }
 
+const NOT_YOURS: [&str; 2] = ["cachedcontent not found", "you do not have permission to access the file"];
+
+/// Of a file or a cache Google says only this.
+fn not_found(text: &Message) -> FaultKind {
+    if text.begins(&["requested entity was not found"]) { FaultKind::InvalidRequest } else { text.not_found() }
+}
+
 /// The same status for a minute's limit and for a day's, for too little money and for none.
-fn exhausted(details: &Details, message: &str) -> FaultKind {
-    let out_of_money = ["credits are depleted", "spending cap", "spend cap", "limit: 0,"];
-    if details.quota_is_daily || out_of_money.iter().any(|words| message.contains(words)) {
+fn exhausted(details: &Details, text: &Message) -> FaultKind {
+    if details.quota_is_daily || text.mentions(&["credits are depleted", "spending cap", "spend cap", "limit: 0,"]) {
         FaultKind::QuotaExhausted
     } else {
         FaultKind::RateLimited
     }
 }
 
-fn callers_mistake(message: &str) -> FaultKind {
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if message.contains("token") && says(&["exceeds the maximum", "exceeds the limit", "exceed the limit"]) {
+fn callers_mistake(text: &Message) -> FaultKind {
+    if text.mentions(&["token"]) && text.mentions(&["exceeds the maximum", "exceeds the limit", "exceed the limit"]) {
         FaultKind::ContextTooLong
-    } else if says(&["request payload size exceeds", "payload size exceeds the limit"]) {
+    } else if text.mentions(&["request payload size exceeds", "payload size exceeds the limit"]) {
         FaultKind::TooLarge
-    } else if says(&["thought signature", "thought_signature", "thoughtsignature"]) {
+    } else if text.mentions(&["thought signature", "thought_signature", "thoughtsignature"]) {
         // An earlier turn was another provider's. That provider, or one that does not care, can still serve it.
         FaultKind::Unsupported
-    } else if says(&["is unsupported", "is not supported", "is not enabled for", "not supported for this model"]) {
+    } else if text.names_a_lack() || text.mentions(&["is unsupported", "is not supported", "is not enabled for"]) {
         // Such as tools together with a JSON answer: not of this model, but of others.
         FaultKind::Unsupported
     } else {
@@ -119,18 +127,18 @@ fn callers_mistake(message: &str) -> FaultKind {
     }
 }
 
-fn by_http_status(status: u16, details: &Details, message: &str) -> FaultKind {
+fn by_http_status(status: u16, details: &Details, text: &Message) -> FaultKind {
     match status {
         0 => FaultKind::ServerError,
         401 => FaultKind::Authentication,
         402 => FaultKind::QuotaExhausted,
         403 => FaultKind::Permission,
-        404 => FaultKind::ModelNotFound,
+        404 => not_found(text),
         408 => FaultKind::TimedOut,
         413 => FaultKind::TooLarge,
-        429 => exhausted(details, message),
+        429 => exhausted(details, text),
         499 | 300..=399 | 502..=504 => FaultKind::Unavailable,
-        400..=498 => callers_mistake(message),
+        400..=498 => callers_mistake(text),
         _ => FaultKind::ServerError,
     }
 }

@@ -1,6 +1,7 @@
 //! What an error means. Ollama has no codes, only a text: `{"error": "…"}`. The status decides, and words of the text
 //! where one status stands for several faults.
 
+use pointsman_adapter_sdk::errors::Message;
 use pointsman_adapter_sdk::provider::ReplyHead;
 use pointsman_adapter_sdk::{Fault, FaultKind};
 use serde_json::Value;
@@ -29,22 +30,26 @@ fn error_text(error: &Value) -> Option<String> {
 }
 
 fn of(status: u16, message: String) -> Fault {
-    let kind = by_words(&message.to_ascii_lowercase()).unwrap_or_else(|| by_status(status));
+    let text = Message::new(&message);
+    let kind = by_words(status, &text).unwrap_or_else(|| by_status(status, &text));
     Fault { kind, status, message, provider_code: None, field: None, retry_after_ms: None }
 }
 
-fn by_words(message: &str) -> Option<FaultKind> {
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+/// Ollama quotes names of tools and values of the request: what counts against the target or its model is read only with the
+/// status that Ollama says it with, and outside of quotes.
+fn by_words(status: u16, text: &Message) -> Option<FaultKind> {
     // Capabilities of the model: tools, thinking, vision; and a `think` that it does not know.
-    if says(&["does not support", "think value", "only supports one image"]) {
+    if text.mentions(&["does not support", "think value", "only supports one image"]) {
         Some(FaultKind::Unsupported)
-    } else if says(&["context length", "context size", "context window"]) {
+    } else if text.mentions(&["context length", "context size", "context window"]) {
         Some(FaultKind::ContextTooLong)
-    } else if says(&["server busy", "maximum pending requests"]) {
+    } else if status == 400 {
+        None
+    } else if text.mentions(&["server busy", "maximum pending requests"]) {
         Some(FaultKind::Overloaded)
-    } else if message.contains("model") && says(&["not found", "try pulling"]) {
+    } else if text.begins(&["model"]) && text.mentions(&["not found", "try pulling"]) {
         Some(FaultKind::ModelNotFound)
-    } else if says(&["runner", "system memory", "out of memory"]) {
+    } else if text.mentions(&["runner", "system memory", "out of memory"]) {
         Some(FaultKind::ServerError)
     } else {
         None
@@ -52,12 +57,12 @@ fn by_words(message: &str) -> Option<FaultKind> {
 }
 
 /// 0 stands for an error inside a reply whose status was 200: the server failed while it answered.
-fn by_status(status: u16) -> FaultKind {
+fn by_status(status: u16, text: &Message) -> FaultKind {
     match status {
         401 => FaultKind::Authentication,
         402 => FaultKind::QuotaExhausted,
         403 => FaultKind::Permission,
-        404 => FaultKind::ModelNotFound,
+        404 => text.not_found(),
         408 => FaultKind::TimedOut,
         413 => FaultKind::TooLarge,
         429 => FaultKind::RateLimited,

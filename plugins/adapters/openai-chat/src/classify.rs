@@ -1,4 +1,6 @@
-//! Errors of the provider -> faults: as an HTTP status with a body, or inside a reply that began well.
+//! Errors of the provider -> faults: as an HTTP status with a body, or inside a reply that began well. Codes and statuses
+//! decide, and sentences that a server is known to begin its message with; words that may be quoted from the request count
+//! against no key and no model.
 
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
@@ -18,45 +20,74 @@ pub fn in_stream(data: &[u8]) -> Fault {
 }
 
 fn fault(body: &[u8], status: u16, meant: impl FnOnce(&Said) -> u16) -> Fault {
-    let (mut said, is_flagged) = read(body);
-    let kind = by_code(&said, is_flagged).unwrap_or_else(|| by_status(meant(&said), &said));
+    let Read { mut said, is_flagged, behind } = read(body);
+    let status_meant = meant(&said);
+    let kind = by_code(&said, is_flagged, status_meant)
+        .or_else(|| behind.and_then(|behind| of_the_request(&behind, status_meant)))
+        .unwrap_or_else(|| by_status(status_meant, &said));
     if said.message.is_empty() {
         said.message = describe(status, body);
     }
     said.fault(kind, status)
 }
 
-/// What the body says, in whichever of its shapes, and whether OpenRouter's moderation found something in the prompt.
-fn read(body: &[u8]) -> (Said, bool) {
+/// What a body says.
+struct Read {
+    said: Said,
+    /// OpenRouter's moderation found something in the prompt.
+    is_flagged: bool,
+    /// What the provider behind OpenRouter said, where that is JSON.
+    behind: Option<Said>,
+}
+
+/// In whichever of its shapes.
+fn read(body: &[u8]) -> Read {
     let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut said = said(error(&mut body));
+    let metadata = error(&mut body).get("metadata").cloned().unwrap_or_default();
+    let mut behind = None;
+    if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
+        said.message = format!("{}: {}", said.message, short(raw));
+        let inner = serde_json::from_str(raw).ok();
+        behind = inner.map(|mut inner: Value| self::said(error(&mut inner)));
+    }
+    Read { said, is_flagged: metadata.get("flagged_input").is_some(), behind }
+}
+
+/// The object that tells of the error.
+fn error(body: &mut Value) -> &Value {
     // Google's copy of this protocol puts the error into a list.
-    if let Value::Array(items) = &mut body
+    if let Value::Array(items) = body
         && !items.is_empty()
     {
-        body = items.swap_remove(0);
+        *body = items.swap_remove(0);
     }
-    let error = match body.get("error") {
+    match body.get("error") {
         Some(error @ Value::Object(_)) => error,
         // vLLM's older shape has no `error` around it; xAI and Ollama have a text there, with the code beside it.
-        _ => &body,
-    };
-    let mut message = words(error);
-    // OpenRouter's: what the provider behind it said.
-    let metadata = error.get("metadata").unwrap_or(&Value::Null);
-    if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
-        message = format!("{message}: {}", short(raw));
+        _ => body,
     }
+}
+
+fn said(error: &Value) -> Said {
     let param = Some(text(error, "param")).filter(|param| !param.is_empty());
-    let said = Said { message, error_type: text(error, "type"), code: text(error, "code"), param };
-    (said, metadata.get("flagged_input").is_some())
+    Said { message: words(error), error_type: text(error, "type"), code: text(error, "code"), param }
+}
+
+/// What the provider behind a router says of the request. Its account there is not ours: what it says of that is passed over.
+fn of_the_request(behind: &Said, status: u16) -> Option<FaultKind> {
+    let kind = by_code(behind, false, status).unwrap_or_else(|| by_status(status, behind));
+    matches!(kind, FaultKind::ContextTooLong | FaultKind::ContentPolicy | FaultKind::Unsupported).then_some(kind)
 }
 
 /// Codes that mean one thing, whatever the status.
-fn by_code(said: &Said, is_flagged: bool) -> Option<FaultKind> {
-    // xAI has no code for it.
-    if said.is(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"])
-        || said.mentions(&["used all available credits"])
-    {
+fn by_code(said: &Said, is_flagged: bool, status: u16) -> Option<FaultKind> {
+    let text = said.text();
+    if said.is(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]) {
+        return Some(FaultKind::QuotaExhausted);
+    }
+    // xAI has no code for it: "Your team … has either used all available credits or reached its monthly spending limit."
+    if matches!(status, 403 | 429) && text.begins(&["your team "]) && text.mentions(&["used all available credits"]) {
         return Some(FaultKind::QuotaExhausted);
     }
     if said.is(&["rate_limit_exceeded", "rate_limit_error"]) {
@@ -71,15 +102,15 @@ fn by_code(said: &Said, is_flagged: bool) -> Option<FaultKind> {
     if said.is(&["model_not_found", "DeploymentNotFound"]) {
         return Some(FaultKind::ModelNotFound);
     }
-    // What this server was not started for, another may do: llama.cpp's code and words (it says some of them with status
-    // 500), vLLM's words.
-    if said.is(&["not_supported_error"])
-        || said.mentions(&["mmproj", "unsupported content[].type", "--enable-auto-tool-choice"])
+    // What this model or this server was not made for, another may do: OpenAI's codes, llama.cpp's code and words (it says some
+    // of them with status 500), vLLM's words.
+    if said.is(&["unsupported_parameter", "unsupported_value", "not_supported_error"])
+        || text.mentions(&["mmproj", "unsupported content[].type", "--enable-auto-tool-choice"])
     {
         return Some(FaultKind::Unsupported);
     }
     // llama.cpp's, with status 500; but the history is the caller's.
-    if said.mentions(&["Failed to parse tool call arguments"]) {
+    if text.begins(&["failed to parse tool call arguments"]) {
         return Some(FaultKind::InvalidRequest);
     }
     // llama.cpp's, while it loads its model.
@@ -87,24 +118,25 @@ fn by_code(said: &Said, is_flagged: bool) -> Option<FaultKind> {
         return Some(FaultKind::Unavailable);
     }
     // xAI says it with status 400.
-    let is_key = said.is(&["invalid_api_key"]) || said.mentions(&["Incorrect API key"]);
+    let is_key = said.is(&["invalid_api_key"]) || text.begins(&["incorrect api key provided"]);
     is_key.then_some(FaultKind::Authentication)
 }
 
 /// The servers that have no code for a prompt that is too long say it in one of these ways: vLLM and DeepSeek, vLLM
-/// again, llama.cpp, xAI, and Together.
-const TOO_LONG: [&str; 6] = [
+/// again, llama.cpp, and xAI. Together's begins with what it quotes.
+const TOO_LONG: [&str; 5] = [
     "maximum context length",
     "maximum model length",
     "the model's context length is only",
     "available context size",
     "maximum prompt length",
-    "`max_new_tokens` must be",
 ];
+const TOO_LONG_AT_TOGETHER: [&str; 1] = ["`inputs` tokens + `max_new_tokens` must be"];
 
 fn by_status(status: u16, said: &Said) -> FaultKind {
+    let text = said.text();
     match status {
-        400 | 422 if said.mentions(&TOO_LONG) => FaultKind::ContextTooLong,
+        400 | 422 if text.mentions(&TOO_LONG) || text.begins(&TOO_LONG_AT_TOGETHER) => FaultKind::ContextTooLong,
         status => said.kind(status),
     }
 }

@@ -5,7 +5,8 @@ use pointsman_sdk::json::{Fields, wrong};
 
 const KNOWN: &str = "azure, max_tokens_field, media_urls, reasoning_effort, reasoning_field, sampling, stream_usage";
 
-/// The provider's `settings` table. All but `azure` matter only for requests that are translated.
+/// The provider's `settings` table. All but `azure`, `max_tokens_field`, `sampling` and `reasoning_effort` matter only for requests
+/// that are translated.
 #[derive(Debug)]
 pub struct Settings {
     /// `max_completion_tokens`, or `max_tokens`, which older self-hosted servers know.

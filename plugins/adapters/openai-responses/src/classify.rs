@@ -67,6 +67,8 @@ fn by_code(said: &Said) -> Option<FaultKind> {
         "vector_store_timeout" => FaultKind::TimedOut,
         // Thoughts of another account or model: another target may know them.
         "invalid_encrypted_content" => FaultKind::Unsupported,
+        // What this model lacks, another may have.
+        "unsupported_parameter" | "unsupported_value" => FaultKind::Unsupported,
         "previous_response_not_found" | "failed_to_download_image" => FaultKind::InvalidRequest,
         code if code.contains("_image") || code.starts_with("image_") => FaultKind::InvalidRequest,
         _ if said.is(&["insufficient_quota"]) => FaultKind::QuotaExhausted,
@@ -75,14 +77,13 @@ fn by_code(said: &Said) -> Option<FaultKind> {
 }
 
 fn by_status(status: u16, said: &Said) -> FaultKind {
+    let text = said.text();
     match status {
-        400 if said.mentions(&["encrypted content"]) => FaultKind::Unsupported,
+        400 if text.begins(&["the encrypted content", "encrypted content"]) => FaultKind::Unsupported,
         // The servers that have no code for it say so in these words.
-        400 | 422 if said.mentions(&["maximum context length", "maximum model length", "context window"]) => {
+        400 | 422 if text.mentions(&["maximum context length", "maximum model length", "context window"]) => {
             FaultKind::ContextTooLong
         }
-        // An item or a response that is not stored, and not the model.
-        404 if said.mentions(&["Item with id", "Response with id"]) => FaultKind::InvalidRequest,
         status => said.kind(status),
     }
 }

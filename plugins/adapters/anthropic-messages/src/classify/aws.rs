@@ -2,9 +2,10 @@
 //!
 //! docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
 
-use super::{by_status, by_words, describe_foreign, header, retry_after_ms};
+use super::{by_sentence, by_status, describe_foreign, header, retry_after_ms};
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
+use pointsman_sdk::errors::Message;
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
@@ -56,11 +57,18 @@ fn plain(name: &str) -> &str {
     name.rsplit('#').next().unwrap_or(name)
 }
 
+/// The model's name, or how it may be called, is the configuration's and not the caller's.
+const WRONG_MODEL: [&str; 3] = [
+    "the provided model identifier is invalid",
+    "invocation of model id",
+    "this model version has reached the end of its life",
+];
+
 fn kind(name: &str, status: u16, message: &str) -> FaultKind {
-    let lower = message.to_ascii_lowercase();
+    let text = Message::new(message);
     // Messages in a stream begin with a small letter.
     match name.to_ascii_lowercase().trim_end_matches("exception") {
-        "throttling" if lower.contains("per day") => FaultKind::QuotaExhausted,
+        "throttling" if text.mentions(&["per day"]) => FaultKind::QuotaExhausted,
         "throttling" => FaultKind::RateLimited,
         "servicequotaexceeded" => FaultKind::QuotaExhausted,
         "modelnotready" | "serviceunavailable" => FaultKind::Unavailable,
@@ -72,13 +80,11 @@ fn kind(name: &str, status: u16, message: &str) -> FaultKind {
         | "expiredtoken"
         | "incompletesignature"
         | "missingauthenticationtoken" => FaultKind::Authentication,
-        "resourcenotfound" => FaultKind::ModelNotFound,
-        // The model's name is the configuration's, not the caller's.
-        "validation" if lower.contains("model identifier") || lower.contains("on-demand throughput") => {
-            FaultKind::ModelNotFound
-        }
-        "validation" => by_words(message).unwrap_or(FaultKind::InvalidRequest),
-        _ if (400..500).contains(&status) => by_words(message).unwrap_or(by_status(status)),
+        "resourcenotfound" => text.not_found(),
+        "validation" if text.begins(&WRONG_MODEL) => FaultKind::ModelNotFound,
+        "validation" => by_sentence(&text).unwrap_or(FaultKind::InvalidRequest),
+        _ if status == 404 => text.not_found(),
+        _ if matches!(status, 400 | 413) => by_sentence(&text).unwrap_or(by_status(status)),
         _ => by_status(status),
     }
 }

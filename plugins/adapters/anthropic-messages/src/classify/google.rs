@@ -2,8 +2,9 @@
 //!
 //! google.rpc.Code and google.rpc.RetryInfo: cloud.google.com/apis/design/errors
 
-use super::{ErrorBody, by_status, by_words, milliseconds};
+use super::{ErrorBody, by_sentence, by_status, milliseconds};
 use pointsman_sdk::codec::FaultKind;
+use pointsman_sdk::errors::Message;
 use serde_json::Value;
 
 /// `name` is the error's `status`, such as `RESOURCE_EXHAUSTED`.
@@ -13,11 +14,11 @@ pub fn kind(status: u16, name: &str, message: &str, error: &ErrorBody) -> FaultK
         "INVALID_ARGUMENT" if details(error).iter().any(|detail| detail["reason"] == "API_KEY_INVALID") => {
             FaultKind::Authentication
         }
-        "INVALID_ARGUMENT" | "OUT_OF_RANGE" => by_words(message).unwrap_or(FaultKind::InvalidRequest),
+        "INVALID_ARGUMENT" | "OUT_OF_RANGE" => by_sentence(&Message::new(message)).unwrap_or(FaultKind::InvalidRequest),
         "UNAUTHENTICATED" => FaultKind::Authentication,
         // The region, the billing or the model's terms.
         "PERMISSION_DENIED" | "FAILED_PRECONDITION" => FaultKind::Permission,
-        "NOT_FOUND" => FaultKind::ModelNotFound,
+        "NOT_FOUND" => Message::new(message).not_found(),
         "RESOURCE_EXHAUSTED" => FaultKind::RateLimited,
         "UNAVAILABLE" => FaultKind::Overloaded,
         "DEADLINE_EXCEEDED" => FaultKind::TimedOut,

@@ -110,3 +110,59 @@ fn a_refusal_names_the_field_once() {
     assert_eq!(told("must be positive"), "max_tokens: must be positive");
     assert_eq!(told("max_tokens is required"), "max_tokens is required");
 }
+
+/// Anthropic quotes ids and names of tools, and those are the caller's words.
+#[test]
+fn the_callers_words_count_against_no_key_and_no_model() {
+    for message in [
+        "Tool 'billing_report' not found in provided tools",
+        "messages.2: `tool_use` ids were found without `tool_result` blocks: toolu_billing_usage limits credit balance",
+        "tools.0.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$', not 'credit balance'",
+        "Tool 'Your credit balance is too low' not found in provided tools",
+        "Tool 'prompt is too long' not found in provided tools",
+        "x-anthropic-billing-header is a reserved keyword and may not be used in the system prompt.",
+    ] {
+        for status in [400, 413] {
+            assert_ne!(classify(status, &error("invalid_request_error", message)).kind, FaultKind::QuotaExhausted);
+        }
+        assert_eq!(
+            classify(400, &error("invalid_request_error", message)).kind,
+            FaultKind::InvalidRequest,
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_404_is_about_the_model_only_if_it_says_so() {
+    for (message, expected) in [
+        ("model: claude-9", FaultKind::ModelNotFound),
+        ("Not Found", FaultKind::ModelNotFound),
+        ("File not found: file_011CNha8iCJcU1wXNR6q4V8w", FaultKind::InvalidRequest),
+        ("Thread `thread_01` not found or expired", FaultKind::InvalidRequest),
+        ("Container container_01 not found", FaultKind::InvalidRequest),
+        ("Skill skill_model_x not found", FaultKind::InvalidRequest),
+    ] {
+        assert_eq!(classify(404, &error("not_found_error", message)).kind, expected, "{message}");
+    }
+}
+
+#[test]
+fn what_this_model_or_account_lacks_another_may_have() {
+    for (status, kind, message) in [
+        (429, "rate_limit_error", "Extra usage is required for long context requests."),
+        (400, "invalid_request_error", "The long context beta is not yet available for this subscription."),
+        (400, "invalid_request_error", "adaptive thinking is not supported on this model"),
+        (400, "invalid_request_error", "thinking.type: 'enabled' is not supported for this model. Use 'adaptive'."),
+        (400, "invalid_request_error", "role 'system' is not supported on this model"),
+        (400, "invalid_request_error", "`temperature` is deprecated for this model."),
+        (400, "invalid_request_error", "This model does not support assistant message prefill."),
+        (
+            400,
+            "invalid_request_error",
+            "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
+        ),
+    ] {
+        assert_eq!(classify(status, &error(kind, message)).kind, FaultKind::Unsupported, "{message}");
+    }
+}

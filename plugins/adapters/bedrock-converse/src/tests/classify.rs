@@ -88,3 +88,29 @@ fn the_wait_is_read_in_seconds() {
     };
     assert_eq!((wait("7"), wait("-1"), wait("soon")), (Some(7000), None, None));
 }
+
+/// Bedrock quotes names of tools, and those are the caller's words.
+#[test]
+fn the_callers_words_count_against_no_key_and_no_model() {
+    for (message, expected) in [
+        ("Tool 'operation not allowed' not found in provided tools", FaultKind::InvalidRequest),
+        ("The tool model identifier is invalid on-demand throughput is unknown", FaultKind::InvalidRequest),
+        (
+            "x-anthropic-billing-header is a reserved keyword and may not be used in the system prompt.",
+            FaultKind::InvalidRequest,
+        ),
+        (
+            "The model returned the following errors: prompt is too long: 210000 tokens > 200000 maximum",
+            FaultKind::ContextTooLong,
+        ),
+        (
+            "The model returned the following errors: messages.1.content.0: Invalid `signature` in `thinking` block",
+            FaultKind::Unsupported,
+        ),
+    ] {
+        let body = json!({ "message": message }).to_string();
+        assert_eq!(classified(400, Some("ValidationException"), &body).kind, expected, "{message}");
+    }
+    let guardrail = r#"{"message":"The guardrail identifier gr-model is not found."}"#;
+    assert_eq!(classified(404, Some("ResourceNotFoundException"), guardrail).kind, FaultKind::InvalidRequest);
+}

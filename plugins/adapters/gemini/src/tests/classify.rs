@@ -151,3 +151,23 @@ fn a_refusal_says_how_long_to_wait_and_what_is_wrong() {
     let body: Value = serde_json::from_slice(&Codec::refuse("chat".into(), wrong).body).unwrap();
     assert_eq!(body["error"]["message"], "contents[0]: odd");
 }
+
+#[test]
+fn one_requests_error_is_never_an_accounts_or_a_models_trouble() {
+    for (code, status, message, expected) in [
+        (400, "INVALID_ARGUMENT", "Invalid function name: 'api key not valid'", FaultKind::InvalidRequest),
+        (400, "INVALID_ARGUMENT", "Unknown name \"is not supported\"", FaultKind::InvalidRequest),
+        (404, "NOT_FOUND", "Requested entity was not found.", FaultKind::InvalidRequest),
+        (404, "NOT_FOUND", "File files/abc not found", FaultKind::InvalidRequest),
+        (403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)", FaultKind::InvalidRequest),
+        (
+            403,
+            "PERMISSION_DENIED",
+            "You do not have permission to access the File abc or it may not exist.",
+            FaultKind::InvalidRequest,
+        ),
+        (404, "NOT_FOUND", "models/gemini-9 is not found for API version v1beta", FaultKind::ModelNotFound),
+    ] {
+        assert_eq!(error(code, status, message, json!([])).kind, expected, "{message}");
+    }
+}

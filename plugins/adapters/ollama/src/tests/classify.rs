@@ -57,3 +57,15 @@ fn the_wait_is_read_in_seconds() {
         (Some(7000), Some(250), None, None, None)
     );
 }
+
+#[test]
+fn the_callers_words_count_against_no_model() {
+    for message in [
+        "invalid tool \"model not found, server busy\"",
+        "invalid option: runner out of memory",
+        "tool 'model x not found' is unknown",
+    ] {
+        let fault = classified(400, &json!({ "error": message }).to_string());
+        assert_eq!(fault.kind, FaultKind::InvalidRequest, "{message}");
+    }
+}

@@ -169,3 +169,73 @@ fn a_key_is_not_repeated() {
         r#"{"error":{"message":"Incorrect API key provided: sk-proj-abc. Find it online.","code":"invalid_api_key"}}"#;
     assert_eq!(classify(401, &[], body).message, "Incorrect API key provided: sk-… Find it online.");
 }
+
+/// A message may quote the request, whose words are the caller's.
+#[test]
+fn the_callers_words_count_against_no_key_and_no_model() {
+    let said = |message: &str| {
+        json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}}).to_string()
+    };
+    for message in [
+        "Invalid value: 'Incorrect API key provided'. Supported values are: 'none' and 'auto'.",
+        "Tool choice 'Your team has used all available credits' not found",
+        "Unknown tool call id call_billing_insufficient_quota",
+        "Invalid 'tools[0].function.name': 'mmproj unsupported content[].type' does not match '^[a-zA-Z0-9_-]+$'.",
+        "Invalid value: 'maximum context length'.",
+        "Invalid value: 'x' is overloaded",
+    ] {
+        assert_eq!(classify(400, &[], &said(message)).kind, InvalidRequest, "{message}");
+    }
+    let words = classify(500, &[], &said("Bad tool `retry after 200 seconds`, retry after 200 seconds"));
+    assert_eq!(words.retry_after_ms, None, "only who limits says how long");
+}
+
+#[test]
+fn what_this_model_lacks_another_may_have() {
+    let code = |code: &str, message: &str| {
+        json!({"error": {"message": message, "type": "invalid_request_error", "param": "x", "code": code}}).to_string()
+    };
+    let router = |message: &str| json!({"error": {"message": message, "code": 404}}).to_string();
+    let cases = [
+        (400, code("unsupported_parameter", "Unsupported parameter: 'max_tokens' is not supported with this model.")),
+        (400, code("unsupported_value", "Unsupported value: 'temperature' does not support 0.2 with this model.")),
+        (400, code("invalid_request_error", "Unsupported parameter: 'top_p' is not supported with this model.")),
+        (
+            400,
+            r#"{"error":{"message":"`tool calling` is not supported with this model","type":"invalid_request_error"}}"#
+                .into(),
+        ),
+        (
+            400,
+            r#"{"object":"error","message":"qwen is not a multimodal model","type":"BadRequestError","code":400}"#
+                .into(),
+        ),
+        (404, router("No endpoints found that support tool use. To learn more, visit the documentation")),
+        (404, router("No endpoints found that support image input")),
+        (404, router("No endpoints found that can handle the requested parameters.")),
+        (404, router("No allowed providers are available for the selected model.")),
+    ];
+    for (status, body) in cases {
+        assert_eq!(classify(status, &[], &body).kind, Unsupported, "{body}");
+    }
+    for message in ["No endpoints found for mistral/none.", "The model `x` does not exist"] {
+        assert_eq!(classify(404, &[], &router(message)).kind, ModelNotFound, "{message}");
+    }
+    for message in ["No such File object: file-abc", "Item with id 'msg_1' not found."] {
+        assert_eq!(classify(404, &[], &router(message)).kind, InvalidRequest, "{message}");
+    }
+}
+
+#[test]
+fn an_account_behind_a_router_is_not_ours() {
+    let behind = |status: u16, raw: Value| {
+        let metadata = json!({"raw": raw.to_string(), "provider_name": "X"});
+        let body = json!({"error": {"code": status, "message": "Provider returned error", "metadata": metadata}});
+        classify(status, &[], &body.to_string()).kind
+    };
+    let error = |message: &str, code: &str| json!({"error": {"message": message, "code": code}});
+    assert_eq!(behind(400, error("This model's maximum context length is 8192 tokens.", "")), ContextTooLong);
+    assert_eq!(behind(400, error("x", "unsupported_parameter")), Unsupported);
+    assert_eq!(behind(400, error("Incorrect API key provided: x", "invalid_api_key")), InvalidRequest);
+    assert_eq!(behind(429, error("x", "insufficient_quota")), RateLimited);
+}

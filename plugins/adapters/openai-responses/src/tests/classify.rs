@@ -82,3 +82,22 @@ fn how_long_to_wait() {
     assert_eq!(wait("retry-after-ms", "20"), Some(20));
     assert_eq!(wait("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
 }
+
+#[test]
+fn one_requests_error_is_never_an_accounts_or_a_models_trouble() {
+    let invalid = |status: u16, message: &str| kind(status, "invalid_request_error", Value::Null, message);
+    for message in [
+        "Invalid value: 'The encrypted content'. Supported values are: 'a'.",
+        "Tool choice 'insufficient_quota billing' not found in 'tools' parameter.",
+    ] {
+        assert_eq!(invalid(400, message), FaultKind::InvalidRequest, "{message}");
+    }
+    for message in ["No such File object: file-x", "Conversation with id 'conv_1' not found.", "Item 'model' not found"]
+    {
+        assert_eq!(invalid(404, message), FaultKind::InvalidRequest, "{message}");
+    }
+    assert_eq!(invalid(404, "The model 'x' does not exist"), FaultKind::ModelNotFound);
+    assert_eq!(kind(400, "x", "unsupported_parameter".into(), "m"), FaultKind::Unsupported);
+    let lack = "Unsupported parameter: 'temperature' is not supported with this model.";
+    assert_eq!(invalid(400, lack), FaultKind::Unsupported);
+}
