@@ -27,6 +27,7 @@ use super::reply_head::{self, content_type, returned};
 use super::shadow::Shadow;
 use super::spent::Told;
 use super::splice::Said;
+use super::tool_names::ToolNames;
 use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -188,11 +189,14 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let operation = exchange.endpoint.operation.clone();
             let shadow = Shadow::of(exchange, &adapter);
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
-            let reply = reply.breaking(breaks);
+            let reply = reply.breaking(breaks).naming(outgoing.tool_names);
             let hold = Hold::new(exchange.route.hold_tool_calls);
             begin(Rest { reply, writer, pace: pace(exchange, step), said, hold }, &step.told, &mut good).await?;
         }
-        None => whole(exchange, &adapter, response, breaks, &redaction, writer, &mut good).await?,
+        None => {
+            let names = &outgoing.tool_names;
+            whole(exchange, response, breaks, &redaction, names, writer, &mut good).await?;
+        }
     }
     Ok(good)
 }
@@ -207,7 +211,7 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let operation = exchange.endpoint.operation.clone();
     let shadow = Shadow::of(exchange, &adapter);
     let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
-    let mut reply = reply.breaking(breaks);
+    let mut reply = reply.breaking(breaks).naming(outgoing.tool_names);
     let mut held = hold_back(&mut reply, &step.told).await?;
     // Its first words tell whether it goes on.
     while !Said::is_told(&held.events) {
@@ -301,13 +305,14 @@ async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault
 
 async fn whole(
     exchange: &Exchange,
-    adapter: &Adapter,
     response: Response<Incoming>,
     breaks: Option<Break>,
     redaction: &Redaction,
+    tool_names: &ToolNames,
     mut writer: Writer,
     good: &mut Good,
 ) -> Result<(), Fault> {
+    let adapter = Arc::clone(&good.adapter);
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body =
         body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
@@ -319,10 +324,11 @@ async fn whole(
     let frame = Frame { event: None, data: body.to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
     let decoded = codec.decode(operation, false, &[], &frames, true).await;
-    let events = decoded.map_err(|fault| adapter_failed(adapter, &fault))?.events;
-    if let Some(mut shadow) = Shadow::of(exchange, adapter) {
+    let mut events = decoded.map_err(|fault| adapter_failed(&adapter, &fault))?.events;
+    if let Some(mut shadow) = Shadow::of(exchange, &adapter) {
         shadow.decode(operation, false, &frames, true, &events).await;
     }
+    tool_names.restore(&mut events);
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
         return Err(fault.clone());

@@ -43,6 +43,7 @@ mod spent;
 mod splice;
 mod table;
 mod target_states;
+mod tool_names;
 mod unlike;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use super::redact::Redaction;
 use super::shadow::Shadow;
 use super::splice::Said;
 use super::table::Target;
+use super::tool_names::ToolNames;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -60,6 +61,8 @@ pub struct Outgoing {
     pub redaction: Arc<Redaction>,
     /// Names of the caller's fields that this provider's protocol cannot say.
     pub dropped: Vec<String>,
+    /// Names of tools that the provider reads in the place of the caller's.
+    pub tool_names: ToolNames,
     /// What begins the `write` fold. Absent when both sides speak the same protocol.
     pub translating: Option<Vec<u8>>,
 }
@@ -125,6 +128,7 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_a
         adapter: Arc::clone(adapter),
         framing: call.framing,
         dropped: Vec::new(),
+        tool_names: ToolNames::default(),
         translating: None,
     })
 }
@@ -139,6 +143,17 @@ async fn translate(
     asked: &chat::Request,
 ) -> Result<Outgoing, Fault> {
     let mut encoded = encode(exchange, target, adapter, asked).await?;
+    let (mut renamed, mut tool_names) = (None, ToolNames::default());
+    // A reply in the caller's own protocol is not written anew, so no name could be put back into it.
+    if !same && encoded.as_ref().is_err_and(ToolNames::are_refused) {
+        let mut request = asked.clone();
+        tool_names = ToolNames::replace(&mut request);
+        if !tool_names.is_empty() {
+            encoded = encode(exchange, target, adapter, &request).await?;
+            renamed = Some(request);
+        }
+    }
+    let asked = renamed.as_ref().unwrap_or(asked);
     if let Err(fault) = &mut encoded
         && fault.kind == FaultKind::Unsupported
         && media::has_urls(asked)
@@ -168,6 +183,7 @@ async fn translate(
         adapter: Arc::clone(adapter),
         framing: encoded.call.framing,
         dropped: encoded.dropped,
+        tool_names,
         translating: None,
     })
 }

@@ -14,6 +14,7 @@ use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
 use super::shadow::Shadow;
+use super::tool_names::ToolNames;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider;
@@ -32,6 +33,7 @@ pub struct Reply {
     operation: String,
     redaction: Arc<Redaction>,
     shadow: Option<Shadow>,
+    tool_names: ToolNames,
     /// Of a game day.
     breaks: Option<Break>,
     memory: Vec<u8>,
@@ -96,7 +98,13 @@ impl Reply {
         shadow: Option<Shadow>,
     ) -> Reply {
         let (memory, queue) = (Vec::new(), VecDeque::new());
-        Reply { incoming, framer, adapter, operation, redaction, shadow, breaks: None, memory, queue, ended: None }
+        let (tool_names, breaks, ended) = (ToolNames::default(), None, None);
+        Reply { incoming, framer, adapter, operation, redaction, shadow, tool_names, breaks, memory, queue, ended }
+    }
+
+    /// Names of tools that the provider read in the place of the caller's are put back.
+    pub fn naming(self, tool_names: ToolNames) -> Reply {
+        Reply { tool_names, ..self }
     }
 
     /// It breaks off like this, and nobody is compared by it.
@@ -272,10 +280,11 @@ impl Reply {
             return Batch::failed(fault(FaultKind::AdapterFailed, "the plugin is not an adapter"));
         };
         match codec.decode(&self.operation, true, &self.memory, &given, ended).await {
-            Ok(decoded) => {
+            Ok(mut decoded) => {
                 if let Some(shadow) = &mut self.shadow {
                     shadow.decode(&self.operation, true, &given, ended, &decoded.events).await;
                 }
+                self.tool_names.restore(&mut decoded.events);
                 self.memory = decoded.memory;
                 Batch { frames, events: decoded.events, failing: None }
             }

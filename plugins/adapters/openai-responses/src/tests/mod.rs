@@ -8,6 +8,7 @@ mod decode_failures;
 mod describe;
 mod encode;
 mod encode_items;
+mod forms;
 mod generated;
 mod read;
 mod read_items;
