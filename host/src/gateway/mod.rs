@@ -14,6 +14,7 @@ mod endpoint;
 mod estimate;
 mod exchange;
 pub mod files;
+mod foreign;
 mod game_day;
 mod gate;
 mod hold;

@@ -9,10 +9,12 @@ use memchr::memmem;
 
 use super::Gateway;
 use super::exchange::Exchange;
+use super::foreign;
 use super::hops::Hops;
 use super::media;
 use super::provider::{Access, Adapter};
 use super::redact::Redaction;
+use super::scan;
 use super::shadow::Shadow;
 use super::splice::Said;
 use super::table::Target;
@@ -76,8 +78,16 @@ impl Outgoing {
         let model = target.model(&exchange.asked.model);
         let same = adapter.description.protocol == endpoint.protocol;
         // What only other providers know would be refused: then even the same protocol is said anew, without it.
-        if same && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
-            return forward(exchange, adapter, model, key_at).await;
+        let is_marked = same && is_marked(exchange, adapter);
+        if same && !is_marked {
+            return forward(exchange, adapter, model, key_at, with_model(exchange, model)).await;
+        }
+        if is_marked && exchange.reading().await.is_err() {
+            let body = match foreign::without_thoughts(&exchange.body) {
+                Some(body) => model_in(exchange, body, model),
+                None => with_model(exchange, model),
+            };
+            return forward(exchange, adapter, model, key_at, body).await;
         }
         let reading = exchange.reading().await?;
         let mut outgoing = translate(exchange, target, adapter, same, key_at, &reading.request).await?;
@@ -109,7 +119,13 @@ fn is_marked(exchange: &Exchange, adapter: &Adapter) -> bool {
     adapter.description.foreign_marks.iter().any(|mark| memmem::find(&exchange.body, mark.as_bytes()).is_some())
 }
 
-async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_at: usize) -> Result<Outgoing, Fault> {
+async fn forward(
+    exchange: &Exchange,
+    adapter: &Arc<Adapter>,
+    model: &str,
+    key_at: usize,
+    body: Pieces,
+) -> Result<Outgoing, Fault> {
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let operation = &exchange.endpoint.operation;
     let call = codec.forward(&adapter.settings, operation, model, exchange.asked.stream).await;
@@ -118,7 +134,6 @@ async fn forward(exchange: &Exchange, adapter: &Arc<Adapter>, model: &str, key_a
         shadow.forward(operation, model, exchange.asked.stream, &call).await;
     }
     let call = call?;
-    let body = with_model(exchange, model);
     let headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     let (request, redaction) = request(exchange, adapter, key_at, &call, &query, headers, body).await?;
@@ -213,6 +228,15 @@ fn with_model(exchange: &Exchange, model: &str) -> Pieces {
     let Some(at) = exchange.asked.model_at.as_ref().filter(|_| model != exchange.asked.model) else {
         return Pieces::new([body.clone()]);
     };
+    let quoted = serde_json::Value::from(model).to_string();
+    Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
+}
+
+/// The same, for a body that was changed.
+fn model_in(exchange: &Exchange, body: Bytes, model: &str) -> Pieces {
+    let field = exchange.endpoint.model_field.as_str();
+    let at = scan::fields(&body, &[field]).ok().and_then(|mut found| found.pop().flatten());
+    let Some(at) = at.filter(|_| !field.is_empty()) else { return Pieces::new([body]) };
     let quoted = serde_json::Value::from(model).to_string();
     Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
 }

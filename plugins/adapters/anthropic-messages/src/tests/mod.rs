@@ -10,6 +10,7 @@ mod encode;
 mod encode_messages;
 mod facts;
 mod generated;
+mod hosted;
 mod platform;
 mod read;
 mod read_messages;
