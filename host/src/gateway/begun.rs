@@ -99,7 +99,8 @@ impl<'a> Begun<'a> {
             return Err(not_asked(FaultKind::Busy, "its provider asked for patience meanwhile".to_owned()));
         }
         let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
-        let start = Start { keys, settings: config.breaker, is_probe, form: exchange.form(), chance };
+        let key = exchange.kept_by(target);
+        let start = Start { keys, key, settings: config.breaker, is_probe, form: exchange.form(), chance };
         let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())

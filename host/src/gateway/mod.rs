@@ -20,6 +20,7 @@ mod gate;
 mod hold;
 mod hops;
 mod intake;
+mod keepers;
 mod load;
 mod media;
 mod outgoing;
@@ -86,6 +87,7 @@ pub struct Gateway {
     callers: Arc<Callers>,
     load: Arc<load::Load>,
     healths: Arc<Healths>,
+    keepers: keepers::Keepers,
     game_day: game_day::GameDay,
     journal: Journal,
     differences: Differences,
@@ -142,6 +144,7 @@ impl Gateway {
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
+            keepers: keepers::Keepers::default(),
             game_day: game_day::GameDay::default(),
             journal,
             differences: Differences::default(),

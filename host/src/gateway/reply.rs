@@ -75,6 +75,22 @@ impl Batch {
         self.events.iter().any(|event| matches!(event, chat::Event::Finished(_)))
     }
 
+    /// Does it hold content that the contract has no word for? See `tool-arguments-delta` in `chat.wit`.
+    pub fn has_other_content(&self) -> bool {
+        let is_other =
+            |event: &chat::Event| matches!(event, chat::Event::ToolArgumentsDelta(delta) if delta.index == u32::MAX);
+        self.events.iter().any(is_other)
+    }
+
+    /// Does it hold content that callers of every protocol can be given? Its end is none.
+    pub fn has_sayable_content(&self) -> bool {
+        self.events.iter().any(|event| match event {
+            chat::Event::TextDelta(delta) => !delta.text.is_empty(),
+            chat::Event::ToolCallStarted(_) => true,
+            _ => false,
+        })
+    }
+
     /// Does it hold anything that a caller would miss?
     pub fn has_content(&self) -> bool {
         self.events.iter().any(|event| match event {
@@ -299,5 +315,30 @@ impl Reply {
         }
         let mut incoming = self.incoming;
         tokio::spawn(timeout(DRAIN, async move { while let Some(Ok(_)) = incoming.frame().await {} }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(events: Vec<chat::Event>) -> Batch {
+        Batch { events, ..Batch::default() }
+    }
+
+    fn piece(index: u32, text: &str) -> chat::Event {
+        chat::Event::ToolArgumentsDelta(chat::Delta { index, text: text.to_owned() })
+    }
+
+    #[test]
+    fn content_without_a_word_is_told_apart() {
+        let other = of(vec![piece(u32::MAX, "")]);
+        assert!(other.has_other_content() && !other.has_content() && !other.has_sayable_content());
+        let call = of(vec![piece(0, "{}")]);
+        assert!(!call.has_other_content() && call.has_content());
+        let text = of(vec![chat::Event::TextDelta(chat::Delta { index: 0, text: "a".to_owned() })]);
+        assert!(text.has_sayable_content() && !text.has_other_content());
+        let empty = of(vec![chat::Event::Ping, piece(0, "")]);
+        assert!(!empty.has_other_content() && !empty.has_content());
     }
 }

@@ -214,25 +214,27 @@ fn check_prefill(model: &str, blocks: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
-/// A turn that calls tools must begin with a thought, and so must its last message. The turn has all that was said since
-/// the user's last words; results of tools are none.
+/// A turn that calls tools must begin with a thought. The turn has all that was said since the user's last words; results
+/// of tools are none, and its later messages need no thought.
 fn check_thought(messages: &[Value]) -> Result<(), String> {
     let has_results = |message: &Value| {
         message["content"].as_array().into_iter().flatten().any(|block| block["type"] == "tool_result")
     };
     let is_in_turn = |(_, message): &(usize, &Value)| message["role"] != "user" || has_results(message);
     let turn = messages.iter().enumerate().rev().take_while(is_in_turn);
-    let said: Vec<(usize, &Value)> = turn.filter(|(_, message)| message["role"] == "assistant").collect();
-    for (position, message) in said.first().into_iter().chain(said.last()) {
-        let found = message["content"][0]["type"].as_str().unwrap_or("text");
-        if !matches!(found, "thinking" | "redacted_thinking") {
+    let Some((position, first)) = turn.filter(|(_, message)| message["role"] == "assistant").last() else {
+        return Ok(());
+    };
+    match first["content"][0]["type"].as_str() {
+        Some("thinking" | "redacted_thinking") => Ok(()),
+        found => {
+            let found = found.unwrap_or("text");
             let rule = "When `thinking` is enabled, a final `assistant` message must start with a thinking block";
-            return Err(format!(
+            Err(format!(
                 "messages.{position}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. {rule}."
-            ));
+            ))
         }
     }
-    Ok(())
 }
 
 /// Only the last user turn is left in the end; the API makes one turn of user messages that follow one another.

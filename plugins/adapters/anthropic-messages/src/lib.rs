@@ -32,6 +32,9 @@ const BETA_FIELD: &str = "anthropic_beta";
 
 /// Before the kind in the name of the extra that holds a content block which only Anthropic knows.
 const BLOCK: &str = "block.";
+/// The id of the reply that a message thread goes on from: Anthropic keeps what came before it. The SDKs' tool runners use
+/// threads without being asked to.
+const THREAD: &str = "thread.previous_message_id";
 /// The extra of a request that holds Claude Code's attribution line.
 const ATTRIBUTION: &str = "system.attribution";
 
@@ -77,7 +80,7 @@ impl ClientProtocol for Codec {
             model_field: "model".into(),
             stream,
             events_query: String::new(),
-            pinning_fields: Vec::new(),
+            pinning_fields: vec![THREAD.into()],
             // Claude Code names its session in `metadata.user_id`.
             conversation_fields: vec!["metadata".into()],
             turns_field: "messages".into(),

@@ -54,8 +54,8 @@ pub fn split(request: &Request, facts: &ModelFacts, extras: &mut Extras) -> Resu
 }
 
 /// Does the conversation end with results of tools, although the turn that called them will not begin with a thought that
-/// Claude signed? The turn has all messages since the user's last words: the first of the assistant's and the last must
-/// begin with a thought. A caller of this protocol (`own`) is believed, unless it had another provider's thought there.
+/// Claude signed? The turn has all messages since the user's last words; later ones in it need no thought. A caller of this
+/// protocol (`own`) is believed, unless it had another provider's thought there.
 pub fn lacks_thought(request: &Request, own: bool) -> bool {
     let has_results = |message: &Message| message.parts.iter().any(|part| matches!(part, Part::ToolResult(_)));
     let spoken = request.messages.iter().rev().filter(|message| message.role != Role::System);
@@ -65,12 +65,11 @@ pub fn lacks_thought(request: &Request, own: bool) -> bool {
     }
     let calling: Vec<&Message> = turn.filter(|message| message.role == Role::Assistant).collect();
     let is_foreign = |part: &Part| matches!(part, Part::Reasoning(thought) if content::thought(thought).is_none());
-    let begins_with_thought = |message: &&Message| {
-        let first = message.parts.iter().find(|part| !is_foreign(part));
+    let begins_with_thought = calling.last().is_some_and(|first| {
+        let first = first.parts.iter().find(|part| !is_foreign(part));
         matches!(first, Some(Part::Reasoning(_)))
-    };
-    let lacks = [calling.first(), calling.last()].into_iter().any(|message| !message.is_some_and(begins_with_thought));
-    lacks && (!own || calling.iter().any(|message| message.parts.iter().any(is_foreign)))
+    });
+    !begins_with_thought && (!own || calling.iter().any(|message| message.parts.iter().any(is_foreign)))
 }
 
 /// Can system messages stand behind this turn? Newer models take them after the user; callers of this protocol are

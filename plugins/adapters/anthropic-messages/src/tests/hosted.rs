@@ -176,7 +176,7 @@ fn a_turn_that_others_began_goes_on_without_thinking() {
     assert!(!one.to_string().contains("pointsman"), "{one}");
     assert_eq!(said(vec![first.clone(), result("call_1"), own("t2"), result("t2")]).get("thinking"), None);
     // Begun by Claude, gone on with by the backup.
-    assert_eq!(said(vec![thoughtful, result("t3"), first.clone(), result("call_1")]).get("thinking"), None);
+    assert_eq!(said(vec![thoughtful, result("t3"), first.clone(), result("call_1")])["thinking"], budget);
     // The user's next words begin a new turn.
     let next = json!({ "role": "user", "content": "Go on" });
     let after = said(vec![
@@ -188,4 +188,30 @@ fn a_turn_that_others_began_goes_on_without_thinking() {
         next,
     ]);
     assert_eq!(after["thinking"], budget);
+}
+
+#[test]
+fn a_thread_that_nobody_has_is_told_so_that_the_sdks_begin_anew() {
+    let fault = |kind, field: &str| Fault {
+        kind,
+        status: 0,
+        message: "it is out".into(),
+        provider_code: None,
+        field: Some(field.into()),
+        retry_after_ms: None,
+    };
+    let refused = |fault| {
+        let reply = <Codec as ClientProtocol>::refuse("chat".into(), fault);
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        (reply.status, body["error"]["type"].clone(), body["error"]["details"]["error_code"].clone())
+    };
+    let lost = refused(fault(FaultKind::Unsupported, "thread.previous_message_id"));
+    assert_eq!(lost, (404, json!("not_found_error"), json!("thread_not_found")));
+    let other = refused(fault(FaultKind::InvalidRequest, "thread.previous_message_id"));
+    assert_eq!(other, (400, json!("invalid_request_error"), Value::Null));
+    assert_eq!(refused(fault(FaultKind::Unsupported, "tools")).0, 400);
+    // A new thread can be said to others: it is all there.
+    let request = read(body_with(json!({ "thread": { "type": "create" } })));
+    assert_eq!(names(&request), ["thread"]);
+    assert!(encode_with(BEDROCK, request).1.contains(&"thread".to_owned()));
 }

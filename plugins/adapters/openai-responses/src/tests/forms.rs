@@ -184,3 +184,21 @@ fn a_name_in_the_history_is_refused_as_in_the_tools() {
     let messages = vec![user(vec![text("hi")]), assistant(vec![Part::ToolCall(call)]), user(vec![result("1", "x")])];
     assert_eq!(unsaid(request(messages), no_facts()), "messages[1].content[0].name");
 }
+
+#[test]
+fn pieces_of_items_without_a_word_are_content_too() {
+    let other = pointsman_sdk::codec::other_content;
+    let item = json!({"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", "name": "t", "input": ""});
+    let events = decode(&[
+        json!({"type": "response.created", "response": {"id": "resp_1", "model": "gpt", "created_at": 7}}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
+        json!({"type": "response.custom_tool_call_input.delta", "output_index": 0, "delta": "x"}),
+        json!({"type": "response.web_search_call.searching", "output_index": 1}),
+        json!({"type": "response.image_generation_call.partial_image", "output_index": 2}),
+        json!({"type": "response.rate_limits.updated"}),
+        json!({"type": "response.completed", "response": {"status": "completed", "output": []}}),
+    ]);
+    assert_eq!(events, [started(), other(), other(), other(), other(), finished(Finish::Stop)]);
+    let whole = json!({"id": "resp_1", "model": "gpt", "created_at": 7, "status": "completed", "output": [item]});
+    assert_eq!(decode_whole(&whole), [started(), other(), finished(Finish::Stop)]);
+}
