@@ -24,14 +24,17 @@ struct Needs {
 /// For each target of the route: why it cannot serve this request, if it cannot.
 pub async fn judge(exchange: &Exchange) -> Vec<Option<String>> {
     let mut reasons = Vec::with_capacity(exchange.route.targets.len());
-    let mut pinned_to = None;
+    // Who made what the request names; where nobody knows, the first that may have made it.
+    let mut pinned_to: Option<(usize, bool)> = None;
     for (position, target) in exchange.route.targets.iter().enumerate() {
         let reason = unable(exchange, target).await;
         if reason.is_none() {
-            pinned_to.get_or_insert(position);
+            let keeps = exchange.kept_by(target).is_some();
+            pinned_to = pinned_to.filter(|(_, kept)| *kept || !keeps).or(Some((position, keeps)));
         }
         reasons.push(reason);
     }
+    let pinned_to = pinned_to.map(|(position, _)| position);
     if let Some(field) = &exchange.asked.pinned {
         for (position, reason) in reasons.iter_mut().enumerate() {
             if reason.is_none() && Some(position) != pinned_to {

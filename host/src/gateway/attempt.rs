@@ -17,6 +17,7 @@ use super::dialect::Amendment;
 use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::hold::Hold;
+use super::keepers::Keeper;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
@@ -28,6 +29,7 @@ use super::reply_head::{self, content_type, returned};
 use super::shadow::Shadow;
 use super::spent::Told;
 use super::splice::Said;
+use super::tool_names::ToolNames;
 use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -37,6 +39,9 @@ use crate::upstream::{Framer, Incoming, Pieces};
 /// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
 const REPLY_BYTES_MAX: usize = 64 << 20;
 const HELD_BYTES_MAX: usize = 1 << 20;
+
+/// What the caller is told was dropped of a reply, such as an image.
+const LOST_CONTENT: &str = "reply.content";
 
 /// Ask the step's target. The caller must not have seen anything yet.
 ///
@@ -133,6 +138,8 @@ struct Good {
     rest: Option<Rest>,
     facts: Facts,
     adapter: Arc<Adapter>,
+    /// The reply's, as its provider calls it.
+    id: Option<String>,
 }
 
 /// Of a streamed reply.
@@ -147,7 +154,7 @@ struct Rest {
 
 impl Good {
     fn held_back(self, running: Running) -> HeldBack {
-        let Good { status, headers, content_type, first, rest, facts, adapter } = self;
+        let Good { status, headers, content_type, first, rest, facts, adapter, .. } = self;
         let rest = match rest {
             Some(Rest { reply, writer, pace, said, hold }) => {
                 Some(Box::new(Relay::new(reply, writer, pace, running, said, hold)))
@@ -199,6 +206,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         rest: None,
         facts,
         adapter: Arc::clone(&adapter),
+        id: None,
     };
     if !same {
         name_request(&mut good.headers, &exchange.id);
@@ -208,11 +216,19 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let operation = exchange.endpoint.operation.clone();
             let shadow = Shadow::of(exchange, &adapter);
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
-            let reply = reply.breaking(breaks);
+            let reply = reply.breaking(breaks).naming(outgoing.tool_names);
             let hold = Hold::new(exchange.route.hold_tool_calls);
             begin(Rest { reply, writer, pace: pace(exchange, step), said, hold }, &step.told, &mut good).await?;
         }
-        None => whole(exchange, &adapter, response, breaks, &redaction, writer, &mut good).await?,
+        None => {
+            let names = &outgoing.tool_names;
+            whole(exchange, response, breaks, &redaction, names, writer, &mut good).await?;
+        }
+    }
+    // What another protocol says is kept by nobody: its caller is given another id.
+    if let Some(id) = good.id.take().filter(|_| same && !exchange.endpoint.pinning_fields.is_empty()) {
+        let keeper = Keeper { provider: target.provider.name.clone(), key: running.key() };
+        exchange.gateway.keepers.note(&id, keeper);
     }
     Ok(good)
 }
@@ -227,8 +243,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let operation = exchange.endpoint.operation.clone();
     let shadow = Shadow::of(exchange, &adapter);
     let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
-    let mut reply = reply.breaking(breaks);
-    let mut held = hold_back(&mut reply, &step.told).await?;
+    let mut reply = reply.breaking(breaks).naming(outgoing.tool_names);
+    let mut held = hold_back(&mut reply, &step.told, false).await?;
     // Its first words tell whether it goes on.
     while !Said::is_told(&held.events) {
         let mut batch = reply.next().await;
@@ -281,8 +297,9 @@ async fn send(
     Ok((reply_head::judge(begun, adapter, framing, response, redaction, same).await?, breaks))
 }
 
-/// Hold a stream back until its first content.
-async fn hold_back(reply: &mut Reply, told: &Told) -> Result<Batch, Fault> {
+/// Hold a stream back until its first content. `same`: the caller speaks the provider's protocol, and can read what the
+/// contract has no word for.
+async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, Fault> {
     let mut held = Batch::default();
     let mut held_bytes = 0;
     loop {
@@ -292,7 +309,7 @@ async fn hold_back(reply: &mut Reply, told: &Told) -> Result<Batch, Fault> {
             return Err(fault.clone());
         }
         held_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
-        let ready = batch.has_content() || held_bytes > HELD_BYTES_MAX;
+        let ready = batch.has_content() || same && batch.has_other_content() || held_bytes > HELD_BYTES_MAX;
         held.frames.append(&mut batch.frames);
         held.events.append(&mut batch.events);
         if ready {
@@ -302,9 +319,11 @@ async fn hold_back(reply: &mut Reply, told: &Told) -> Result<Batch, Fault> {
 }
 
 async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault> {
-    let mut held = hold_back(&mut rest.reply, told).await?;
+    let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same()).await?;
     let finished = held.finished();
+    note_lost(&held, rest.writer.is_same(), good)?;
     good.facts.usage = told.usage();
+    good.id = id(&held.events);
     rest.hold.follow(&held.events);
     if let Some((_, said)) = &mut rest.said {
         held.events = said.fit(held.events);
@@ -321,13 +340,14 @@ async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault
 
 async fn whole(
     exchange: &Exchange,
-    adapter: &Adapter,
     response: Response<Incoming>,
     breaks: Option<Break>,
     redaction: &Redaction,
+    tool_names: &ToolNames,
     mut writer: Writer,
     good: &mut Good,
 ) -> Result<(), Fault> {
+    let adapter = Arc::clone(&good.adapter);
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body =
         body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
@@ -339,10 +359,11 @@ async fn whole(
     let frame = Frame { event: None, data: body.to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
     let decoded = codec.decode(operation, false, &[], &frames, true).await;
-    let events = decoded.map_err(|fault| adapter_failed(adapter, &fault))?.events;
-    if let Some(mut shadow) = Shadow::of(exchange, adapter) {
+    let mut events = decoded.map_err(|fault| adapter_failed(&adapter, &fault))?.events;
+    if let Some(mut shadow) = Shadow::of(exchange, &adapter) {
         shadow.decode(operation, false, &frames, true, &events).await;
     }
+    tool_names.restore(&mut events);
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
         return Err(fault.clone());
@@ -350,8 +371,24 @@ async fn whole(
     if !batch.finished() {
         return Err(fault(FaultKind::Truncated, "the reply is not complete"));
     }
+    note_lost(&batch, writer.is_same(), good)?;
     good.facts.usage = usage(&batch.events);
+    good.id = id(&batch.events);
     good.first = writer.write_whole(body, batch).await?;
+    Ok(())
+}
+
+/// Content that the caller's protocol has no word for is lost. A part of an answer is told in a header; of one that was
+/// nothing else an empty success would be left.
+fn note_lost(batch: &Batch, same: bool, good: &mut Good) -> Result<(), Fault> {
+    if same || !batch.has_other_content() {
+        return Ok(());
+    }
+    if batch.finished() && !batch.has_sayable_content() {
+        let text = "the answer has only content that cannot be said in the caller's protocol";
+        return Err(fault(FaultKind::Unsupported, text));
+    }
+    good.facts.dropped.push(LOST_CONTENT.to_owned());
     Ok(())
 }
 
@@ -359,6 +396,13 @@ async fn whole(
 pub fn usage(events: &[chat::Event]) -> Option<Usage> {
     events.iter().rev().find_map(|event| match event {
         chat::Event::Usage(usage) => Some(*usage),
+        _ => None,
+    })
+}
+
+fn id(events: &[chat::Event]) -> Option<String> {
+    events.iter().find_map(|event| match event {
+        chat::Event::Started(started) => Some(started.id.clone()),
         _ => None,
     })
 }

@@ -103,7 +103,8 @@ impl<'a> Begun<'a> {
         }
         let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
         let (form, conversation) = (exchange.form(), exchange.asked.about.conversation);
-        let start = Start { keys, settings: config.breaker, is_probe, form, conversation, chance };
+        let key = exchange.kept_by(target);
+        let start = Start { keys, key, settings: config.breaker, is_probe, form, conversation, chance };
         let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())

@@ -39,6 +39,8 @@ pub enum Body {
 /// Fields at the top as the target takes them.
 #[derive(Default)]
 pub struct Mended {
+    /// What is sent in place of the caller's body, before its fields are set. `None`: the caller's.
+    pub body: Option<Bytes>,
     /// Names, and the values that they get; `None` for those that go.
     pub fields: Vec<(String, Option<Value>)>,
     pub dropped: Vec<String>,
@@ -137,7 +139,11 @@ fn compare(given: &Given, encoded: Encoded) -> Body {
             fields.push((name.to_owned(), after.cloned()));
         }
     }
-    if fields.is_empty() { Body::AsWritten } else { Body::Mended(Mended { fields, dropped: encoded.dropped }) }
+    if fields.is_empty() {
+        Body::AsWritten
+    } else {
+        Body::Mended(Mended { body: None, fields, dropped: encoded.dropped })
+    }
 }
 
 /// As JSON means it: 1 and 1.0 are one number.

@@ -76,6 +76,8 @@ pub struct Asked {
     pub stream: bool,
     /// The field that binds it to what one provider keeps, if there is one.
     pub pinned: Option<String>,
+    /// The id in that field: of the reply under which the provider keeps it.
+    pub kept: Option<String>,
     pub about: About,
 }
 
@@ -259,6 +261,18 @@ impl Exchange {
         target.health(&self.asked.model, &self.gateway.healths)
     }
 
+    /// The key with which a target made what the request names, if it was this target's provider.
+    pub fn kept_by(&self, target: &Target) -> Option<KeyId> {
+        let keeper = self.gateway.keepers.of(self.asked.kept.as_deref()?)?;
+        (keeper.provider == target.provider.name).then_some(keeper.key)
+    }
+
+    /// Does the request name state that its caller can send again? Then it is better told that nobody has the state than
+    /// that who has it is out: it goes on elsewhere.
+    pub fn is_replayable(&self) -> bool {
+        self.asked.pinned.as_ref().is_some_and(|field| field.contains('.'))
+    }
+
     /// Who speaks to a target for this request, in the version that does so to its end.
     pub fn adapter<'a>(&self, target: &'a Target) -> Option<&'a Arc<Adapter>> {
         target.provider.adapter(&self.endpoint.protocol, &self.endpoint.operation, self.random)
@@ -301,7 +315,8 @@ impl Asked {
             Streaming::Never | Streaming::Always => "",
         };
         let mut names = vec![endpoint.model_field.as_str(), stream_field];
-        names.extend(endpoint.pinning_fields.iter().map(String::as_str));
+        let outer = |field: &'_ String| field.split('.').next().unwrap_or_default().len();
+        names.extend(endpoint.pinning_fields.iter().map(|field| &field[..outer(field)]));
         let pinning = names.len() - 2;
         names.extend(About::fields(endpoint));
         let mut found = scan::fields(body, &names).map_err(|text| wrong(None, text))?;
@@ -327,8 +342,25 @@ impl Asked {
             _ => return Err(wrong(Some(stream_field), format!("`{stream_field}` must be true or false"))),
         };
         let set = |at: &Option<Range<usize>>| at.clone().is_some_and(|at| !matches!(&body[at], b"null" | b"false"));
-        let pinned = endpoint.pinning_fields.iter().zip(found).find(|(_, at)| set(at)).map(|(field, _)| field.clone());
-        Ok(Asked { model, model_at, stream, pinned, about })
+        let within = |(field, at): (&'_ String, Option<Range<usize>>)| {
+            let at = at?;
+            let at = match field.split_once('.') {
+                Some((_, inner)) => {
+                    let found = scan::value_at(&body[at.clone()], inner)?;
+                    at.start + found.start..at.start + found.end
+                }
+                None => at,
+            };
+            set(&Some(at.clone())).then(|| (field.clone(), at))
+        };
+        let pinned = endpoint.pinning_fields.iter().zip(found).find_map(within);
+        let id_of = |at: &Range<usize>| {
+            let value = &body[at.clone()];
+            scan::text(value).or_else(|| scan::value_at(value, "id").and_then(|id| scan::text(&value[id])))
+        };
+        let kept = pinned.as_ref().and_then(|(_, at)| id_of(at));
+        let pinned = pinned.map(|(field, _)| field);
+        Ok(Asked { model, model_at, stream, pinned, kept, about })
     }
 }
 

@@ -16,11 +16,13 @@ mod endpoint;
 mod estimate;
 mod exchange;
 pub mod files;
+mod foreign;
 mod game_day;
 mod gate;
 mod hold;
 mod hops;
 mod intake;
+mod keepers;
 mod load;
 mod media;
 mod outgoing;
@@ -45,6 +47,7 @@ mod spent;
 mod splice;
 mod table;
 mod target_states;
+mod tool_names;
 mod unlike;
 
 use std::sync::Arc;
@@ -86,6 +89,7 @@ pub struct Gateway {
     callers: Arc<Callers>,
     load: Arc<load::Load>,
     healths: Arc<Healths>,
+    keepers: keepers::Keepers,
     game_day: game_day::GameDay,
     journal: Journal,
     differences: Differences,
@@ -142,6 +146,7 @@ impl Gateway {
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
+            keepers: keepers::Keepers::default(),
             game_day: game_day::GameDay::default(),
             journal,
             differences: Differences::default(),

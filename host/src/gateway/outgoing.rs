@@ -10,13 +10,16 @@ use memchr::memmem;
 use super::Gateway;
 use super::dialect::{self, Amendment, Mended};
 use super::exchange::Exchange;
+use super::foreign;
 use super::hops::Hops;
 use super::media;
 use super::provider::{Access, Adapter};
 use super::redact::Redaction;
+use super::scan;
 use super::shadow::Shadow;
 use super::splice::Said;
 use super::table::Target;
+use super::tool_names::ToolNames;
 use crate::facts::Facts;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -62,6 +65,8 @@ pub struct Outgoing {
     pub redaction: Arc<Redaction>,
     /// Names of the caller's fields that this provider's protocol cannot say.
     pub dropped: Vec<String>,
+    /// Names of tools that the provider reads in the place of the caller's.
+    pub tool_names: ToolNames,
     /// What begins the `write` fold. Absent when both sides speak the same protocol.
     pub translating: Option<Vec<u8>>,
 }
@@ -85,11 +90,18 @@ impl Outgoing {
             _ => None,
         };
         // What only other providers know would be refused: then even the same protocol is said anew, without it.
-        if same && is_silent.is_none() && !(is_marked(exchange, adapter) && exchange.reading().await.is_ok()) {
+        let is_marked = same && is_marked(exchange, adapter);
+        if is_marked && exchange.reading().await.is_err() {
+            let mended = Mended { body: foreign::without_thoughts(&exchange.body), ..Mended::default() };
+            return forward(exchange, target, adapter, key_at, mended, amendment).await;
+        }
+        if same && is_silent.is_none() && !is_marked {
             match dialect::body(exchange, target, adapter).await? {
-                dialect::Body::AsWritten => return forward(exchange, target, adapter, key_at, None, amendment).await,
+                dialect::Body::AsWritten => {
+                    return forward(exchange, target, adapter, key_at, Mended::default(), amendment).await;
+                }
                 dialect::Body::Mended(mended) => {
-                    return forward(exchange, target, adapter, key_at, Some(mended), amendment).await;
+                    return forward(exchange, target, adapter, key_at, mended, amendment).await;
                 }
                 dialect::Body::Anew => {}
             }
@@ -131,7 +143,7 @@ async fn forward(
     target: &Target,
     adapter: &Arc<Adapter>,
     key_at: usize,
-    mended: Option<Mended>,
+    mended: Mended,
     amendment: Option<&Amendment>,
 ) -> Result<Outgoing, Fault> {
     let model = target.model(&exchange.asked.model);
@@ -143,20 +155,30 @@ async fn forward(
         shadow.forward(operation, model, exchange.asked.stream, &call).await;
     }
     let call = call?;
-    let Mended { mut fields, mut dropped } = mended.unwrap_or_default();
+    let Mended { body, mut fields, mut dropped } = mended;
     if let Some(amendment) = amendment {
         dropped.extend(amendment.dropped());
         fields.extend(amendment.fields().iter().cloned());
     }
-    let body = if fields.is_empty() {
-        with_model(exchange, model)
-    } else {
-        Pieces::new([dialect::with_fields(&with_model(exchange, model).joined(), &fields)])
+    let mut body = match body {
+        Some(body) => model_in(exchange, body, model),
+        None => with_model(exchange, model),
     };
+    if !fields.is_empty() {
+        body = Pieces::new([dialect::with_fields(&body.joined(), &fields)]);
+    }
     let headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     let (request, redaction) = request(exchange, adapter, key_at, &call, &query, headers, body).await?;
-    Ok(Outgoing { request, redaction, adapter: Arc::clone(adapter), framing: call.framing, dropped, translating: None })
+    Ok(Outgoing {
+        request,
+        redaction,
+        adapter: Arc::clone(adapter),
+        framing: call.framing,
+        dropped,
+        tool_names: ToolNames::default(),
+        translating: None,
+    })
 }
 
 /// Say the request in the target's protocol. `same`: it is the caller's too, so that headers go along and the reply as well.
@@ -171,6 +193,17 @@ async fn translate(
 ) -> Result<Outgoing, Fault> {
     let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
     let mut encoded = encode(exchange, target, adapter, asked, &facts).await?;
+    let (mut renamed, mut tool_names) = (None, ToolNames::default());
+    // A reply in the caller's own protocol is not written anew, so no name could be put back into it.
+    if !same && encoded.as_ref().is_err_and(ToolNames::are_refused) {
+        let mut request = asked.clone();
+        tool_names = ToolNames::replace(&mut request);
+        if !tool_names.is_empty() {
+            encoded = encode(exchange, target, adapter, &request, &facts).await?;
+            renamed = Some(request);
+        }
+    }
+    let asked = renamed.as_ref().unwrap_or(asked);
     if let Err(fault) = &mut encoded
         && fault.kind == FaultKind::Unsupported
         && media::has_urls(asked)
@@ -206,6 +239,7 @@ async fn translate(
         adapter: Arc::clone(adapter),
         framing: encoded.call.framing,
         dropped: encoded.dropped,
+        tool_names,
         translating: None,
     })
 }
@@ -240,6 +274,15 @@ fn with_model(exchange: &Exchange, model: &str) -> Pieces {
     let Some(at) = exchange.asked.model_at.as_ref().filter(|_| model != exchange.asked.model) else {
         return Pieces::new([body.clone()]);
     };
+    let quoted = serde_json::Value::from(model).to_string();
+    Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
+}
+
+/// The same, for a body that was changed.
+fn model_in(exchange: &Exchange, body: Bytes, model: &str) -> Pieces {
+    let field = exchange.endpoint.model_field.as_str();
+    let at = scan::fields(&body, &[field]).ok().and_then(|mut found| found.pop().flatten());
+    let Some(at) = at.filter(|_| !field.is_empty()) else { return Pieces::new([body]) };
     let quoted = serde_json::Value::from(model).to_string();
     Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
 }

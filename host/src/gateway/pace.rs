@@ -87,7 +87,7 @@ impl Pace {
     /// What came; and how fast it came of late, where a window ends or the reply does.
     pub fn keep(&mut self, batch: &Batch, now: Instant) -> Option<Measured> {
         self.last_batch = now;
-        if batch.has_content() {
+        if batch.has_content() || batch.has_other_content() {
             self.last_content = now;
         }
         self.window_bytes += content_bytes(&batch.events);

@@ -125,6 +125,10 @@ impl Refusal {
             return Refusal { fault, raw: None, status: None, exhausted: true };
         };
         let callers_own = blame(last.fault.kind) == Blame::Caller;
+        if exchange.is_replayable() && !callers_own {
+            let text = format!("{}, which keeps what it names: {}", name(last), last.fault.message);
+            return Refusal::of(FaultKind::Unsupported, exchange.asked.pinned.as_deref(), text);
+        }
         if callers_own || history.len() == 1 {
             let story = format!("{}: {}", name(last), last.fault.message);
             let fault_kind = last.fault.kind;

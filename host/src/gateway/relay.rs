@@ -285,6 +285,11 @@ impl Writer {
         }
     }
 
+    /// Does the caller read the provider's own bytes?
+    pub fn is_same(&self) -> bool {
+        matches!(self.how, How::Same { .. })
+    }
+
     /// A batch of a stream. A failure in it becomes the caller's protocol's own error event.
     pub async fn write(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
         let events = self.events(batch, last).await?;

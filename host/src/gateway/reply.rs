@@ -14,6 +14,7 @@ use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
 use super::shadow::Shadow;
+use super::tool_names::ToolNames;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider;
@@ -32,6 +33,7 @@ pub struct Reply {
     operation: String,
     redaction: Arc<Redaction>,
     shadow: Option<Shadow>,
+    tool_names: ToolNames,
     /// Of a game day.
     breaks: Option<Break>,
     memory: Vec<u8>,
@@ -73,6 +75,22 @@ impl Batch {
         self.events.iter().any(|event| matches!(event, chat::Event::Finished(_)))
     }
 
+    /// Does it hold content that the contract has no word for? See `tool-arguments-delta` in `chat.wit`.
+    pub fn has_other_content(&self) -> bool {
+        let is_other =
+            |event: &chat::Event| matches!(event, chat::Event::ToolArgumentsDelta(delta) if delta.index == u32::MAX);
+        self.events.iter().any(is_other)
+    }
+
+    /// Does it hold content that callers of every protocol can be given? Its end is none.
+    pub fn has_sayable_content(&self) -> bool {
+        self.events.iter().any(|event| match event {
+            chat::Event::TextDelta(delta) => !delta.text.is_empty(),
+            chat::Event::ToolCallStarted(_) => true,
+            _ => false,
+        })
+    }
+
     /// Does it hold anything that a caller would miss?
     pub fn has_content(&self) -> bool {
         self.events.iter().any(|event| match event {
@@ -96,7 +114,13 @@ impl Reply {
         shadow: Option<Shadow>,
     ) -> Reply {
         let (memory, queue) = (Vec::new(), VecDeque::new());
-        Reply { incoming, framer, adapter, operation, redaction, shadow, breaks: None, memory, queue, ended: None }
+        let (tool_names, breaks, ended) = (ToolNames::default(), None, None);
+        Reply { incoming, framer, adapter, operation, redaction, shadow, tool_names, breaks, memory, queue, ended }
+    }
+
+    /// Names of tools that the provider read in the place of the caller's are put back.
+    pub fn naming(self, tool_names: ToolNames) -> Reply {
+        Reply { tool_names, ..self }
     }
 
     /// It breaks off like this, and nobody is compared by it.
@@ -272,10 +296,11 @@ impl Reply {
             return Batch::failed(fault(FaultKind::AdapterFailed, "the plugin is not an adapter"));
         };
         match codec.decode(&self.operation, true, &self.memory, &given, ended).await {
-            Ok(decoded) => {
+            Ok(mut decoded) => {
                 if let Some(shadow) = &mut self.shadow {
                     shadow.decode(&self.operation, true, &given, ended, &decoded.events).await;
                 }
+                self.tool_names.restore(&mut decoded.events);
                 self.memory = decoded.memory;
                 Batch { frames, events: decoded.events, failing: None }
             }
@@ -290,5 +315,30 @@ impl Reply {
         }
         let mut incoming = self.incoming;
         tokio::spawn(timeout(DRAIN, async move { while let Some(Ok(_)) = incoming.frame().await {} }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(events: Vec<chat::Event>) -> Batch {
+        Batch { events, ..Batch::default() }
+    }
+
+    fn piece(index: u32, text: &str) -> chat::Event {
+        chat::Event::ToolArgumentsDelta(chat::Delta { index, text: text.to_owned() })
+    }
+
+    #[test]
+    fn content_without_a_word_is_told_apart() {
+        let other = of(vec![piece(u32::MAX, "")]);
+        assert!(other.has_other_content() && !other.has_content() && !other.has_sayable_content());
+        let call = of(vec![piece(0, "{}")]);
+        assert!(!call.has_other_content() && call.has_content());
+        let text = of(vec![chat::Event::TextDelta(chat::Delta { index: 0, text: "a".to_owned() })]);
+        assert!(text.has_sayable_content() && !text.has_other_content());
+        let empty = of(vec![chat::Event::Ping, piece(0, "")]);
+        assert!(!empty.has_other_content() && !empty.has_content());
     }
 }

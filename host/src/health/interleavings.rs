@@ -85,7 +85,8 @@ fn interleavings_of_permits() {
 fn begin(health: &Arc<Health>, settings: BreakerSettings, is_probe: bool, now: Instant) -> Result<Running, Probed> {
     let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
     let Ok(Turn::Now(permit)) = health.admission.ask(limits) else { panic!("there is no limit") };
-    let start = Start { keys: &[1, 2], settings, is_probe, form: Form::new(true, 100), conversation: 0, chance: 0 };
+    let form = Form::new(true, 100);
+    let start = Start { keys: &[1, 2], key: None, settings, is_probe, form, conversation: 0, chance: 0 };
     Running::begin(health, permit, start, now)
 }
 

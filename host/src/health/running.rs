@@ -28,6 +28,8 @@ const REFUSED_REST: Duration = Duration::from_secs(30);
 pub struct Start<'a> {
     /// The keys that it may be made with.
     pub keys: &'a [KeyId],
+    /// The only one of them that knows what the request names, if there is one.
+    pub key: Option<KeyId>,
     pub settings: BreakerSettings,
     pub is_probe: bool,
     pub form: Form,
@@ -70,7 +72,7 @@ impl Running {
     /// # Errors
     /// It begins as a probe, and there is one. Only here can that be known: many can decide to probe at the same time.
     pub fn begin(health: &Arc<Health>, permit: Permit, start: Start<'_>, now: Instant) -> Result<Running, Probed> {
-        let Start { keys, settings, is_probe, form, conversation, chance } = start;
+        let Start { keys, key, settings, is_probe, form, conversation, chance } = start;
         let mut state = health.lock();
         if is_probe && state.breaker.is_probed(now) {
             return Err(Probed);
@@ -80,7 +82,8 @@ impl Running {
         let turn = state.turn;
         let rest = |key: KeyId| later(state.keys.of(key, now), provider.of(key, now)).map(|(until, _)| until);
         let in_turn = (0..keys.len()).map(|step| (turn + step) % keys.len());
-        let key_at = in_turn.min_by_key(|at| rest(keys[*at])).unwrap_or(0);
+        let bound = key.and_then(|key| keys.iter().position(|known| *known == key));
+        let key_at = bound.or_else(|| in_turn.min_by_key(|at| rest(keys[*at]))).unwrap_or(0);
         drop(provider);
         let begun = state.breaker.begin(now);
         let waiting = Some(state.waiting.add(form, begun, now));
@@ -113,6 +116,11 @@ impl Running {
 
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// The key to use.
+    pub fn key(&self) -> KeyId {
+        self.key
     }
 
     /// The position of the key to use.

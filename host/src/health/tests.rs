@@ -9,7 +9,8 @@ async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
     let settings = BreakerSettings { faults: 3, ..BREAKER };
     let now = Instant::now();
     let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-    let start = Start { keys, settings, is_probe: false, form: Form::new(true, 100), conversation: 0, chance: MIDDLE };
+    let form = Form::new(true, 100);
+    let start = Start { keys, key: None, settings, is_probe: false, form, conversation: 0, chance: MIDDLE };
     Running::begin(health, permit, start, now).expect("no probe")
 }
 

@@ -33,6 +33,12 @@ pub fn fault_at(kind: FaultKind, field: impl Into<String>, message: impl Into<St
     Fault { field: Some(field.into()), ..fault(kind, message) }
 }
 
+/// Content came that the contract has no word for: an image, a server tool's piece. To a caller of the same protocol it is
+/// content like any other, and it shows that the provider goes on; to others it is lost, and the host tells so.
+pub fn other_content() -> chat::Event {
+    chat::Event::ToolArgumentsDelta(chat::Delta { index: u32::MAX, text: String::new() })
+}
+
 /// What a fold remembers, from the bytes that the host kept. Empty or foreign bytes give the default.
 pub fn recall<M: DeserializeOwned + Default>(memory: &[u8]) -> M {
     postcard::from_bytes(memory).unwrap_or_default()

@@ -47,6 +47,11 @@ impl Fields {
         self.map.get_mut(name).map(Value::take).filter(|value| !value.is_null())
     }
 
+    /// A field that stays where it is.
+    pub fn peek(&self, name: &str) -> Option<&Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
     /// A field that must be there.
     pub fn required(&mut self, name: &str) -> Result<Value, Fault> {
         self.take(name).ok_or_else(|| {

@@ -6,15 +6,18 @@
 //!   crate of its own, `pointsman-adapter-sdk`.
 //! - [`json`]: reading a request's body field by field, for codecs.
 //! - [`embeddings`], [`errors`], [`extras`], [`openai`]: what several adapters read alike.
+//! - [`freeform`], [`schema`]: tools that only some providers take as they are.
 //! - [`sealed`]: signatures and encrypted thoughts in the history of callers of another protocol.
 
 pub mod codec;
 pub mod embeddings;
 pub mod errors;
 pub mod extras;
+pub mod freeform;
 pub mod json;
 pub mod openai;
 pub mod policy;
+pub mod schema;
 pub mod sealed;
 
 #[doc(hidden)]

@@ -152,6 +152,9 @@ fn check_block(place: &Place<'_>, block: &Value) -> Result<(), String> {
         "thinking" if !signature.starts_with(SIGNATURE) => {
             Err(format!("{at}: Invalid `signature` in `thinking` block"))
         }
+        "redacted_thinking" if block["data"].as_str().is_none_or(|data| data.starts_with("pointsman:")) => {
+            Err(format!("{at}: Invalid `data` in `redacted_thinking` block"))
+        }
         "document" if place.role == "assistant" && place.newest_version => {
             Err(format!("{at}: `document` blocks are not permitted in assistant messages"))
         }
@@ -216,10 +219,18 @@ fn check_prefill(model: &str, blocks: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
-/// A turn that thought before it called a tool must still begin with its thought.
+/// A turn that calls tools must begin with a thought. The turn has all that was said since the user's last words; results
+/// of tools are none, and its later messages need no thought.
 fn check_thought(messages: &[Value]) -> Result<(), String> {
-    let Some(position) = messages.iter().rposition(|message| message["role"] == "assistant") else { return Ok(()) };
-    match messages[position]["content"][0]["type"].as_str() {
+    let has_results = |message: &Value| {
+        message["content"].as_array().into_iter().flatten().any(|block| block["type"] == "tool_result")
+    };
+    let is_in_turn = |(_, message): &(usize, &Value)| message["role"] != "user" || has_results(message);
+    let turn = messages.iter().enumerate().rev().take_while(is_in_turn);
+    let Some((position, first)) = turn.filter(|(_, message)| message["role"] == "assistant").last() else {
+        return Ok(());
+    };
+    match first["content"][0]["type"].as_str() {
         Some("thinking" | "redacted_thinking") => Ok(()),
         found => {
             let found = found.unwrap_or("text");

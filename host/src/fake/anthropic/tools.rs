@@ -16,6 +16,11 @@ pub fn check_tools(body: &Value, asked: &mut Asked) -> Result<(), String> {
         if !server_tool && tool["input_schema"]["type"] != "object" {
             return Err(format!("{at}.custom.input_schema.type: Input should be 'object'"));
         }
+        let top = ["anyOf", "oneOf", "allOf"].into_iter().find(|keyword| tool["input_schema"].get(keyword).is_some());
+        if !server_tool && top.is_some() {
+            let rule = "input_schema does not support oneOf, allOf, or anyOf at the top level";
+            return Err(format!("{at}.custom.input_schema: {rule}"));
+        }
         if asked.tools.iter().any(|known| known.name == name) {
             return Err("tools: Tool names must be unique.".to_owned());
         }

@@ -11,9 +11,11 @@ mod tools;
 pub use content::arguments;
 pub use extras::Extras;
 
-use crate::PROTOCOL;
 use crate::platform::Body;
+use crate::read::LOST;
+use crate::read::tools::HOSTED;
 use crate::settings::Settings;
+use crate::{ATTRIBUTION, PROTOCOL};
 use pointsman_sdk::codec::chat::{OutputFormat, Request};
 use pointsman_sdk::codec::provider::ModelFacts;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
@@ -39,6 +41,7 @@ pub fn body(
     body.insert("model".into(), request.model.as_str().into());
     body.insert("max_tokens".into(), thinking.max_tokens.into());
     let mut said = messages::split(request, facts, &mut extras)?;
+    attribution(request, &mut said, &mut extras);
     if matches!(request.output, OutputFormat::JsonObject) {
         extras.drop("json_object");
         said.system.push(json!({ "type": "text", "text": JSON_ONLY }));
@@ -96,10 +99,24 @@ fn sampling(
     }
 }
 
+/// Claude Code's line about itself goes to Anthropic's own API only, where it must stay: it is how subscriptions are known.
+fn attribution(request: &Request, said: &mut messages::Said, extras: &mut Extras) {
+    let Some(line) = request.extras.iter().find(|extra| extra.name == ATTRIBUTION) else { return };
+    match serde_json::from_str::<String>(&line.value) {
+        Ok(line) if extras.own && !extras.cloud => said.system.insert(0, json!({ "type": "text", "text": line })),
+        _ => extras.drop(ATTRIBUTION),
+    }
+}
+
+/// Is it said elsewhere in the body?
+fn is_said(name: &str) -> bool {
+    thinking::SAID.contains(&name) || name == ATTRIBUTION || name.starts_with(HOSTED) || name.starts_with(LOST)
+}
+
 /// Fields at the top that the contract does not know, but for those that were said in other words.
 fn put_back(body: &mut Map<String, Value>, request: &Request, facts: &ModelFacts, extras: &mut Extras) {
     for extra in &request.extras {
-        let said = thinking::SAID.contains(&extra.name.as_str());
+        let said = is_said(&extra.name);
         let refused = extra.name == "top_k" && facts.sampling == Some(false);
         match serde_json::from_str(&extra.value) {
             _ if extras.own && said || body.contains_key("top_k") && top_k(&request.protocol, extra).is_some() => {}

@@ -3,6 +3,7 @@
 //! `platform` knows where Claude runs.
 
 mod classify;
+mod client;
 mod decode;
 mod encode;
 mod ids;
@@ -28,6 +29,14 @@ const COUNT_TOKENS: &str = "count-tokens";
 /// A list, which the clouds want as a field of the body.
 const BETA_HEADER: &str = "anthropic-beta";
 const BETA_FIELD: &str = "anthropic_beta";
+
+/// Before the kind in the name of the extra that holds a content block which only Anthropic knows.
+const BLOCK: &str = "block.";
+/// The id of the reply that a message thread goes on from: Anthropic keeps what came before it. The SDKs' tool runners use
+/// threads without being asked to.
+const THREAD: &str = "thread.previous_message_id";
+/// The extra of a request that holds Claude Code's attribution line.
+const ATTRIBUTION: &str = "system.attribution";
 
 /// The codec of the protocol `anthropic-messages`.
 pub struct Codec;
@@ -71,7 +80,7 @@ impl ClientProtocol for Codec {
             model_field: "model".into(),
             stream,
             events_query: String::new(),
-            pinning_fields: Vec::new(),
+            pinning_fields: vec![THREAD.into()],
             // Claude Code names its session in `metadata.user_id`.
             conversation_fields: vec!["metadata".into()],
             turns_field: "messages".into(),
@@ -93,9 +102,10 @@ impl ClientProtocol for Codec {
         headers: Vec<client_protocol::Header>,
         body: Vec<u8>,
     ) -> Result<client_protocol::Reading, Fault> {
-        let (mut request, thinking_wanted) = read::request(&operation, &body)?;
+        let (mut request, thinking) = read::request(&operation, &body)?;
         read::betas(&headers, &mut request.extras);
-        Ok(client_protocol::Reading { request, memory: write::beginning(thinking_wanted) })
+        let memory = write::beginning(thinking.wanted, thinking.budget_tokens.is_some());
+        Ok(client_protocol::Reading { request, memory })
     }
 
     fn write(

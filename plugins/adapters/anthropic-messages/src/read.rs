@@ -5,32 +5,36 @@
 mod content;
 mod messages;
 mod thinking;
-mod tools;
+pub mod tools;
 
-use crate::{BETA_FIELD, BETA_HEADER, PROTOCOL, is_count};
-use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Request};
+use crate::{BETA_FIELD, BETA_HEADER, BLOCK, PROTOCOL, is_count};
+use pointsman_sdk::codec::chat::{Extra, JsonSchema, Message, OutputFormat, Part, Request};
 use pointsman_sdk::codec::client_protocol::Header;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
 use serde_json::Value;
+use thinking::Thinking;
 
-/// The request, and whether the caller asked to see the model think.
-pub fn request(operation: &str, body: &[u8]) -> Result<(Request, bool), Fault> {
+/// The request, and how much the caller wants the model to think.
+pub fn request(operation: &str, body: &[u8]) -> Result<(Request, Thinking), Fault> {
     let mut top = Fields::parse(body)?;
     let mut extras = Vec::new();
     refuse_untranslatable(&mut top, &mut extras)?;
     let model = top.string("model")?;
     let max_tokens = max_tokens(operation, &mut top)?;
-    let mut read = Vec::from_iter(messages::system(&mut top)?);
+    let mut read = Vec::from_iter(messages::system(&mut top, &mut extras)?);
     read.extend(messages::messages(&mut top)?);
+    name_lost_blocks(&read, &mut extras);
     let mut config = top.object("output_config")?;
     let thinking = thinking::read(&mut top, config.as_mut(), &mut extras)?;
     let (tool_choice, parallel_tool_calls) = tools::choice(&mut top, &mut extras)?;
+    let tools = tools::tools(&mut top, &mut extras)?;
+    tools::check_choice(tool_choice.as_ref(), &tools, &extras)?;
     let request = Request {
         model,
         protocol: PROTOCOL.into(),
         messages: read,
-        tools: tools::tools(&mut top)?,
+        tools,
         tool_choice,
         parallel_tool_calls,
         output: output_format(&mut top, config, &mut extras)?,
@@ -39,14 +43,31 @@ pub fn request(operation: &str, body: &[u8]) -> Result<(Request, bool), Fault> {
         top_p: share(&mut top, "top_p")?,
         stop: stop_sequences(&mut top)?,
         seed: None,
-        reasoning_effort: thinking.effort,
+        reasoning_effort: thinking.effort.clone(),
         reasoning_budget_tokens: thinking.budget_tokens,
         stream: top.bool("stream")?.unwrap_or(false),
         user: user(&mut top, &mut extras)?,
         extras: Vec::new(),
     };
     extras.extend(top.rest());
-    Ok((Request { extras, ..request }, thinking.wanted))
+    Ok((Request { extras, ..request }, thinking))
+}
+
+/// Before the kind in the name of the extra that tells of blocks which are left out elsewhere.
+pub const LOST: &str = "messages.";
+
+/// A block without text leaves no trace in another protocol, so the request tells of it.
+fn name_lost_blocks(messages: &[Message], extras: &mut Vec<Extra>) {
+    for part in messages.iter().flat_map(|message| &message.parts) {
+        let Part::Text(text) = part else { continue };
+        let kinds = text.extras.iter().filter_map(|extra| extra.name.strip_prefix(BLOCK));
+        for kind in kinds.filter(|_| text.text.is_empty()) {
+            let name = format!("{LOST}{kind}");
+            if extras.iter().all(|extra| extra.name != name) {
+                extras.push(Extra { name, value: "null".into() });
+            }
+        }
+    }
 }
 
 /// A caller asks for betas in a header, and the clouds want them in the body: there they join those that it already names.

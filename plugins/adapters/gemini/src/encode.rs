@@ -10,6 +10,7 @@ mod subset;
 mod thinking;
 mod tools;
 
+use crate::read::tools::HOSTED;
 use crate::settings::{Settings, bare};
 use crate::{COUNT_TOKENS, PROTOCOL};
 use pointsman_sdk::codec::Fault;
@@ -50,6 +51,7 @@ pub fn body(
         let foreign = !dropped.speaks_gemini && facts.sampling != Some(false);
         match top_k(&request.protocol, extra).filter(|_| foreign) {
             Some(top_k) => drop(put(&mut body, "generationConfig.topK", top_k.into())),
+            None if dropped.speaks_gemini && extra.name.starts_with(HOSTED) => {}
             None => put_back([extra], &mut body, &mut dropped),
         }
     }

@@ -5,7 +5,7 @@ mod config;
 mod content;
 mod media;
 mod schema;
-mod tools;
+pub mod tools;
 
 use crate::{COUNT_TOKENS, PROTOCOL};
 use pointsman_sdk::codec::chat::{Extra, Message, Part, Request, Role};
@@ -32,12 +32,14 @@ pub fn request(operation: &str, body: &[u8]) -> Result<(Request, bool), Fault> {
 
     let mut messages = Vec::from_iter(instruction(&mut top)?);
     messages.extend(content::contents(&mut top)?);
-    let mut offered = tools::tools(&mut top)?;
+    let mut hosted = Vec::new();
+    let mut offered = tools::tools(&mut top, &mut hosted)?;
     let (tool_choice, tool_extras) = tools::choice(&mut top, &mut offered)?;
     let config = top.take("generationConfig").map(|value| fields(top.at("generationConfig"), value)).transpose()?;
     let config = config.map_or(Ok(config::Config::default()), config::read)?;
     let mut extras = config.extras;
     extras.extend(tool_extras);
+    extras.extend(hosted);
     extras.extend(top.rest());
     let request = Request {
         model,

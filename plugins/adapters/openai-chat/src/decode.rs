@@ -17,7 +17,7 @@ use assembly::{Assembly, CallPiece};
 use loose::{Count, Loose, OptionalCount, OptionalText};
 use pointsman_sdk::codec::chat::{self, Event, Finish, Finished, Started};
 use pointsman_sdk::codec::provider::{Decoded, Frame};
-use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
+use pointsman_sdk::codec::{Fault, FaultKind, fault, other_content, recall, remember};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wire::{Choice, Chunk, Say};
@@ -155,6 +155,10 @@ impl Reply {
             self.refused = true;
             self.assembly.text(&self.id, refusal, events);
         }
+        // OpenRouter's images, OpenAI's speech.
+        if say.has_other_content() {
+            events.push(other_content());
+        }
         // What calls were before there were several.
         if let Some(function) = &say.function_call {
             let (name, arguments) = (function.name.text(), function.arguments.text());
@@ -162,6 +166,9 @@ impl Reply {
         }
         for call in say.tool_calls.unwrap_or_default() {
             // Custom tools have no function: only callers of this protocol can ask for them.
+            if call.function.is_none() {
+                events.push(other_content());
+            }
             if let Some(function) = &call.function {
                 let piece = CallPiece {
                     wire_index: call.index.as_ref().map(Count::number),

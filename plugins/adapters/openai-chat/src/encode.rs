@@ -39,7 +39,7 @@ pub fn body(settings: &Settings, model: &ModelFacts, request: Request) -> Result
     body.put("messages", Some(wire_messages(terms, request.messages)?));
 
     // OpenAI refuses an empty list, and every word about tools where there are none.
-    let choice = tools::choice(request.tool_choice, request.tools.is_empty())?;
+    let choice = tools::choice(request.tool_choice, &request.tools, terms.is_own)?;
     if !request.tools.is_empty() {
         body.put("tools", Some(tools::list(terms, request.tools)?));
         body.put("tool_choice", choice);

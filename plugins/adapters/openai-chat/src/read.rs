@@ -9,6 +9,7 @@ use crate::write;
 use pointsman_sdk::codec::chat::{Extra, Request};
 use pointsman_sdk::codec::client_protocol::Reading;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::freeform;
 use pointsman_sdk::json::{self, Fields, wrong};
 use serde_json::{Map, Value};
 
@@ -53,7 +54,9 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
         extras: top.rest(),
     };
     request.extras.append(&mut left);
-    Ok(Reading { request, memory: write::first_memory(include_usage) })
+    let custom = request.tools.iter().filter(|tool| freeform::is_marked(&tool.extras));
+    let memory = write::first_memory(include_usage, custom.map(|tool| tool.name.clone()).collect());
+    Ok(Reading { request, memory })
 }
 
 /// Fields whose loss would change what the answer is or how it looks. Their harmless values are taken and forgotten.

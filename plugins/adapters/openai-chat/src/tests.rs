@@ -3,6 +3,7 @@
 mod any_reply;
 mod azure;
 mod classify;
+mod custom;
 mod decode;
 mod decode_accents;
 mod embeddings;

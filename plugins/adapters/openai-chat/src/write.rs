@@ -8,14 +8,15 @@ pub use pointsman_sdk::openai::refuse;
 use pointsman_sdk::codec::chat::{Event, Finish, Started, Usage};
 use pointsman_sdk::codec::client_protocol::Written;
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
-use pointsman_sdk::openai;
+use pointsman_sdk::{freeform, openai};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wire::{Call, CallFunction, Delta, Head};
+use wire::{Call, CallCustom, CallFunction, Delta, Head};
 
 /// What reading a request leaves for its reply.
-pub fn first_memory(include_usage: bool) -> Vec<u8> {
-    remember(&Reply { include_usage, ..Reply::default() })
+/// `custom`: names of tools that take free text.
+pub fn first_memory(include_usage: bool, custom: Vec<String>) -> Vec<u8> {
+    remember(&Reply { include_usage, custom, ..Reply::default() })
 }
 
 pub fn fold(stream: bool, memory: &[u8], events: Vec<Event>, ended: bool) -> Written {
@@ -42,6 +43,8 @@ pub fn fold(stream: bool, memory: &[u8], events: Vec<Event>, ended: bool) -> Wri
 #[derive(Default, Serialize, Deserialize)]
 struct Reply {
     include_usage: bool,
+    /// Names of tools that take free text.
+    custom: Vec<String>,
     is_over: bool,
     head: Head,
     role_sent: bool,
@@ -56,6 +59,8 @@ struct Reply {
 #[derive(Serialize, Deserialize)]
 struct OpenCall {
     has_arguments: bool,
+    /// The arguments so far, of a call whose text is told when it is complete.
+    free: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -85,19 +90,36 @@ impl Reply {
             Event::ReasoningSignature(_) | Event::RedactedReasoning(_) => {}
             Event::ToolCallStarted(call) => {
                 self.calls += 1;
-                self.open_call = Some(OpenCall { has_arguments: false });
+                let is_free = self.custom.contains(&call.name);
+                self.open_call = Some(OpenCall { has_arguments: false, free: is_free.then(String::new) });
+                if is_free {
+                    let custom = CallCustom { name: Some(&call.name), input: "" };
+                    let call = Call { id: Some(&call.id), kind: Some(freeform::KIND), ..self.current_custom(custom) };
+                    return self.call(call, bytes);
+                }
                 let function = CallFunction { name: Some(&call.name), arguments: "" };
                 self.call(Call { id: Some(&call.id), kind: Some("function"), ..self.current(function) }, bytes);
             }
             Event::ToolArgumentsDelta(delta) if delta.text.is_empty() => {}
             Event::ToolArgumentsDelta(delta) => {
-                self.open_call = Some(OpenCall { has_arguments: true });
+                if let Some(OpenCall { free: Some(text), .. }) = &mut self.open_call {
+                    text.push_str(&delta.text);
+                    return;
+                }
+                self.open_call = Some(OpenCall { has_arguments: true, free: None });
                 self.call(self.current(CallFunction { name: None, arguments: &delta.text }), bytes);
             }
             Event::PartFinished(_) => {
-                // Callers parse the arguments, and nothing is no JSON.
-                if self.open_call.take().is_some_and(|call| !call.has_arguments) {
-                    self.call(self.current(CallFunction { name: None, arguments: "{}" }), bytes);
+                match self.open_call.take() {
+                    Some(OpenCall { free: Some(arguments), .. }) => {
+                        let input = freeform::input(&arguments);
+                        self.call(self.current_custom(CallCustom { name: None, input: &input }), bytes);
+                    }
+                    // Callers parse the arguments, and nothing is no JSON.
+                    Some(OpenCall { has_arguments: false, .. }) => {
+                        self.call(self.current(CallFunction { name: None, arguments: "{}" }), bytes);
+                    }
+                    _ => {}
                 }
             }
             Event::Usage(usage) => self.usage = Some(usage.into()),
@@ -124,7 +146,13 @@ impl Reply {
     }
 
     fn current<'a>(&self, function: CallFunction<'a>) -> Call<'a> {
-        Call { index: self.calls.saturating_sub(1), id: None, kind: None, function }
+        let index = self.calls.saturating_sub(1);
+        Call { index, id: None, kind: None, function: Some(function), custom: None }
+    }
+
+    fn current_custom<'a>(&self, custom: CallCustom<'a>) -> Call<'a> {
+        let index = self.calls.saturating_sub(1);
+        Call { index, id: None, kind: None, function: None, custom: Some(custom) }
     }
 
     fn call(&mut self, call: Call, bytes: &mut Vec<u8>) {
@@ -174,6 +202,10 @@ impl Reply {
         }
         if !whole.calls.is_empty() {
             let calls = whole.calls.into_iter().map(|(id, name, arguments)| {
+                if self.custom.contains(&name) {
+                    let custom = json!({"name": name, "input": freeform::input(&arguments)});
+                    return json!({"id": id, "type": freeform::KIND, "custom": custom});
+                }
                 let arguments = if arguments.is_empty() { "{}".into() } else { arguments };
                 json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
             });

@@ -33,9 +33,14 @@ pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Ve
     body.put("instructions", said.instructions);
     body.put("input", Some(said.items));
     // OpenAI refuses an empty list, and every word about tools where there are none.
-    let choice = tools::choice(request.tool_choice, request.tools.is_empty())?;
-    if !request.tools.is_empty() {
-        body.put("tools", Some(tools::list(request.tools, &mut dropped)?));
+    let mut extras = request.extras;
+    let hosted = if is_own { tools::hosted(&mut extras) } else { Vec::new() };
+    let has_tools = !request.tools.is_empty() || !hosted.is_empty();
+    let choice = tools::choice(request.tool_choice, &request.tools, has_tools)?;
+    if has_tools {
+        let mut tools = tools::list(request.tools, &mut dropped)?;
+        tools.extend(hosted);
+        body.put("tools", Some(tools));
         body.put("tool_choice", choice);
         body.put("parallel_tool_calls", request.parallel_tool_calls);
     }
@@ -52,13 +57,13 @@ pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Ve
     body.put("reasoning", reasoning.field);
     body.put("include", reasoning.is_wanted.then(|| json!(["reasoning.encrypted_content"])));
     // `read` makes an extra of `user` where it stands beside the newer name.
-    let has_both = is_own && request.extras.iter().any(|extra| extra.name == "user");
+    let has_both = is_own && extras.iter().any(|extra| extra.name == "user");
     let user_field = if has_both { "safety_identifier" } else { "user" };
     body.put(user_field, request.user.map(|user| ids::user(&user)));
     // Nothing stays with the provider: the next turn may go to another one.
     body.put("store", Some(false));
     body.put("stream", request.stream.then_some(true));
-    extras::put_back(&mut body.0, &request.protocol, request.extras, &mut dropped);
+    extras::put_back(&mut body.0, &request.protocol, extras, &mut dropped);
     dropped.add_if(!request.stop.is_empty(), "stop");
     dropped.add_if(request.seed.is_some(), "seed");
 

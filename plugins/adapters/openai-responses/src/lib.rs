@@ -5,6 +5,7 @@
 mod classify;
 mod decode;
 mod encode;
+mod forms;
 mod ids;
 mod read;
 mod reasoning;
@@ -26,6 +27,15 @@ const COUNT_TOKENS: &str = "count-tokens";
 
 /// Before the names of a text's extras that stand on the wire at its message, such as `phase`.
 const OF_MESSAGE: &str = "message.";
+
+/// The field of a call that names the namespace of its tool, and the extra of a tool that describes it.
+const NAMESPACE: &str = "namespace";
+/// A tool, and the only name that it has: the search for tools that are not offered yet.
+const TOOL_SEARCH: &str = "tool_search";
+/// The extra of an empty text that holds an item which only this protocol's provider understands.
+const ITEM: &str = "item";
+/// The extra of a tool that a search found: this protocol's provider knows it from the item of the search.
+const FOUND: &str = "found";
 
 /// The codec of the protocol `openai-responses`.
 pub struct Codec;

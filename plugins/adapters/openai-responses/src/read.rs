@@ -24,12 +24,16 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     if let (Some(user), Some(_)) = (&user, &safety_identifier) {
         nested.push(Extra { name: "user".into(), value: Value::from(user.as_str()).to_string() });
     }
+    let mut offer = tools::Offer::read(&mut top)?;
+    let model = top.string("model")?;
+    let messages = items::read(&mut top, &mut offer)?;
+    let tool_choice = tools::choice(&mut top, &offer)?;
     let mut request = Request {
-        model: top.string("model")?,
+        model,
         protocol: PROTOCOL.into(),
-        messages: items::read(&mut top)?,
-        tools: tools::list(&mut top)?,
-        tool_choice: tools::choice(&mut top)?,
+        messages,
+        tools: offer.tools,
+        tool_choice,
         parallel_tool_calls: top.bool("parallel_tool_calls")?,
         output: output(&mut top, &mut nested)?,
         max_output_tokens: top.u32("max_output_tokens")?,
@@ -46,7 +50,8 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     include(&mut top, request.reasoning_effort.as_deref(), &mut nested)?;
     request.extras = top.rest();
     request.extras.append(&mut nested);
-    Ok(Reading { request, memory: write::first_memory(body) })
+    request.extras.append(&mut offer.hosted);
+    Ok(Reading { request, memory: write::first_memory(body, offer.forms) })
 }
 
 /// Fields whose loss would change what the answer is or how it looks. Their harmless values are taken and forgotten.

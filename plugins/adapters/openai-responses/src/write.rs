@@ -9,6 +9,7 @@ mod wire;
 pub use pointsman_sdk::openai::refuse;
 
 use crate::COUNT_TOKENS;
+use crate::forms::Forms;
 use pointsman_sdk::codec::chat::Event;
 use pointsman_sdk::codec::client_protocol::Written;
 use pointsman_sdk::codec::{FaultKind, fault, recall, remember};
@@ -17,8 +18,8 @@ use serde_json::json;
 use wire::Out;
 
 /// What reading a request leaves for its reply.
-pub fn first_memory(body: &[u8]) -> Vec<u8> {
-    remember(&Reply::to_request(body))
+pub fn first_memory(body: &[u8], forms: Forms) -> Vec<u8> {
+    remember(&Reply::to_request(body, forms))
 }
 
 pub fn fold(operation: &str, stream: bool, memory: &[u8], events: Vec<Event>, ended: bool) -> Written {

@@ -5,9 +5,9 @@ use super::wire::{self, Kind, Message, Piece, Stop, StreamEvent, text};
 use super::{finish, malformed, push_piece, sealed};
 use crate::classify;
 use crate::usage::Counts;
-use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Delta, Event, Finished, Started};
 use pointsman_sdk::codec::provider::Frame;
+use pointsman_sdk::codec::{Fault, other_content};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -86,6 +86,7 @@ impl Progress {
         self.block_stop(events);
         let kind = Kind::of(block);
         if !matches!(kind.as_str(), "text" | "thinking" | "redacted_thinking" | "tool_use") {
+            events.push(other_content());
             return Ok(());
         }
         let piece: Piece = read(Some(block), &kind)?;
@@ -99,7 +100,10 @@ impl Progress {
 
     fn block_delta(&mut self, index: u32, json: &RawValue, events: &mut Vec<Event>) -> Result<(), Fault> {
         // Nothing is open while a block is received that is no part.
-        let Some(open) = self.open.as_mut().filter(|open| open.wire_index == index) else { return Ok(()) };
+        let Some(open) = self.open.as_mut().filter(|open| open.wire_index == index) else {
+            events.push(other_content());
+            return Ok(());
+        };
         let kind = Kind::of(json);
         // Anthropic's SDKs pass over pieces of another kind than their block's, too.
         if !matches!(

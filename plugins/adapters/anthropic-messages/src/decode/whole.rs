@@ -4,8 +4,8 @@ use super::wire::{self, Kind, Message, Piece, text};
 use super::{finish, malformed, push_piece, sealed};
 use crate::classify;
 use crate::usage::Counts;
-use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Delta, Event, Finished, Started};
+use pointsman_sdk::codec::{Fault, other_content};
 use serde_json::value::RawValue;
 
 /// An error is the whole reply's.
@@ -25,6 +25,8 @@ pub fn body(data: &[u8], events: &mut Vec<Event>) -> Result<(), Fault> {
         if matches!(kind.as_str(), "text" | "thinking" | "redacted_thinking" | "tool_use") {
             parts += u32::from(push_block(parts, &kind, block, events)?);
             has_calls |= kind == "tool_use";
+        } else {
+            events.push(other_content());
         }
     }
     if let Some(usage) = message.usage {

@@ -1,7 +1,7 @@
 //! Parts of messages as content blocks.
 
 use super::Extras;
-use crate::{PROTOCOL, ids};
+use crate::{BLOCK, PROTOCOL, ids};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::chat::{
@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 
 /// None for a text that the API would refuse as empty.
 pub fn text(text: &Text, extras: &mut Extras) -> Option<Value> {
+    if let (true, Some(block)) = (extras.own, text.extras.iter().find(|extra| extra.name.starts_with(BLOCK))) {
+        return serde_json::from_str(&block.value).ok();
+    }
     if text.text.trim().is_empty() {
         return None;
     }

@@ -15,6 +15,7 @@ pub struct Extras {
     pub own: bool,
     /// It goes to a cloud, which refuses some fields that Anthropic takes.
     pub cloud: bool,
+    pub bedrock: bool,
     /// Does the target fetch media by URL?
     pub fetches_media: bool,
     dropped: Vec<String>,
@@ -23,7 +24,8 @@ pub struct Extras {
 impl Extras {
     pub fn new(own: bool, platform: &Platform) -> Extras {
         let cloud = !matches!(platform, Platform::Anthropic);
-        Extras { own, cloud, fetches_media: platform.fetches_media(), dropped: Vec::new() }
+        let bedrock = matches!(platform, Platform::Bedrock { .. });
+        Extras { own, cloud, bedrock, fetches_media: platform.fetches_media(), dropped: Vec::new() }
     }
 
     /// The names of what could not be said, each once.

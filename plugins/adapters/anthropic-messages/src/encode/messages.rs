@@ -54,19 +54,22 @@ pub fn split(request: &Request, facts: &ModelFacts, extras: &mut Extras) -> Resu
 }
 
 /// Does the conversation end with results of tools, although the turn that called them will not begin with a thought that
-/// Claude signed? A caller of this protocol (`own`) is believed, unless it had another provider's thought there.
+/// Claude signed? The turn has all messages since the user's last words; later ones in it need no thought. A caller of this
+/// protocol (`own`) is believed, unless it had another provider's thought there.
 pub fn lacks_thought(request: &Request, own: bool) -> bool {
-    let spoken = |message: &&Message| message.role != Role::System;
     let has_results = |message: &Message| message.parts.iter().any(|part| matches!(part, Part::ToolResult(_)));
-    if !request.messages.iter().rfind(spoken).is_some_and(has_results) {
+    let spoken = request.messages.iter().rev().filter(|message| message.role != Role::System);
+    let mut turn = spoken.take_while(|message| message.role == Role::Assistant || has_results(message)).peekable();
+    if !turn.peek().is_some_and(|last| has_results(last)) {
         return false;
     }
-    let calling = request.messages.iter().rfind(|message| message.role == Role::Assistant);
-    let parts = calling.map_or(&[][..], |message| &message.parts);
+    let calling: Vec<&Message> = turn.filter(|message| message.role == Role::Assistant).collect();
     let is_foreign = |part: &Part| matches!(part, Part::Reasoning(thought) if content::thought(thought).is_none());
-    let first = parts.iter().find(|part| !is_foreign(part));
-    let has_thought = matches!(first, Some(Part::Reasoning(_)));
-    !has_thought && (!own || parts.iter().any(is_foreign))
+    let begins_with_thought = calling.last().is_some_and(|first| {
+        let first = first.parts.iter().find(|part| !is_foreign(part));
+        matches!(first, Some(Part::Reasoning(_)))
+    });
+    !begins_with_thought && (!own || calling.iter().any(|message| message.parts.iter().any(is_foreign)))
 }
 
 /// Can system messages stand behind this turn? Newer models take them after the user; callers of this protocol are

@@ -1,11 +1,16 @@
 //! JSON schemas, as Anthropic takes them.
 
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::schema::fold_choices;
 use serde_json::{Map, Value};
 
-/// The schema of a tool's arguments: an object, whatever else it says.
-pub fn of_arguments(text: &str, path: &str) -> Result<Value, Fault> {
+/// The schema of a tool's arguments: an object, whatever else it says. Choices at its top are refused; a caller of this
+/// protocol has written none (`as_written`).
+pub fn of_arguments(text: &str, path: &str, as_written: bool) -> Result<Value, Fault> {
     let mut schema = if text.trim().is_empty() { Map::new() } else { parse(text, path)? };
+    if !as_written {
+        fold_choices(&mut schema);
+    }
     schema.entry("type").or_insert_with(|| "object".into());
     Ok(Value::Object(schema))
 }

@@ -1,6 +1,7 @@
 //! Tools, and how the model may choose among them.
 
 use super::{Extras, schema};
+use crate::read::tools::HOSTED;
 use pointsman_sdk::codec::chat::{Request, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
@@ -8,16 +9,34 @@ use serde_json::{Map, Value, json};
 const NAME_CHARS_MAX: usize = 128;
 
 pub fn insert(body: &mut Map<String, Value>, request: &Request, extras: &mut Extras) -> Result<(), Fault> {
-    if request.tools.is_empty() {
+    let hosted: Vec<Value> = hosted(request, extras);
+    if request.tools.is_empty() && hosted.is_empty() {
         // Without tools there is nothing to choose, and the API refuses a choice.
         return Ok(());
     }
     let tools = request.tools.iter().enumerate().map(|(i, each)| tool(each, i, extras));
-    body.insert("tools".into(), tools.collect::<Result<Value, Fault>>()?);
+    let mut tools = tools.collect::<Result<Vec<Value>, Fault>>()?;
+    tools.extend(hosted);
+    body.insert("tools".into(), tools.into());
     if let Some(choice) = choice(request) {
         body.insert("tool_choice".into(), choice);
     }
     Ok(())
+}
+
+/// Tools that only Anthropic runs, as the caller wrote them. Bedrock runs none of them but the search for tools
+/// (docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html).
+fn hosted(request: &Request, extras: &mut Extras) -> Vec<Value> {
+    let mut hosted = Vec::new();
+    let own = extras.own;
+    for extra in request.extras.iter().filter(|extra| own && extra.name.starts_with(HOSTED)) {
+        let taken = !extras.bedrock || extra.name.contains("tool_search");
+        match serde_json::from_str(&extra.value) {
+            Ok(tool) if taken => hosted.push(tool),
+            _ => extras.drop(&extra.name),
+        }
+    }
+    hosted
 }
 
 fn tool(tool: &Tool, position: usize, extras: &mut Extras) -> Result<Value, Fault> {
@@ -27,10 +46,16 @@ fn tool(tool: &Tool, position: usize, extras: &mut Extras) -> Result<Value, Faul
         return Err(fault_at(FaultKind::Unsupported, format!("tools[{position}].name"), message));
     }
     let mut wire = json!({ "name": tool.name });
+    if extras.own && tool.extras.iter().any(|extra| extra.name == "type") {
+        // Claude knows it by its type.
+        extras.put(&tool.extras, &mut wire);
+        return Ok(wire);
+    }
     if let Some(description) = &tool.description {
         wire["description"] = description.as_str().into();
     }
-    wire["input_schema"] = schema::of_arguments(&tool.parameters, &format!("tools[{position}].parameters"))?;
+    wire["input_schema"] =
+        schema::of_arguments(&tool.parameters, &format!("tools[{position}].parameters"), extras.own)?;
     if let Some(strict) = tool.strict.filter(|strict| *strict || extras.own) {
         wire["strict"] = strict.into();
     }

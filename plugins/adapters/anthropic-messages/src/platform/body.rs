@@ -25,7 +25,7 @@ const COUNTED: [&str; 11] = [
 ];
 
 /// Fields at the top that the clouds refuse as unknown.
-const ANTHROPIC_ONLY: [&str; 5] = ["cache_control", "diagnostics", "inference_geo", "service_tier", "speed"];
+const ANTHROPIC_ONLY: [&str; 6] = ["cache_control", "diagnostics", "inference_geo", "service_tier", "speed", "thread"];
 
 /// Betas that the clouds know; one that they do not know makes them refuse the whole request (`invalid beta flag`).
 /// Tried on Bedrock by the authors of envoyproxy/ai-gateway, pull request 2512.

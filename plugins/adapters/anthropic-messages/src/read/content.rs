@@ -1,7 +1,7 @@
 //! Content blocks as parts of messages.
 
 use super::below;
-use crate::PROTOCOL;
+use crate::{BLOCK, PROTOCOL};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::chat::{
@@ -18,13 +18,17 @@ pub fn parts(path: &str, content: Value, role: Role) -> Result<Vec<Part>, Fault>
         Value::String(text) if text.is_empty() => Ok(Vec::new()),
         Value::String(text) => Ok(vec![Part::Text(Text { text, extras: Vec::new() })]),
         Value::Array(_) => {
-            json::items(path, content)?.into_iter().map(|(path, value)| part(Fields::new(path, value)?, role)).collect()
+            json::items(path, content)?.into_iter().map(|(path, value)| part(value, path, role)).collect()
         }
         _ => Err(json::wrong(path, "a string or an array of content blocks")),
     }
 }
 
-fn part(mut block: Fields, role: Role) -> Result<Part, Fault> {
+fn part(value: Value, path: String, role: Role) -> Result<Part, Fault> {
+    if let Some(part) = known_to_anthropic(&value, role) {
+        return Ok(part);
+    }
+    let mut block = Fields::new(path, value)?;
     let kind = block.string("type")?;
     match (kind.as_str(), role) {
         ("text", _) => Ok(Part::Text(text(block)?)),
@@ -47,6 +51,29 @@ fn part(mut block: Fields, role: Role) -> Result<Part, Fault> {
         }
         _ => Err(untranslatable(&block, &kind)),
     }
+}
+
+/// A block that other protocols have no word for, and that the conversation can go on without: its text, or none, with the
+/// whole block as an extra for Anthropic itself.
+fn known_to_anthropic(block: &Value, role: Role) -> Option<Part> {
+    let kind = block["type"].as_str()?;
+    let text = match (kind, role) {
+        // What a search for tools found: the tools themselves are in the request.
+        ("tool_reference", _) => block["tool_name"].as_str().unwrap_or_default().to_owned(),
+        ("search_result", Role::User) => {
+            let content = block["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str());
+            let head = [&block["title"], &block["source"]].into_iter().filter_map(Value::as_str);
+            head.chain(content).collect::<Vec<_>>().join("\n")
+        }
+        // A summary of what stood before it.
+        ("compaction", Role::Assistant) => block["content"].as_str()?.to_owned(),
+        // Tools that Anthropic ran: the model has told what came of it.
+        ("server_tool_use" | "mcp_tool_use", Role::Assistant) => String::new(),
+        (kind, Role::Assistant) if kind != "tool_result" && kind.ends_with("_tool_result") => String::new(),
+        _ => return None,
+    };
+    let extras = vec![Extra { name: format!("{BLOCK}{kind}"), value: block.to_string() }];
+    Some(Part::Text(Text { text, extras }))
 }
 
 /// None where nobody signed: `write` marks such a thought as sealed by nobody.

@@ -1,14 +1,30 @@
 //! The conversation: `system` and `messages`.
 
 use super::content;
-use pointsman_sdk::codec::chat::{Message, Part, Role};
+use crate::ATTRIBUTION;
+use pointsman_sdk::codec::chat::{Extra, Message, Part, Role};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
+use serde_json::Value;
 
-/// The `system` field as a message before all others.
-pub fn system(top: &mut Fields) -> Result<Option<Message>, Fault> {
+/// What Claude Code's attribution line begins with. It tells Anthropic which client asks, and no other provider may get
+/// it: Bedrock refuses it as a reserved keyword (anthropics/claude-code#24168).
+const ATTRIBUTION_BEGINS: &str = "x-anthropic-billing-header";
+
+/// The `system` field as a message before all others. The attribution line becomes an extra of the request.
+pub fn system(top: &mut Fields, extras: &mut Vec<Extra>) -> Result<Option<Message>, Fault> {
     let Some(value) = top.take("system") else { return Ok(None) };
-    let parts = content::parts(&top.at("system"), value, Role::System)?;
+    let mut parts = content::parts(&top.at("system"), value, Role::System)?;
+    parts.retain_mut(|part| {
+        let Part::Text(text) = part else { return true };
+        if !text.text.starts_with(ATTRIBUTION_BEGINS) {
+            return true;
+        }
+        let (line, rest) = text.text.split_once('\n').unwrap_or((&text.text, ""));
+        extras.push(Extra { name: ATTRIBUTION.into(), value: Value::from(line).to_string() });
+        text.text = rest.trim_start_matches('\n').to_owned();
+        !text.text.is_empty()
+    });
     Ok((!parts.is_empty()).then(|| Message { role: Role::System, parts, extras: Vec::new() }))
 }
 

@@ -17,7 +17,7 @@ fn own() -> BoxedStrategy<Sealed> {
 /// Written in two calls, as those bytes.
 fn write(stream: bool, events: &[Event], cut: usize) -> Vec<u8> {
     let (first, rest) = events.split_at(cut % (events.len() + 1));
-    let written = Codec::write("chat".into(), stream, crate::write::beginning(true), first.to_vec(), false);
+    let written = Codec::write("chat".into(), stream, crate::write::beginning(true, false), first.to_vec(), false);
     let end = Codec::write("chat".into(), stream, written.memory, rest.to_vec(), true);
     [written.bytes, end.bytes].concat()
 }

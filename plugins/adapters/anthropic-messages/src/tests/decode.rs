@@ -79,6 +79,9 @@ fn a_full_stream() {
         Event::TextDelta(delta(1, "Hé")),
         Event::TextDelta(delta(1, "llo \"you\"")),
         Event::PartFinished(1),
+        // A server tool: where it begins, and its piece.
+        other_content(),
+        other_content(),
         tool(2, "toolu_1", "look"),
         Event::ToolArgumentsDelta(delta(2, "{\"x\":")),
         Event::ToolArgumentsDelta(delta(2, "1}")),
@@ -137,7 +140,8 @@ fn what_nobody_knows_is_passed_over() {
     ));
     data.extend(end("novel_reason"));
     let events = decode_stream(&data);
-    assert_eq!(events[2..4], [Event::TextDelta(delta(0, "ok")), Event::PartFinished(0)]);
+    let words = [other_content(), other_content(), Event::TextDelta(delta(0, "ok")), Event::PartFinished(0)];
+    assert_eq!(events[2..6], words);
     assert_eq!(events.last(), Some(&finished(Finish::Stop)));
 }
 
@@ -238,6 +242,7 @@ fn a_whole_reply() {
         Event::Started(Started { id: "msg_1".into(), model: "claude-x".into(), created_unix_s: 0 }),
         Event::RedactedReasoning(sealed_delta(0, "anthropic-messages", "xyz")),
         Event::PartFinished(0),
+        other_content(),
         Event::TextDelta(delta(1, "hi")),
         Event::PartFinished(1),
         tool(2, "t", "look"),

@@ -10,6 +10,7 @@ mod encode;
 mod encode_messages;
 mod facts;
 mod generated;
+mod hosted;
 mod platform;
 mod read;
 mod read_messages;
@@ -25,7 +26,7 @@ mod requests;
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
 use pointsman_sdk::codec::provider::{Decoded, Encoded, Frame, ModelFacts};
-use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, other_content};
 use requests::*;
 use serde_json::{Value, json};
 

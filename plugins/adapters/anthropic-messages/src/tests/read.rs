@@ -80,7 +80,15 @@ fn what_cannot_be_translated_is_unsupported() {
         (json!({ "mcp_servers": [{ "url": "x" }] }), "mcp_servers"),
         (json!({ "container": "c1" }), "container"),
         (json!({ "inference_geo": "us" }), "inference_geo"),
-        (json!({ "tools": [{ "name": "a", "input_schema": {} }, { "type": "web_search_20260209" }] }), "tools[1].type"),
+        (
+            json!({ "tools": [{ "type": "web_search_20260209", "name": "web_search" }], "tool_choice": { "type": "any" } }),
+            "tool_choice",
+        ),
+        (
+            json!({ "tools": [{ "name": "a", "input_schema": {} }, { "type": "web_search_20260209", "name": "w" }],
+                "tool_choice": { "type": "tool", "name": "w" } }),
+            "tool_choice",
+        ),
         (
             json!({ "messages": [{ "role": "user", "content": [{ "type": "container_upload" }] }] }),
             "messages[0].content[0].type",

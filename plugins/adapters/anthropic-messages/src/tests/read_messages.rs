@@ -76,7 +76,7 @@ fn results_hold_blocks() {
     let messages = read(body_with(result(json!([{ "type": "text", "text": "see" }, picture])))).messages;
     let Part::ToolResult(read) = &messages[0].parts[0] else { panic!("{messages:?}") };
     assert!(matches!(read.content[..], [ResultPart::Text(_), ResultPart::Media(_)]));
-    let fault = read_fault(body_with(result(json!([{ "type": "search_result" }]))));
+    let fault = read_fault(body_with(result(json!([{ "type": "container_upload" }]))));
     assert_eq!(fault.field.as_deref(), Some("messages[0].content[0].content[0].type"));
 }
 

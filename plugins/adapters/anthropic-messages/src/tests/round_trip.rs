@@ -22,7 +22,9 @@ fn joined(events: Vec<Event>) -> Vec<Event> {
 
 #[test]
 fn a_stream_decoded_and_written_says_the_same() {
-    let first = decode_stream(&super::decode::full_stream());
+    let mut first = decode_stream(&super::decode::full_stream());
+    // What has no word in the contract is not written.
+    first.retain(|event| *event != other_content());
     let sent = write_stream(Vec::new(), first.clone());
     let data: Vec<_> = sent.into_iter().map(|(_, data)| data).collect();
     let mut second = joined(decode_stepwise(&data));

@@ -2,11 +2,13 @@
 
 use super::unsupported;
 use pointsman_adapter_sdk::Fault;
+use pointsman_adapter_sdk::schema::fold_choices;
 use serde_json::{Map, Value};
 
-/// The schema of a tool's arguments: an object, whatever else it says.
+/// The schema of a tool's arguments: an object, whatever else it says. Choices at its top are refused, so they are folded.
 pub fn of_arguments(text: &str, path: &str) -> Result<Value, Fault> {
     let mut schema = if text.trim().is_empty() { Map::new() } else { parse(text, path)? };
+    fold_choices(&mut schema);
     schema.entry("type").or_insert_with(|| "object".into());
     Ok(Value::Object(schema))
 }

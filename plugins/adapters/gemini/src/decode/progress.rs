@@ -6,7 +6,7 @@ use crate::classify::{self, ErrorBody};
 use crate::usage::Counts;
 use crate::{PROTOCOL, names};
 use pointsman_sdk::codec::chat::{Delta, Event, Finish, Finished, Sealed, SealedDelta, Started, ToolCallStarted};
-use pointsman_sdk::codec::{Fault, FaultKind, fault};
+use pointsman_sdk::codec::{Fault, FaultKind, fault, other_content};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -99,6 +99,10 @@ impl Progress {
 
     fn part(&mut self, part: &Part, events: &mut Vec<Event>) {
         let words = text(&part.text);
+        if part.is_other_content() {
+            self.has_content = true;
+            events.push(other_content());
+        }
         if part.thought == Some(true) {
             self.say(Open::Thought, words, events);
             self.sign(text(&part.thought_signature), events);
@@ -140,6 +144,7 @@ impl Progress {
         let name = text(&call.name);
         if name.is_empty() {
             // A piece of arguments that are streamed, which only callers of this protocol can ask for.
+            events.push(other_content());
             return;
         }
         self.close(events);

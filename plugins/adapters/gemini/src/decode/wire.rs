@@ -52,7 +52,7 @@ pub struct Content<'a> {
     pub parts: Option<Vec<Part<'a>>>,
 }
 
-/// Exactly one of the kinds of content; kinds that the contract has no word for are not looked at.
+/// Exactly one of the kinds of content. Of kinds that the contract has no word for only their presence matters.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part<'a> {
@@ -63,6 +63,21 @@ pub struct Part<'a> {
     pub thought_signature: Option<Str<'a>>,
     #[serde(borrow)]
     pub function_call: Option<FunctionCall<'a>>,
+    #[serde(borrow)]
+    pub inline_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub file_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub executable_code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub code_execution_result: Option<&'a RawValue>,
+}
+
+impl Part<'_> {
+    pub fn is_other_content(&self) -> bool {
+        let others = [self.inline_data, self.file_data, self.executable_code, self.code_execution_result];
+        others.iter().any(Option::is_some)
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::{Dropped, schema};
 use crate::names;
+use crate::read::tools::HOSTED;
 use crate::settings::SchemaForm;
 use pointsman_sdk::codec::chat::{Request, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
@@ -13,14 +14,20 @@ pub fn insert(
     request: &Request,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
+    let hosted: Vec<Value> = hosted(request, dropped);
     if request.tools.is_empty() {
-        // Without tools there is nothing to choose.
+        if !hosted.is_empty() {
+            body.insert("tools".into(), hosted.into());
+        }
+        // Without functions there is nothing to choose.
         return Ok(());
     }
     let tools =
         request.tools.iter().enumerate().map(|(i, tool)| declaration(tool, form, &format!("tools[{i}]"), dropped));
     let tools = tools.collect::<Result<Value, Fault>>()?;
-    body.insert("tools".into(), json!([{ "functionDeclarations": tools }]));
+    let mut groups = vec![json!({ "functionDeclarations": tools })];
+    groups.extend(hosted);
+    body.insert("tools".into(), groups.into());
     dropped.add_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
     let mode = match &request.tool_choice {
         None => return Ok(()),
@@ -33,6 +40,15 @@ pub fn insert(
     };
     body.insert("toolConfig".into(), json!({ "functionCallingConfig": mode }));
     Ok(())
+}
+
+/// Tools that Google runs, of a caller of this protocol.
+fn hosted(request: &Request, dropped: &Dropped) -> Vec<Value> {
+    let hosted = request.extras.iter().filter_map(|extra| {
+        let name = extra.name.strip_prefix(HOSTED)?;
+        Some(json!({ name: dropped.own(extra)? }))
+    });
+    hosted.collect()
 }
 
 /// A tool's name as Gemini takes it, in the list of tools as well as in the conversation.

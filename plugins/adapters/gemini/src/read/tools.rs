@@ -1,23 +1,24 @@
 //! Tools, and how the model may choose among them.
 
-use super::{below, fields, object, schema, strings, unsupported};
+use super::{below, fields, object, schema, strings};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Tool, ToolChoice};
 use pointsman_sdk::json::{self, Fields};
 use serde_json::{Value, json};
 
-pub fn tools(top: &mut Fields) -> Result<Vec<Tool>, Fault> {
+/// Before the name of the extra that holds a tool which only Google runs.
+pub const HOSTED: &str = "tools.";
+
+/// Search, code, maps, which Google runs itself, become extras: elsewhere they are left out and named, because nothing
+/// forces the model to use them.
+pub fn tools(top: &mut Fields, extras: &mut Vec<Extra>) -> Result<Vec<Tool>, Fault> {
     let mut tools = Vec::new();
     for (path, value) in top.array("tools")? {
         let mut group = fields(path, value)?;
         for (path, value) in group.array("functionDeclarations")? {
             tools.push(declaration(fields(path, value)?)?);
         }
-        // Search, code, maps: what Google runs itself.
-        let path = group.path().to_owned();
-        if let Some(own) = group.rest().first() {
-            return Err(unsupported(format!("{path}.{}", own.name)));
-        }
+        extras.extend(group.rest().into_iter().map(|own| Extra { name: format!("{HOSTED}{}", own.name), ..own }));
     }
     Ok(tools)
 }

@@ -230,7 +230,9 @@ fn what_nobody_knows_is_passed_over() {
     let second = json!({ "candidates": [{ "index": 1, "content": { "parts": [{ "text": "other" }] } }] });
     let bare = json!({ "candidates": [{ "content": { "role": "model" } }] });
     let events = decode_stream(&[chunk(odd), second, bare, json!({ "candidates": [] }), last("STOP")]);
-    assert_eq!(events, [started(), finished(Finish::Stop)]);
+    // Code, an image, and a piece of a call: content that has no word in the contract.
+    let other = pointsman_sdk::codec::other_content;
+    assert_eq!(events, [started(), other(), other(), other(), finished(Finish::Stop)]);
 }
 
 #[test]

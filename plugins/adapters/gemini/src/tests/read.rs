@@ -149,7 +149,6 @@ fn requests_to_be_counted() {
 fn what_cannot_be_translated_is_unsupported() {
     let table = [
         (json!({ "cachedContent": "cachedContents/1" }), "cachedContent"),
-        (json!({ "tools": [{ "functionDeclarations": [] }, { "google_search": {} }] }), "tools[1].googleSearch"),
         (json!({ "generationConfig": { "candidateCount": 2 } }), "generationConfig.candidateCount"),
         (
             json!({ "generationConfig": { "responseModalities": ["TEXT", "IMAGE"] } }),
@@ -209,4 +208,17 @@ fn mistakes_name_the_field() {
     for body in [&b"[]"[..], b"", b"{", b"\xff", b"3"] {
         assert_eq!(Codec::read("chat".into(), vec![], body.to_vec()).unwrap_err().kind, FaultKind::InvalidRequest);
     }
+}
+
+#[test]
+fn tools_that_google_runs_are_left_out_elsewhere_and_stay_at_home() {
+    let tools = json!([{ "functionDeclarations": [{ "name": "f" }] }, { "google_search": { "a": 1 } }, { "codeExecution": {} }]);
+    let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": "hi" }] }], "tools": tools });
+    let (request, _) = crate::read::request("chat", body.to_string().as_bytes()).unwrap();
+    let names: Vec<&str> = request.extras.iter().map(|extra| extra.name.as_str()).collect();
+    assert_eq!((request.tools.len(), names), (1, vec!["tools.googleSearch", "tools.codeExecution"]));
+    let encoded = Codec::encode("{}".into(), "chat".into(), request, no_facts()).unwrap();
+    let said: Value = serde_json::from_slice(&encoded.body).unwrap();
+    assert_eq!(said["tools"][1], json!({ "googleSearch": { "a": 1 } }));
+    assert_eq!((&said["tools"][2], encoded.dropped), (&json!({ "codeExecution": {} }), Vec::new()));
 }

@@ -5,20 +5,28 @@ use pointsman_adapter_sdk::Fault;
 use pointsman_adapter_sdk::chat::{Request, Tool, ToolChoice};
 use serde_json::{Map, Value, json};
 
-/// None when there are no tools, or when none may be called: there is no `tool_choice` to say so.
+/// None when there are no tools, or when none may be called: there is no `tool_choice` to say so. That a tool must be
+/// called cannot be said either. Where it is one by name, only this one is offered.
 pub fn wire(request: &Request, dropped: &mut Dropped) -> Result<Option<Value>, Fault> {
+    let mut only = None;
     match &request.tool_choice {
         None | Some(ToolChoice::Auto) => {}
         Some(ToolChoice::None) => return Ok(None),
-        Some(ToolChoice::Required | ToolChoice::Named(_)) => {
-            return Err(unsupported("tool_choice", "Ollama cannot be told that a tool must be called"));
+        Some(ToolChoice::Required | ToolChoice::Named(_)) if request.tools.is_empty() => {
+            return Err(unsupported("tool_choice", "a tool must be called, but there are no tools"));
+        }
+        Some(ToolChoice::Required) => dropped.add("tool_choice"),
+        Some(ToolChoice::Named(name)) => {
+            dropped.add("tool_choice");
+            only = Some(name);
         }
     }
     if request.tools.is_empty() {
         return Ok(None);
     }
     dropped.add_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
-    let tools = request.tools.iter().enumerate().map(|(position, each)| tool(each, position, dropped));
+    let offered = request.tools.iter().enumerate().filter(|(_, each)| only.is_none_or(|name| each.name == *name));
+    let tools = offered.map(|(position, each)| tool(each, position, dropped));
     tools.collect::<Result<Value, Fault>>().map(Some)
 }
 

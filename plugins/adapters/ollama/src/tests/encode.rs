@@ -59,10 +59,16 @@ fn tools_are_openais_with_complete_schemas() {
     assert_eq!(dropped, ["parallel_tool_calls", "strict"]);
     assert_eq!(encode(Request { tool_choice: Some(ToolChoice::Auto), ..asked.clone() }).0["tools"], body["tools"]);
 
+    let body_of_look = body["tools"][0].clone();
     let (body, _) = encode(Request { tool_choice: Some(ToolChoice::None), ..asked.clone() });
     assert!(body.get("tools").is_none());
-    for choice in [ToolChoice::Required, ToolChoice::Named("look".into())] {
-        assert_eq!(refused(Request { tool_choice: Some(choice), ..asked.clone() }, no_facts()), "tool_choice");
+    // Nothing can force a call: the caller is told, and the one that it names is the only one on offer.
+    for (choice, offered) in [(ToolChoice::Required, 2), (ToolChoice::Named("look".into()), 1)] {
+        let choice = Some(choice);
+        let (said, dropped) = encode(Request { tool_choice: choice.clone(), ..asked.clone() });
+        assert_eq!((said["tools"].as_array().map(Vec::len), &said["tools"][0]), (Some(offered), &body_of_look));
+        assert!(dropped.contains(&"tool_choice".to_owned()));
+        assert_eq!(refused(Request { tool_choice: choice, ..ask("hi") }, no_facts()), "tool_choice");
     }
     let tools = vec![tool("look", json!(true))];
     assert_eq!(refused(Request { tools, ..ask("hi") }, no_facts()), "tools[0].parameters");

@@ -68,6 +68,17 @@ pub struct Say<'a> {
     pub tool_calls: Option<Vec<Call<'a>>>,
     #[serde(borrow)]
     pub function_call: Option<Function<'a>>,
+    /// OpenRouter's: openrouter.ai/docs/features/multimodal/image-generation
+    #[serde(default)]
+    images: Value,
+    audio: Option<IgnoredAny>,
+}
+
+impl Say<'_> {
+    /// Content that the contract has no word for.
+    pub fn has_other_content(&self) -> bool {
+        self.audio.is_some() || self.images.as_array().is_some_and(|images| !images.is_empty())
+    }
 }
 
 #[derive(Deserialize)]

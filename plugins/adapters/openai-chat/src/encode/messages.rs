@@ -1,7 +1,7 @@
 //! Messages from another protocol. OpenAI wants every tool call answered, by messages of their own, before anything
 //! else is said; and it takes no images in those answers.
 
-use super::{Terms, content, media, put_thoughts, takes_thought, text_part, unsupported};
+use super::{Terms, content, media, put_thoughts, takes_thought, text_part, tools, unsupported};
 use crate::ids;
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Message, Part, ResultPart, Role, ToolCall, ToolResult};
@@ -76,7 +76,7 @@ impl<'a> Transcript<'a> {
             match part {
                 Part::Text(text) if text.text.is_empty() => {}
                 Part::Text(text) => self.texts.push(text.text),
-                Part::ToolCall(call) => self.call(call),
+                Part::ToolCall(call) => self.call(&format!("{at}.content[{position}]"), call)?,
                 Part::Reasoning(thought) if takes_thought(self.terms, &thought) => {
                     self.thoughts.push_str(&thought.text)
                 }
@@ -91,12 +91,19 @@ impl<'a> Transcript<'a> {
         Ok(())
     }
 
-    fn call(&mut self, call: ToolCall) {
+    fn call(&mut self, at: &str, call: ToolCall) -> Result<(), Fault> {
+        if !tools::is_name(&call.name) {
+            return Err(unsupported(
+                format!("{at}.name"),
+                "a call in the history has a name that OpenAI does not take",
+            ));
+        }
         let id = ids::call(&call.id);
         let arguments = if call.arguments.is_empty() { "{}".into() } else { call.arguments };
         let function = json!({"name": call.name, "arguments": arguments});
         self.calls.push(json!({"id": id, "type": "function", "function": function}));
         self.call_ids.push(id);
+        Ok(())
     }
 
     fn user(&mut self, at: &str, parts: Vec<Part>) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{
     Extra, Media, MediaKind, Message, Part, ResultPart, Role, Source, Text, ToolCall, ToolResult,
 };
+use pointsman_sdk::freeform;
 use serde_json::{Map, Value, json};
 
 pub fn wire(terms: &Terms, messages: Vec<Message>) -> Result<Vec<Value>, Fault> {
@@ -86,7 +87,12 @@ fn assistant(terms: &Terms, at: &str, message: Message) -> Result<Value, Fault> 
     Ok(Value::Object(wire))
 }
 
-fn call(call: ToolCall) -> Value {
+fn call(mut call: ToolCall) -> Value {
+    if freeform::is_marked(&call.extras) {
+        _ = take(&mut call.extras, "type");
+        let custom = json!({"name": call.name, "input": freeform::input(&call.arguments)});
+        return object(json!({"id": ids::call(&call.id), "type": freeform::KIND, "custom": custom}), call.extras);
+    }
     let arguments = if call.arguments.is_empty() { "{}".into() } else { call.arguments };
     let function = json!({"name": call.name, "arguments": arguments});
     object(json!({"id": ids::call(&call.id), "type": "function", "function": function}), call.extras)

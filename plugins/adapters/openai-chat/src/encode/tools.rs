@@ -1,9 +1,11 @@
 //! Tools, and the shape that the answer must have: the fields that carry JSON schemas.
 
-use super::extras::put_back;
+use super::extras::{put_back, take};
 use super::{Terms, unsupported};
 use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::freeform;
+use pointsman_sdk::schema::fold_choices;
 use serde_json::{Map, Value, json};
 
 const NAME_CHARS_MAX: usize = 64;
@@ -13,8 +15,19 @@ pub fn list(terms: &Terms, tools: Vec<Tool>) -> Result<Vec<Value>, Fault> {
     numbered.map(|(position, tool)| function(terms, &format!("tools[{position}]"), tool)).collect()
 }
 
-fn function(terms: &Terms, at: &str, tool: Tool) -> Result<Value, Fault> {
-    // A shorter name would come back in the reply, where nobody remembers the long one.
+fn function(terms: &Terms, at: &str, mut tool: Tool) -> Result<Value, Fault> {
+    if terms.is_own && freeform::is_marked(&tool.extras) {
+        _ = take(&mut tool.extras, "type");
+        let mut custom = json!({"name": tool.name});
+        if let Some(description) = tool.description {
+            custom["description"] = description.into();
+        }
+        let mut wire = Map::new();
+        wire.insert("type".into(), freeform::KIND.into());
+        wire.insert(freeform::KIND.into(), custom);
+        put_back(&mut wire, tool.extras);
+        return Ok(Value::Object(wire));
+    }
     if !is_name(&tool.name) {
         let message = format!("OpenAI takes tool names of 1 to {NAME_CHARS_MAX} letters, digits, `_` and `-`");
         return Err(unsupported(format!("{at}.name"), message));
@@ -24,7 +37,11 @@ fn function(terms: &Terms, at: &str, tool: Tool) -> Result<Value, Fault> {
     if let Some(description) = tool.description {
         function.insert("description".into(), description.into());
     }
-    function.insert("parameters".into(), schema(&format!("{at}.parameters"), &tool.parameters)?);
+    let mut parameters = schema(&format!("{at}.parameters"), &tool.parameters)?;
+    if let (false, Value::Object(parameters)) = (terms.is_own, &mut parameters) {
+        fold_choices(parameters);
+    }
+    function.insert("parameters".into(), parameters);
     if let Some(strict) = tool.strict {
         function.insert("strict".into(), strict.into());
     }
@@ -38,16 +55,20 @@ fn function(terms: &Terms, at: &str, tool: Tool) -> Result<Value, Fault> {
 }
 
 /// A choice without tools is left out where it says nothing, and refused where it asks for a call.
-pub fn choice(choice: Option<ToolChoice>, no_tools: bool) -> Result<Option<Value>, Fault> {
+pub fn choice(choice: Option<ToolChoice>, tools: &[Tool], is_own: bool) -> Result<Option<Value>, Fault> {
     Ok(match choice {
         None => None,
         Some(ToolChoice::Auto) => Some("auto".into()),
         Some(ToolChoice::None) => Some("none".into()),
-        Some(_) if no_tools => {
+        Some(_) if tools.is_empty() => {
             return Err(fault_at(FaultKind::InvalidRequest, "tool_choice", "a tool must be called, but there is none"));
         }
         Some(ToolChoice::Required) => Some("required".into()),
-        Some(ToolChoice::Named(name)) => Some(json!({"type": "function", "function": {"name": name}})),
+        Some(ToolChoice::Named(name)) => {
+            let is_custom = tools.iter().any(|tool| tool.name == name && freeform::is_marked(&tool.extras));
+            let kind = if is_own && is_custom { freeform::KIND } else { "function" };
+            Some(json!({"type": kind, kind: {"name": name}}))
+        }
     })
 }
 
@@ -85,7 +106,7 @@ fn schema(at: &str, text: &str) -> Result<Value, Fault> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let allowed = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
     (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(allowed)
 }

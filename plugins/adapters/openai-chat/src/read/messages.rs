@@ -3,6 +3,7 @@
 use super::{content, left_of, unsupported};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Message, Part, Reasoning, ResultPart, Role, Text, ToolCall, ToolResult};
+use pointsman_sdk::freeform;
 use pointsman_sdk::json::{self, Fields, wrong};
 use serde_json::Value;
 
@@ -83,7 +84,11 @@ fn assistant(mut fields: Fields) -> Result<Message, Fault> {
 
 fn call(mut fields: Fields) -> Result<ToolCall, Fault> {
     let id = fields.string("id")?;
-    if fields.optional_string("type")?.is_some_and(|kind| kind != "function") {
+    let kind = fields.optional_string("type")?;
+    if kind.as_deref() == Some(freeform::KIND) {
+        return custom_call(id, fields);
+    }
+    if kind.is_some_and(|kind| kind != "function") {
         return Err(unsupported(fields.at("type"), "other providers have function tools only"));
     }
     let mut function = Fields::new(fields.at("function"), fields.required("function")?)?;
@@ -91,6 +96,17 @@ fn call(mut fields: Fields) -> Result<ToolCall, Fault> {
     let arguments = function.optional_string("arguments")?.unwrap_or_default();
     let mut extras = fields.rest();
     extras.extend(left_of("function", function));
+    Ok(ToolCall { id, name, arguments, extras })
+}
+
+/// A call of a tool that takes free text.
+fn custom_call(id: String, mut fields: Fields) -> Result<ToolCall, Fault> {
+    let mut custom = Fields::new(fields.at("custom"), fields.required("custom")?)?;
+    let name = custom.string("name")?;
+    let arguments = freeform::arguments(&custom.optional_string("input")?.unwrap_or_default());
+    let mut extras = fields.rest();
+    extras.push(freeform::mark());
+    extras.extend(left_of(freeform::KIND, custom));
     Ok(ToolCall { id, name, arguments, extras })
 }
 

@@ -3,6 +3,7 @@
 use super::{left_of, unsupported};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
+use pointsman_sdk::freeform;
 use pointsman_sdk::json::{Fields, wrong};
 use serde_json::{Map, Value};
 
@@ -12,6 +13,9 @@ pub fn list(top: &mut Fields) -> Result<Vec<Tool>, Fault> {
 
 fn tool(mut fields: Fields) -> Result<Tool, Fault> {
     let kind = fields.string("type")?;
+    if kind == freeform::KIND {
+        return custom(fields);
+    }
     if kind != "function" {
         return Err(unsupported(fields.at("type"), format!("other providers have no tools of type `{kind}`")));
     }
@@ -23,6 +27,20 @@ fn tool(mut fields: Fields) -> Result<Tool, Fault> {
     let mut extras = fields.rest();
     extras.extend(left_of("function", function));
     Ok(Tool { name, description, parameters, strict, extras })
+}
+
+/// A tool that takes free text.
+fn custom(mut fields: Fields) -> Result<Tool, Fault> {
+    let mut custom = Fields::new(fields.at("custom"), fields.required("custom")?)?;
+    let name = custom.string("name")?;
+    let description = custom.optional_string("description")?;
+    let format = custom.peek("format").map(|format| &format["grammar"]);
+    let grammar = format.and_then(|grammar| grammar["syntax"].as_str().zip(grammar["definition"].as_str()));
+    let parameters = freeform::parameters(grammar);
+    let mut extras = fields.rest();
+    extras.push(freeform::mark());
+    extras.extend(left_of(freeform::KIND, custom));
+    Ok(Tool { name, description, parameters, strict: None, extras })
 }
 
 /// OpenAI lets a tool without parameters leave the schema out, or its type.
@@ -54,10 +72,10 @@ pub fn choice(top: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
     }
     let mut choice = Fields::new("tool_choice", value)?;
     let kind = choice.string("type")?;
-    if kind != "function" {
+    if kind != "function" && kind != freeform::KIND {
         return Err(unsupported("tool_choice.type", format!("other providers have no tool choice of type `{kind}`")));
     }
-    let mut function = Fields::new(choice.at("function"), choice.required("function")?)?;
+    let mut function = Fields::new(choice.at(&kind), choice.required(&kind)?)?;
     Ok(Some(ToolChoice::Named(function.string("name")?)))
 }
 

@@ -15,7 +15,7 @@ fn own() -> BoxedStrategy<Sealed> {
 /// Written in two calls, as those bytes.
 fn write(stream: bool, events: &[Event], cut: usize) -> Vec<u8> {
     let (first, rest) = events.split_at(cut % (events.len() + 1));
-    let memory = crate::write::first_memory(true);
+    let memory = crate::write::first_memory(true, Vec::new());
     let written = <Codec as ClientProtocol>::write("chat".into(), stream, memory, first.to_vec(), false);
     let end = <Codec as ClientProtocol>::write("chat".into(), stream, written.memory, rest.to_vec(), true);
     [written.bytes, end.bytes].concat()

@@ -67,7 +67,7 @@ fn fields_that_only_openai_serves_are_refused_by_name() {
         (json!({"web_search_options": {}}), "web_search_options"),
         (json!({"functions": []}), "functions"),
         (json!({"function_call": "auto"}), "function_call"),
-        (json!({"tools": [{"type": "custom", "custom": {"name": "x"}}]}), "tools[0].type"),
+        (json!({"tools": [{"type": "grammar", "grammar": {"name": "x"}}]}), "tools[0].type"),
         (json!({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}), "tool_choice.type"),
         (json!({"response_format": {"type": "grammar"}}), "response_format.type"),
     ];

@@ -92,7 +92,7 @@ fn mistakes_are_named() {
 
 #[test]
 fn what_no_other_provider_has_is_refused() {
-    let custom = json!([{"id": "a", "type": "custom", "custom": {"name": "x", "input": "y"}}]);
+    let custom = json!([{"id": "a", "type": "other", "other": {"name": "x"}}]);
     let cases = [
         (json!({"role": "function", "name": "f", "content": "x"}), "messages[0].role"),
         (

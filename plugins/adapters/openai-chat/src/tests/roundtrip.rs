@@ -22,7 +22,7 @@ fn everything() -> Vec<Event> {
 }
 
 fn write(stream: bool, events: Vec<Event>) -> Vec<u8> {
-    let memory = crate::write::first_memory(true);
+    let memory = crate::write::first_memory(true, Vec::new());
     <Codec as ClientProtocol>::write("chat".into(), stream, memory, events, true).bytes
 }
 

@@ -51,7 +51,18 @@ pub struct Call<'a> {
     pub id: Option<&'a str>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
-    pub function: CallFunction<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<CallFunction<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom: Option<CallCustom<'a>>,
+}
+
+/// A call of a tool that takes free text.
+#[derive(Serialize)]
+pub struct CallCustom<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    pub input: &'a str,
 }
 
 #[derive(Serialize)]

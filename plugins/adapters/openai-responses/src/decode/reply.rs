@@ -6,7 +6,7 @@ use super::{index, malformed, parse, refuse_error, text};
 use crate::classify;
 use pointsman_sdk::codec::chat::{Event, Finish, Finished, Started, Usage};
 use pointsman_sdk::codec::provider::Frame;
-use pointsman_sdk::codec::{Fault, FaultKind, fault};
+use pointsman_sdk::codec::{Fault, FaultKind, fault, other_content};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,11 +41,23 @@ impl Reply {
             "response.incomplete" => return self.end("incomplete", response, events),
             "response.failed" => return self.end("failed", response, events),
             "error" => return Err(classify::inside(event)),
-            "response.output_item.added" => return self.piece(event, Item::of(event).map(Piece::Begun), events),
-            "response.output_item.done" => return self.piece(event, Item::of(event).map(Piece::Done), events),
-            _ => {
+            "response.output_item.added" => {
+                let item = Item::of(event).map(Piece::Begun);
+                note_other(item.is_none(), events);
+                return self.piece(event, item, events);
+            }
+            "response.output_item.done" => {
+                let item = Item::of(event).map(Piece::Done);
+                note_other(item.is_none(), events);
+                return self.piece(event, item, events);
+            }
+            kind => {
                 refuse_error(event)?;
-                return self.piece(event, item::words(event).map(Piece::Said), events);
+                let words = item::words(event).map(Piece::Said);
+                // Pieces of items that nobody knows, and news of what a hosted tool does.
+                let is_piece = kind.ends_with(".delta") || kind.ends_with(".partial_image") || kind.contains("_call.");
+                note_other(words.is_none() && is_piece, events);
+                return self.piece(event, words, events);
             }
         }
         Ok(())
@@ -118,11 +130,18 @@ impl Reply {
         self.parts = Parts::default();
         let output = response.get("output").and_then(Value::as_array);
         for (item, output_index) in output.into_iter().flatten().zip(0..) {
-            if let Some(item) = Item::read(item) {
-                self.parts.accept(output_index, Piece::Done(item), events)?;
+            match Item::read(item) {
+                Some(item) => self.parts.accept(output_index, Piece::Done(item), events)?,
+                None => note_other(true, events),
             }
         }
         Ok(())
+    }
+}
+
+fn note_other(is_other: bool, events: &mut Vec<Event>) {
+    if is_other {
+        events.push(other_content());
     }
 }
 

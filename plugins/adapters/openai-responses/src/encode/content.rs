@@ -1,11 +1,13 @@
 //! Texts, media and results of tools -> content parts.
 
+use super::tools::take;
 use super::{Dropped, unsupported};
-use crate::ids;
+use crate::{ITEM, ids};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Media, MediaKind, ResultPart, Source, Text, ToolResult};
+use pointsman_sdk::freeform;
 use serde_json::{Value, json};
 
 /// OpenAI has no flag for a tool that failed.
@@ -45,7 +47,11 @@ pub fn text(text: Text, speaker: Speaker, dropped: &mut Dropped) -> Option<Value
 }
 
 /// `at` is the field that the fault names.
-pub fn tool_result(at: &str, result: ToolResult, dropped: &mut Dropped) -> Result<Value, Fault> {
+pub fn tool_result(at: &str, mut result: ToolResult, dropped: &mut Dropped) -> Result<Value, Fault> {
+    let (whole, kind) = (take(&mut result.extras, ITEM), take(&mut result.extras, "type"));
+    if let Some(whole) = whole.filter(|_| dropped.is_own) {
+        return Ok(whole);
+    }
     let mut texts = Vec::new();
     let mut parts = Vec::new();
     if result.failed {
@@ -68,7 +74,9 @@ pub fn tool_result(at: &str, result: ToolResult, dropped: &mut Dropped) -> Resul
     // Text alone is a string, which the oldest servers understand too; a caller of this protocol knows its server.
     let is_list = has_media || dropped.is_own && (parts.len() > 1 || parts.iter().any(has_extras));
     let output = if is_list { Value::Array(parts) } else { format!("{mark}{}", texts.join("\n")).into() };
-    let mut item = json!({"type": "function_call_output", "call_id": ids::call(&result.call_id), "output": output});
+    let is_custom = dropped.is_own && kind.is_some_and(|kind| kind == freeform::KIND);
+    let item_type = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
+    let mut item = json!({"type": item_type, "call_id": ids::call(&result.call_id), "output": output});
     if let (true, Some(name)) = (dropped.is_own, result.name) {
         item["name"] = name.into();
     }

@@ -1,12 +1,13 @@
 //! The conversation as input items. Calls, their results and thoughts are items of their own.
 
 use super::content::{self, Speaker};
-use super::{Dropped, unsupported};
+use super::{Dropped, tools, unsupported};
 use crate::reasoning::Secret;
-use crate::{OF_MESSAGE, ids};
+use crate::{ITEM, NAMESPACE, OF_MESSAGE, ids};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Message, Part, Reasoning, Role, ToolCall};
 use pointsman_sdk::codec::provider::ModelFacts;
+use pointsman_sdk::freeform;
 use serde_json::{Map, Value, json};
 
 pub struct Said {
@@ -104,13 +105,17 @@ impl Writer<'_> {
         let first = self.items.len();
         for (position, part) in message.parts.into_iter().enumerate() {
             match part {
+                Part::Text(mut text) if self.dropped.is_own && text.text.is_empty() => {
+                    // An item that `read` kept whole.
+                    self.items.extend(tools::take(&mut text.extras, ITEM));
+                }
                 Part::Text(text) => {
                     if let Some(part) = content::text(text, Speaker::Model, self.dropped) {
                         self.assistant_text(first, part);
                     }
                 }
                 Part::Reasoning(reasoning) => self.reasoning(reasoning),
-                Part::ToolCall(call) => self.call(call),
+                Part::ToolCall(call) => self.call(&format!("{at}.content[{position}]"), call)?,
                 Part::Media(_) | Part::ToolResult(_) => {
                     let field = format!("{at}.content[{position}]");
                     return Err(unsupported(field, "OpenAI takes only text and tool calls from the assistant"));
@@ -167,12 +172,34 @@ impl Writer<'_> {
         self.items.push(item);
     }
 
-    fn call(&mut self, call: ToolCall) {
-        let arguments = if call.arguments.trim().is_empty() { "{}".into() } else { call.arguments };
+    fn call(&mut self, at: &str, mut call: ToolCall) -> Result<(), Fault> {
         let id = ids::call(&call.id);
-        let mut item = json!({"type": "function_call", "call_id": id, "name": call.name, "arguments": arguments});
+        let mut item = match tools::take(&mut call.extras, "type").filter(|_| self.dropped.is_own) {
+            Some(kind) if kind == freeform::KIND => {
+                let input = freeform::input(&call.arguments);
+                json!({"type": "custom_tool_call", "call_id": id, "name": call.name, "input": input})
+            }
+            Some(_) => {
+                let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
+                json!({"type": "tool_search_call", "call_id": id, "arguments": arguments})
+            }
+            None => {
+                if !tools::is_name(&call.name) {
+                    let message = "a call in the history has a name that OpenAI does not take";
+                    return Err(unsupported(format!("{at}.name"), message));
+                }
+                let arguments = if call.arguments.trim().is_empty() { "{}".into() } else { call.arguments };
+                json!({"type": "function_call", "call_id": id, "name": call.name, "arguments": arguments})
+            }
+        };
         self.dropped.extras(call.extras, &mut item);
+        if let (true, Some(namespace), Some(name)) =
+            (self.dropped.is_own, item[NAMESPACE].as_str(), item["name"].as_str())
+        {
+            item["name"] = tools::name_in(namespace, name).into();
+        }
         self.items.push(item);
+        Ok(())
     }
 }
 

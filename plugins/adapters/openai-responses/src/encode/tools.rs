@@ -1,19 +1,88 @@
 //! Tools, and the shape that the answer must have: the fields that carry JSON schemas.
 
 use super::{Dropped, unsupported};
-use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
+use crate::{FOUND, NAMESPACE, TOOL_SEARCH};
+use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
+use pointsman_sdk::freeform;
+use pointsman_sdk::schema::fold_choices;
 use serde_json::{Map, Value, json};
 
 const NAME_CHARS_MAX: usize = 64;
 
 pub fn list(tools: Vec<Tool>, dropped: &mut Dropped) -> Result<Vec<Value>, Fault> {
-    let function = |(position, tool)| function(&format!("tools[{position}]"), tool, dropped);
-    tools.into_iter().enumerate().map(function).collect()
+    let mut list: Vec<Value> = Vec::new();
+    for (position, mut tool) in tools.into_iter().enumerate() {
+        let at = format!("tools[{position}]");
+        if !dropped.is_own {
+            list.push(function(&at, tool, dropped)?);
+            continue;
+        }
+        if take(&mut tool.extras, FOUND).is_some() {
+            continue;
+        }
+        let Some(Value::Object(mut namespace)) = take(&mut tool.extras, NAMESPACE) else {
+            list.push(own(&at, tool, dropped)?);
+            continue;
+        };
+        let name = namespace.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        tool.name = name_in(&name, &tool.name);
+        let wire = own(&at, tool, dropped)?;
+        // Tools of one namespace stand together, as the caller wrote them.
+        let is_same = |last: &&mut Value| last["type"] == NAMESPACE && last["name"] == name.as_str();
+        match list.last_mut().filter(is_same).and_then(|last| last["tools"].as_array_mut()) {
+            Some(tools) => tools.push(wire),
+            None => {
+                namespace.insert("type".into(), NAMESPACE.into());
+                namespace.insert("tools".into(), vec![wire].into());
+                list.push(Value::Object(namespace));
+            }
+        }
+    }
+    Ok(list)
+}
+
+/// The tools that only this protocol's provider runs, as the caller wrote them, and what `read` noted of their items.
+pub fn hosted(extras: &mut Vec<Extra>) -> Vec<Value> {
+    let mut hosted = Vec::new();
+    extras.retain(|extra| {
+        if extra.name.starts_with("tools.") {
+            hosted.extend(serde_json::from_str::<Value>(&extra.value));
+        }
+        !extra.name.starts_with("tools.") && !extra.name.starts_with("input.")
+    });
+    hosted
+}
+
+/// The extra of this name, taken out.
+pub fn take(extras: &mut Vec<Extra>, name: &str) -> Option<Value> {
+    let position = extras.iter().position(|extra| extra.name == name)?;
+    serde_json::from_str(&extras.remove(position).value).ok()
+}
+
+/// What `read` made a tool's flat name of.
+pub fn name_in(namespace: &str, flat: &str) -> String {
+    let rest = flat.strip_prefix(namespace).unwrap_or(flat);
+    if namespace.ends_with('_') { rest } else { rest.strip_prefix("__").unwrap_or(rest) }.to_owned()
+}
+
+/// A tool of a caller of this protocol, which may be more than a function.
+fn own(at: &str, mut tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault> {
+    let Some(Value::String(kind)) = take(&mut tool.extras, "type") else { return function(at, tool, dropped) };
+    let mut wire = json!({"type": kind});
+    if kind == TOOL_SEARCH {
+        wire["parameters"] = schema(&format!("{at}.parameters"), &tool.parameters)?;
+    } else {
+        wire["name"] = tool.name.into();
+    }
+    if let Some(description) = tool.description {
+        wire["description"] = description.into();
+    }
+    dropped.extras(tool.extras, &mut wire);
+    Ok(wire)
 }
 
 fn function(at: &str, tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault> {
-    // A shorter name would come back in the reply, where nobody remembers the long one.
     if !is_name(&tool.name) {
         let message = format!("OpenAI takes tool names of 1 to {NAME_CHARS_MAX} letters, digits, `_` and `-`");
         return Err(unsupported(format!("{at}.name"), message));
@@ -24,7 +93,11 @@ fn function(at: &str, tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault>
     if let Some(description) = tool.description {
         function.insert("description".into(), description.into());
     }
-    function.insert("parameters".into(), schema(&format!("{at}.parameters"), &tool.parameters)?);
+    let mut parameters = schema(&format!("{at}.parameters"), &tool.parameters)?;
+    if let (false, Value::Object(parameters)) = (dropped.is_own, &mut parameters) {
+        fold_choices(parameters);
+    }
+    function.insert("parameters".into(), parameters);
     // Without a word this API is strict, unlike all others, and refuses schemas that they allow. Its own callers know.
     if let Some(strict) = tool.strict.or((!dropped.is_own).then_some(false)) {
         function.insert("strict".into(), strict.into());
@@ -35,16 +108,19 @@ fn function(at: &str, tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault>
 }
 
 /// A choice without tools is left out where it says nothing, and refused where it asks for a call.
-pub fn choice(choice: Option<ToolChoice>, no_tools: bool) -> Result<Option<Value>, Fault> {
+pub fn choice(choice: Option<ToolChoice>, tools: &[Tool], has_tools: bool) -> Result<Option<Value>, Fault> {
     Ok(match choice {
         None => None,
         Some(ToolChoice::Auto) => Some("auto".into()),
         Some(ToolChoice::None) => Some("none".into()),
-        Some(_) if no_tools => {
+        Some(_) if !has_tools => {
             return Err(fault_at(FaultKind::InvalidRequest, "tool_choice", "a tool must be called, but there is none"));
         }
         Some(ToolChoice::Required) => Some("required".into()),
-        Some(ToolChoice::Named(name)) => Some(json!({"type": "function", "name": name})),
+        Some(ToolChoice::Named(name)) => {
+            let is_custom = tools.iter().any(|tool| tool.name == name && freeform::is_marked(&tool.extras));
+            Some(json!({"type": if is_custom { freeform::KIND } else { "function" }, "name": name}))
+        }
     })
 }
 
@@ -82,7 +158,7 @@ fn schema(at: &str, text: &str) -> Result<Value, Fault> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let allowed = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
     (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(allowed)
 }

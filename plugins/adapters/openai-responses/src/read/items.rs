@@ -1,16 +1,19 @@
 //! Input items -> messages. What the assistant said, thought and called in a row is one message; results of tools in a
 //! row, and what the user said after them, are one too.
 
+use super::tools::{Offer, flat_name};
 use super::{content, unsupported};
-use crate::OF_MESSAGE;
 use crate::reasoning::{PARAGRAPH, Secret};
+use crate::{FOUND, ITEM, NAMESPACE, OF_MESSAGE, TOOL_SEARCH};
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{Message, Part, Reasoning, Role, Text, ToolCall, ToolResult};
+use pointsman_sdk::codec::chat::{Extra, Message, Part, Reasoning, ResultPart, Role, Text, ToolCall, ToolResult};
+use pointsman_sdk::freeform;
 use pointsman_sdk::json::{self, Fields, wrong};
 use serde_json::Value;
 
-pub fn read(top: &mut Fields) -> Result<Vec<Message>, Fault> {
-    let mut transcript = Transcript::default();
+/// `offer` gets the tools that a search found, and what is left out of the items elsewhere.
+pub fn read(top: &mut Fields, offer: &mut Offer) -> Result<Vec<Message>, Fault> {
+    let mut transcript = Transcript { messages: Vec::new(), results_open: false, offer };
     if let Some(instructions) = top.optional_string("instructions")? {
         transcript.push(Role::System, vec![text(instructions)]);
     }
@@ -18,7 +21,7 @@ pub fn read(top: &mut Fields) -> Result<Vec<Message>, Fault> {
         Value::String(input) => transcript.push(Role::User, vec![text(input)]),
         input @ Value::Array(_) => {
             for (at, item) in json::items("input", input)? {
-                transcript.item(Fields::new(at, item)?)?;
+                transcript.item(Fields::new(at, item.clone())?, &item)?;
             }
         }
         _ => return Err(wrong("input", "a string or an array of items")),
@@ -29,15 +32,27 @@ pub fn read(top: &mut Fields) -> Result<Vec<Message>, Fault> {
     Ok(transcript.messages)
 }
 
-#[derive(Default)]
-struct Transcript {
+struct Transcript<'a> {
     messages: Vec<Message>,
     /// The last message holds results of tools and nothing else yet.
     results_open: bool,
+    offer: &'a mut Offer,
 }
 
-impl Transcript {
-    fn item(&mut self, mut item: Fields) -> Result<(), Fault> {
+/// Items of tools that the provider ran: others can do without them, because what came of them was said.
+const HOSTED_ITEMS: [&str; 8] = [
+    "code_interpreter_call",
+    "computer_call",
+    "file_search_call",
+    "image_generation_call",
+    "mcp_approval_request",
+    "mcp_call",
+    "mcp_list_tools",
+    "web_search_call",
+];
+
+impl Transcript<'_> {
+    fn item(&mut self, mut item: Fields, whole: &Value) -> Result<(), Fault> {
         let kind = match item.optional_string("type")? {
             Some(kind) => kind,
             // What the SDKs call an easy message.
@@ -58,9 +73,32 @@ impl Transcript {
                 self.assistant(vec![Part::ToolCall(call)]);
                 Ok(())
             }
+            "custom_tool_call" => {
+                let call = custom_call(item)?;
+                self.assistant(vec![Part::ToolCall(call)]);
+                Ok(())
+            }
             "function_call_output" => {
-                let result = Part::ToolResult(result(item)?);
-                self.results(result);
+                let result = result(item)?;
+                self.results(Part::ToolResult(result));
+                Ok(())
+            }
+            "custom_tool_call_output" => {
+                let mut result = result(item)?;
+                result.extras.push(freeform::mark());
+                self.results(Part::ToolResult(result));
+                Ok(())
+            }
+            "tool_search_call" if whole["call_id"].is_string() => {
+                let call = search_call(item)?;
+                self.assistant(vec![Part::ToolCall(call)]);
+                Ok(())
+            }
+            "tool_search_output" if whole["call_id"].is_string() => self.search_output(item, whole),
+            kind if HOSTED_ITEMS.contains(&kind) => {
+                self.offer.hosted.push(Extra { name: format!("input.{kind}"), value: "null".into() });
+                let extras = vec![Extra { name: ITEM.into(), value: whole.to_string() }];
+                self.assistant(vec![Part::Text(Text { text: String::new(), extras })]);
                 Ok(())
             }
             "item_reference" => {
@@ -70,6 +108,28 @@ impl Transcript {
                 Err(unsupported(item.at("type"), format!("an item of type `{kind}` cannot be said to other providers")))
             }
         }
+    }
+
+    /// What the caller's search for tools found. Where there is no such search, the tools are offered like any others.
+    fn search_output(&mut self, mut item: Fields, whole: &Value) -> Result<(), Fault> {
+        let call_id = item.string("call_id")?;
+        let before = self.offer.tools.len();
+        for (at, tool) in item.array("tools")? {
+            self.offer.add(at, tool, None)?;
+        }
+        let found = self.offer.tools.iter_mut().skip(before);
+        let names: Vec<String> = found
+            .map(|tool| {
+                tool.extras.push(Extra { name: FOUND.into(), value: "true".into() });
+                tool.name.clone()
+            })
+            .collect();
+        let text =
+            if names.is_empty() { "No more tools were found.".into() } else { format!("Found: {}", names.join(", ")) };
+        let content = vec![ResultPart::Text(Text { text, extras: Vec::new() })];
+        let extras = vec![Extra { name: ITEM.into(), value: whole.to_string() }];
+        self.results(Part::ToolResult(ToolResult { call_id, name: None, failed: false, content, extras }));
+        Ok(())
     }
 
     fn message(&mut self, mut item: Fields) -> Result<(), Fault> {
@@ -159,9 +219,39 @@ fn texts(parts: Vec<(String, Value)>) -> Result<String, Fault> {
     Ok(texts.join(PARAGRAPH))
 }
 
+/// A call of a tool that takes free text.
+fn custom_call(mut item: Fields) -> Result<ToolCall, Fault> {
+    let id = item.string("call_id")?;
+    let name = name(&mut item)?;
+    let arguments = freeform::arguments(&item.optional_string("input")?.unwrap_or_default());
+    Ok(ToolCall { id, name, arguments, extras: std::iter::once(freeform::mark()).chain(item.rest()).collect() })
+}
+
+/// A search for tools that the caller ran itself.
+fn search_call(mut item: Fields) -> Result<ToolCall, Fault> {
+    let id = item.string("call_id")?;
+    let arguments = match item.take("arguments") {
+        None => "{}".into(),
+        Some(Value::String(text)) => text,
+        Some(arguments) => arguments.to_string(),
+    };
+    let kind = Extra { name: "type".into(), value: Value::from(TOOL_SEARCH).to_string() };
+    let extras = std::iter::once(kind).chain(item.rest()).collect();
+    Ok(ToolCall { id, name: TOOL_SEARCH.into(), arguments, extras })
+}
+
+/// The name of the tool that is called, as other providers read it. The extra of the namespace stays with it.
+fn name(item: &mut Fields) -> Result<String, Fault> {
+    let name = item.string("name")?;
+    Ok(match item.peek(NAMESPACE).and_then(Value::as_str) {
+        Some(namespace) => flat_name(namespace, &name),
+        None => name,
+    })
+}
+
 fn call(mut item: Fields) -> Result<ToolCall, Fault> {
     let id = item.string("call_id")?;
-    let name = item.string("name")?;
+    let name = name(&mut item)?;
     let arguments = item.optional_string("arguments")?.unwrap_or_default();
     Ok(ToolCall { id, name, arguments, extras: item.rest() })
 }

@@ -1,20 +1,115 @@
 //! Tools, which of them to call, and the shape that the answer must have.
 
 use super::unsupported;
+use crate::forms::Forms;
+use crate::{NAMESPACE, TOOL_SEARCH};
 use pointsman_sdk::codec::Fault;
-use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
+use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Tool, ToolChoice};
+use pointsman_sdk::freeform;
 use pointsman_sdk::json::{Fields, wrong};
 use serde_json::{Map, Value};
 
-pub fn list(top: &mut Fields) -> Result<Vec<Tool>, Fault> {
-    top.array("tools")?.into_iter().map(|(at, value)| tool(Fields::new(at, value)?)).collect()
+/// What a request offers to the model.
+#[derive(Default)]
+pub struct Offer {
+    pub tools: Vec<Tool>,
+    /// Tools that only this protocol's provider runs, such as `web_search`: elsewhere they are left out and named, because
+    /// nothing forces the model to use them. Each is an extra of the request, for this protocol's own provider.
+    pub hosted: Vec<Extra>,
+    /// What the caller expects calls of some tools to look like.
+    pub forms: Forms,
 }
 
-fn tool(mut fields: Fields) -> Result<Tool, Fault> {
-    let kind = fields.string("type")?;
-    if kind != "function" {
-        return Err(unsupported(fields.at("type"), format!("other providers have no tools of type `{kind}`")));
+/// Before the name of the extra that holds a tool which only its own provider runs.
+const HOSTED: &str = "tools.";
+
+impl Offer {
+    pub fn read(top: &mut Fields) -> Result<Offer, Fault> {
+        let mut offer = Offer::default();
+        for (at, value) in top.array("tools")? {
+            offer.add(at, value, None)?;
+        }
+        Ok(offer)
     }
+
+    /// The tool at `at`, of this namespace if it stands in one.
+    pub fn add(&mut self, at: String, value: Value, namespace: Option<&Namespace>) -> Result<(), Fault> {
+        let whole = value.clone();
+        let mut fields = Fields::new(at, value)?;
+        let kind = fields.string("type")?;
+        match kind.as_str() {
+            "function" => {
+                let tool = function(fields)?;
+                self.push(tool, namespace);
+            }
+            freeform::KIND => {
+                let tool = custom(fields)?;
+                self.forms.custom.push(tool.name.clone());
+                self.push(tool, namespace);
+            }
+            "namespace" => {
+                let name = fields.string("name")?;
+                let tools = fields.array("tools")?;
+                let namespace = Namespace {
+                    name,
+                    fields: Value::Object(
+                        fields
+                            .rest()
+                            .into_iter()
+                            .filter_map(|extra| Some((extra.name, serde_json::from_str(&extra.value).ok()?)))
+                            .collect(),
+                    ),
+                };
+                for (at, tool) in tools {
+                    self.add(at, tool, Some(&namespace))?;
+                }
+            }
+            TOOL_SEARCH if whole["execution"] == "client" => {
+                let tool = search(fields)?;
+                self.forms.has_search = true;
+                self.push(tool, namespace);
+            }
+            _ => self.hosted.push(Extra { name: format!("{HOSTED}{kind}"), value: whole.to_string() }),
+        }
+        Ok(())
+    }
+
+    /// Each name once: a tool that was found by a search may be offered already.
+    fn push(&mut self, mut tool: Tool, namespace: Option<&Namespace>) {
+        if let Some(namespace) = namespace {
+            let flat = flat_name(&namespace.name, &tool.name);
+            self.forms.namespaced.push((flat.clone(), namespace.name.clone(), tool.name.clone()));
+            tool.extras.push(namespace.extra());
+            tool.name = flat;
+        }
+        if self.tools.iter().all(|known| known.name != tool.name) {
+            self.tools.push(tool);
+        }
+    }
+}
+
+/// A group of tools: Codex offers each MCP server's tools as one.
+pub struct Namespace {
+    pub name: String,
+    /// What else it says of itself, but for its tools.
+    pub fields: Value,
+}
+
+impl Namespace {
+    fn extra(&self) -> Extra {
+        let mut fields = self.fields.clone();
+        fields["name"] = self.name.as_str().into();
+        Extra { name: NAMESPACE.into(), value: fields.to_string() }
+    }
+}
+
+/// The name of a namespace's tool for providers that know no namespaces.
+pub fn flat_name(namespace: &str, name: &str) -> String {
+    let joint = if namespace.ends_with('_') { "" } else { "__" };
+    format!("{namespace}{joint}{name}")
+}
+
+fn function(mut fields: Fields) -> Result<Tool, Fault> {
     let name = fields.string("name")?;
     let description = fields.optional_string("description")?;
     let parameters = match fields.take("parameters") {
@@ -26,7 +121,30 @@ fn tool(mut fields: Fields) -> Result<Tool, Fault> {
     Ok(Tool { name, description, parameters, strict, extras: fields.rest() })
 }
 
-pub fn choice(top: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
+/// A tool that takes free text.
+fn custom(mut fields: Fields) -> Result<Tool, Fault> {
+    let name = fields.string("name")?;
+    let description = fields.optional_string("description")?;
+    let extras: Vec<Extra> = std::iter::once(freeform::mark()).chain(fields.rest()).collect();
+    let format = extras.iter().find(|extra| extra.name == "format");
+    let format: Value = format.and_then(|extra| serde_json::from_str(&extra.value).ok()).unwrap_or_default();
+    let grammar = format["syntax"].as_str().zip(format["definition"].as_str());
+    Ok(Tool { name, description, parameters: freeform::parameters(grammar), strict: None, extras })
+}
+
+/// The search for tools that the caller runs itself: a function like any other.
+fn search(mut fields: Fields) -> Result<Tool, Fault> {
+    let description = fields.optional_string("description")?;
+    let parameters = match fields.take("parameters") {
+        None => r#"{"type":"object","properties":{}}"#.into(),
+        Some(parameters) => schema(fields.at("parameters"), parameters)?,
+    };
+    let kind = Extra { name: "type".into(), value: Value::from(TOOL_SEARCH).to_string() };
+    let extras = std::iter::once(kind).chain(fields.rest()).collect();
+    Ok(Tool { name: TOOL_SEARCH.into(), description, parameters, strict: None, extras })
+}
+
+pub fn choice(top: &mut Fields, offer: &Offer) -> Result<Option<ToolChoice>, Fault> {
     let choice = match top.take("tool_choice") {
         None => return Ok(None),
         Some(Value::String(word)) => match word.as_str() {
@@ -38,13 +156,24 @@ pub fn choice(top: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
         Some(value) => {
             let mut choice = Fields::new("tool_choice", value)?;
             let kind = choice.string("type")?;
-            if kind != "function" {
-                let message = format!("other providers cannot be told a choice of type `{kind}`");
-                return Err(unsupported(choice.at("type"), message));
+            match kind.as_str() {
+                "function" | freeform::KIND => {
+                    let name = choice.string("name")?;
+                    ToolChoice::Named(match choice.optional_string(NAMESPACE)? {
+                        Some(namespace) => flat_name(&namespace, &name),
+                        None => name,
+                    })
+                }
+                _ => {
+                    let message = format!("other providers cannot be told a choice of type `{kind}`");
+                    return Err(unsupported(choice.at("type"), message));
+                }
             }
-            ToolChoice::Named(choice.string("name")?)
         }
     };
+    if choice == ToolChoice::Required && offer.tools.is_empty() && !offer.hosted.is_empty() {
+        return Err(unsupported("tool_choice", "other providers have none of the tools that must be called"));
+    }
     Ok(Some(choice))
 }
 

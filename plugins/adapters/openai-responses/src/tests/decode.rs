@@ -119,6 +119,10 @@ fn a_full_stream() {
         Event::ReasoningDelta(delta(0, "\n\nso")),
         signature(0, own_secret()),
         Event::PartFinished(0),
+        // A web search: where it begins, what it does, and its end.
+        other_content(),
+        other_content(),
+        other_content(),
         Event::TextDelta(delta(1, "Hé")),
         Event::TextDelta(delta(1, "llo")),
         Event::PartFinished(1),
@@ -143,6 +147,7 @@ fn the_same_reply_whole() {
         Event::ReasoningDelta(delta(0, "\n\nso")),
         signature(0, own_secret()),
         Event::PartFinished(0),
+        other_content(),
         Event::TextDelta(delta(1, "Héllo")),
         Event::PartFinished(1),
         call_started(2, "c1"),

@@ -8,6 +8,7 @@ mod decode_failures;
 mod describe;
 mod encode;
 mod encode_items;
+mod forms;
 mod generated;
 mod read;
 mod read_items;
@@ -22,7 +23,7 @@ mod requests;
 use crate::Codec;
 use pointsman_sdk::codec::chat::*;
 use pointsman_sdk::codec::provider::{Frame, ModelFacts, ReasoningForm};
-use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider};
+use pointsman_sdk::codec::{ClientProtocol, Fault, FaultKind, Provider, other_content};
 use requests::*;
 use serde_json::{Value, json};
 

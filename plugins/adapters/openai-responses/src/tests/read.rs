@@ -107,8 +107,14 @@ fn tools() {
 
 #[test]
 fn tools_that_others_do_not_have() {
-    let fault = read_fault(body_with(json!({"tools": [{"type": "web_search"}]})));
-    assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tools[0].type")));
+    // What its provider runs is left out and named, unless the model must use it.
+    let request = read(body_with(json!({"tools": [{"type": "web_search"}], "tool_choice": "auto"})));
+    assert_eq!((request.tools.len(), request.extras[0].name.as_str()), (0, "tools.web_search"));
+    let fault = read_fault(body_with(json!({"tools": [{"type": "web_search"}], "tool_choice": "required"})));
+    assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tool_choice")));
+    let fault =
+        read_fault(body_with(json!({"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}})));
+    assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tool_choice.type")));
     let fault = read_fault(body_with(json!({"tool_choice": {"type": "allowed_tools"}})));
     assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tool_choice.type")));
 }

@@ -2,9 +2,10 @@
 
 use super::wire::Out;
 use crate::PROTOCOL;
+use crate::forms::Form;
 use crate::reasoning::{Secret, marked};
 use pointsman_sdk::codec::chat::Sealed;
-use pointsman_sdk::sealed;
+use pointsman_sdk::{freeform, sealed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub struct Open {
 pub enum Kind {
     Message,
     Reasoning { encrypted_content: Option<String> },
-    Call { call_id: String, name: String },
+    Call { call_id: String, form: Form, name: String, namespace: Option<String> },
 }
 
 impl Open {
@@ -42,6 +43,9 @@ impl Open {
             self.begin_part(sequence, out);
         }
         self.text.push_str(text);
+        if self.is_said_at_its_end() {
+            return;
+        }
         let (id, output_index) = (&self.id, self.output_index);
         let (event, fields) = match self.kind {
             Kind::Message => (
@@ -83,6 +87,10 @@ impl Open {
             Kind::Call { .. } if self.text.is_empty() => self.say("{}", sequence, out),
             _ => self.announce(sequence, out),
         }
+        if matches!(self.kind, Kind::Call { form: Form::Custom, .. }) {
+            // The other provider made JSON of the text.
+            self.text = freeform::input(&self.text);
+        }
         let (id, output_index, text) = (&self.id, self.output_index, &self.text);
         match &self.kind {
             Kind::Message => {
@@ -96,6 +104,13 @@ impl Open {
                 let fields = json!({"item_id": id, "output_index": output_index, "summary_index": 0, "text": text});
                 out.event("response.reasoning_summary_text.done", sequence, fields);
                 self.part_event("response.reasoning_summary_part.done", sequence, out);
+            }
+            Kind::Call { form: Form::Search, .. } => {}
+            Kind::Call { form: Form::Custom, .. } => {
+                let fields = json!({"item_id": id, "output_index": output_index, "delta": text});
+                out.event("response.custom_tool_call_input.delta", sequence, fields);
+                let fields = json!({"item_id": id, "output_index": output_index, "input": text});
+                out.event("response.custom_tool_call_input.done", sequence, fields);
             }
             Kind::Call { name, .. } => {
                 let fields = json!({"item_id": id, "output_index": output_index, "name": name, "arguments": text});
@@ -132,6 +147,11 @@ impl Open {
         out.event(event, sequence, fields);
     }
 
+    /// A call whose arguments are not the caller's words until they are complete.
+    fn is_said_at_its_end(&self) -> bool {
+        matches!(self.kind, Kind::Call { form: Form::Custom | Form::Search, .. })
+    }
+
     fn is_reasoning(&self) -> bool {
         matches!(self.kind, Kind::Reasoning { .. })
     }
@@ -155,8 +175,27 @@ impl Open {
             Kind::Reasoning { encrypted_content } => {
                 json!({"id": self.id, "type": "reasoning", "summary": parts, "encrypted_content": encrypted_content})
             }
-            Kind::Call { call_id, name } => json!({"id": self.id, "type": "function_call", "status": status,
-                "call_id": call_id, "name": name, "arguments": self.text}),
+            Kind::Call { call_id, form, name, namespace } => {
+                let mut call = json!({"id": self.id, "type": "function_call", "status": status, "call_id": call_id});
+                match form {
+                    Form::Function => {
+                        (call["name"], call["arguments"]) = (name.as_str().into(), self.text.as_str().into())
+                    }
+                    Form::Custom => {
+                        call["type"] = "custom_tool_call".into();
+                        (call["name"], call["input"]) = (name.as_str().into(), self.text.as_str().into());
+                    }
+                    Form::Search => {
+                        call["type"] = "tool_search_call".into();
+                        call["execution"] = "client".into();
+                        call["arguments"] = serde_json::from_str(&self.text).unwrap_or_else(|_| json!({}));
+                    }
+                }
+                if let Some(namespace) = namespace {
+                    call["namespace"] = namespace.as_str().into();
+                }
+                call
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::error;
 use super::open::{Kind, Open};
 use super::response::Response;
 use super::wire::Out;
+use crate::forms::{Form, Forms};
 use crate::reasoning::redacted;
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Event, Finish, Sealed, Started, ToolCallStarted};
@@ -25,11 +26,13 @@ pub struct Reply {
     /// Of the next event.
     sequence: u64,
     open: Option<Open>,
+    /// What calls look like to this caller.
+    forms: Forms,
 }
 
 impl Reply {
-    pub fn to_request(body: &[u8]) -> Reply {
-        Reply { response: Response::to_request(body), ..Reply::default() }
+    pub fn to_request(body: &[u8], forms: Forms) -> Reply {
+        Reply { response: Response::to_request(body), forms, ..Reply::default() }
     }
 
     /// The bytes so far were another's, passed on untouched: only a failure can follow. How they began is told yet, or not.
@@ -86,7 +89,9 @@ impl Reply {
         let prefix = match kind {
             Kind::Message => "msg",
             Kind::Reasoning { .. } => "rs",
-            Kind::Call { .. } => "fc",
+            Kind::Call { form: Form::Function, .. } => "fc",
+            Kind::Call { form: Form::Custom, .. } => "ctc",
+            Kind::Call { form: Form::Search, .. } => "tsc",
         };
         let response = &self.response;
         self.open.get_or_insert_with(|| Open::new(part, response.output_index(), response.item_id(prefix), kind))
@@ -105,7 +110,8 @@ impl Reply {
     }
 
     fn call(&mut self, call: ToolCallStarted, out: &mut Out) {
-        self.open(call.index, Kind::Call { call_id: call.id, name: call.name }, out);
+        let (form, name, namespace) = self.forms.of(&call.name);
+        self.open(call.index, Kind::Call { call_id: call.id, form, name, namespace }, out);
         if let Some(open) = &mut self.open {
             open.announce(&mut self.sequence, out);
         }

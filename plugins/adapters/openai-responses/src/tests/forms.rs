@@ -1,0 +1,204 @@
+//! Tools that other providers know only as functions: free text, namespaces, the caller's own search, and those that
+//! OpenAI runs itself.
+
+use super::*;
+use pointsman_sdk::freeform;
+
+/// The memory that a reply to this body begins with.
+fn memory(body: Value) -> Vec<u8> {
+    Codec::read("chat".into(), vec![], body.to_string().into_bytes()).unwrap().memory
+}
+
+/// A body with every kind of tool, and calls of each in the history.
+fn body() -> Value {
+    body_with(json!({
+        "tools": [
+            {"type": "custom", "name": "apply_patch", "description": "FREEFORM",
+                "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/s"}},
+            {"type": "namespace", "name": "mcp__files__", "description": "Files", "tools": [
+                {"type": "function", "name": "read", "parameters": {"type": "object", "properties": {}}, "strict": false},
+                {"type": "function", "name": "write", "parameters": {"type": "object", "properties": {}}},
+            ]},
+            {"type": "tool_search", "execution": "client", "description": "Find tools",
+                "parameters": {"type": "object", "properties": {"query": {"type": "string"}}}},
+            {"type": "web_search", "external_web_access": false},
+        ],
+        "input": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Change it"}]},
+            {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+            {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": "*** Begin Patch"},
+            {"type": "custom_tool_call_output", "call_id": "c1", "output": "Done"},
+            {"type": "function_call", "call_id": "c2", "namespace": "mcp__files__", "name": "read", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c2", "output": "text"},
+            {"type": "tool_search_call", "call_id": "c3", "execution": "client", "arguments": {"query": "mail"}},
+            {"type": "tool_search_output", "call_id": "c3", "execution": "client", "tools": [
+                {"type": "namespace", "name": "mail", "tools": [{"type": "function", "name": "send", "parameters": {}}]},
+            ]},
+        ],
+    }))
+}
+
+#[test]
+fn elsewhere_they_are_functions() {
+    let request = read(body());
+    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["apply_patch", "mcp__files__read", "mcp__files__write", "tool_search", "mail__send"]);
+    assert!(request.tools[0].parameters.contains("start: /.+/s"), "{}", request.tools[0].parameters);
+    let calls: Vec<(&str, &str)> = request
+        .messages
+        .iter()
+        .flat_map(|message| &message.parts)
+        .filter_map(|part| match part {
+            Part::ToolCall(call) => Some((call.name.as_str(), call.arguments.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            ("apply_patch", r#"{"input":"*** Begin Patch"}"#),
+            ("mcp__files__read", "{}"),
+            ("tool_search", r#"{"query":"mail"}"#)
+        ]
+    );
+    let named: Vec<&str> = request.extras.iter().map(|extra| extra.name.as_str()).collect();
+    assert_eq!(named, ["tools.web_search", "input.web_search_call"]);
+}
+
+#[test]
+fn at_home_they_are_what_they_were() {
+    let sent = body();
+    let (said, dropped) = encode(read(sent.clone()), no_facts());
+    assert_eq!(said["tools"], sent["tools"]);
+    // But for ids and states, which mean nothing in a history.
+    let mut expected = sent["input"].clone();
+    for item in expected.as_array_mut().unwrap() {
+        if item["type"] != "web_search_call" {
+            item.as_object_mut().unwrap().retain(|name, _| name != "id" && name != "status");
+        }
+    }
+    assert_eq!(said["input"], expected);
+    assert_eq!(dropped, Vec::<String>::new());
+}
+
+/// The items of a reply with these calls, streamed and whole, which must be the same.
+fn items_of(body: Value, calls: &[(&str, &[&str])]) -> Vec<Value> {
+    let mut events = vec![started()];
+    for ((name, pieces), index) in calls.iter().zip(0..) {
+        let call = ToolCallStarted { index, id: format!("c{index}"), name: (*name).into() };
+        events.push(Event::ToolCallStarted(call));
+        events.extend(pieces.iter().map(|piece| Event::ToolArgumentsDelta(delta(index, piece))));
+        events.push(Event::PartFinished(index));
+    }
+    events.push(finished(Finish::ToolCalls));
+    let whole = Codec::write("chat".into(), false, memory(body.clone()), events.clone(), true).bytes;
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    let streamed = Codec::write("chat".into(), true, memory(body), events, true).bytes;
+    let streamed = String::from_utf8(streamed).unwrap();
+    let data = streamed.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let done = events.iter().filter(|event| event["type"] == "response.output_item.done");
+    let done: Vec<Value> = done.map(|event| event["item"].clone()).collect();
+    assert_eq!(whole["output"].as_array(), Some(&done));
+    for item in done.iter().filter(|item| item["type"] == "custom_tool_call") {
+        let of_item = events.iter().filter(|event| event["item_id"] == item["id"]);
+        let kinds: Vec<&str> = of_item.map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"]);
+    }
+    done
+}
+
+#[test]
+fn calls_come_back_in_the_callers_form() {
+    let arguments = freeform::arguments("*** Begin Patch\n\"x\"");
+    let (first, second) = arguments.split_at(7);
+    let items = items_of(
+        body(),
+        &[
+            ("apply_patch", &[first, second]),
+            ("apply_patch", &["*** Begin Patch without JSON"]),
+            ("mcp__files__read", &["{\"a\":1}"]),
+            ("tool_search", &["{\"query\":", "\"x\"}"]),
+            ("mail__send", &[]),
+        ],
+    );
+    let shown: Vec<Value> = items
+        .iter()
+        .map(|item| {
+            let mut item = item.clone();
+            item.as_object_mut().unwrap().retain(|name, _| name != "id" && name != "status" && name != "call_id");
+            item
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            json!({"type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin Patch\n\"x\""}),
+            json!({"type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin Patch without JSON"}),
+            json!({"type": "function_call", "name": "read", "namespace": "mcp__files__", "arguments": "{\"a\":1}"}),
+            json!({"type": "tool_search_call", "execution": "client", "arguments": {"query": "x"}}),
+            json!({"type": "function_call", "name": "send", "namespace": "mail", "arguments": "{}"}),
+        ]
+    );
+    for (item, prefix) in items.iter().zip(["ctc_", "ctc_", "fc_", "tsc_", "fc_"]) {
+        assert!(item["id"].as_str().unwrap().starts_with(prefix), "{item}");
+    }
+}
+
+#[test]
+fn a_choice_of_such_a_tool_is_its_name() {
+    for (choice, name) in [
+        (json!({"type": "custom", "name": "apply_patch"}), "apply_patch"),
+        (json!({"type": "function", "name": "read", "namespace": "mcp__files__"}), "mcp__files__read"),
+        (json!({"type": "function", "name": "x"}), "x"),
+    ] {
+        let mut body = body();
+        body["tool_choice"] = choice.clone();
+        assert_eq!(read(body.clone()).tool_choice, Some(ToolChoice::Named(name.into())));
+        if choice["type"] == "custom" {
+            assert_eq!(encode(read(body), no_facts()).0["tool_choice"], choice);
+        }
+    }
+}
+
+#[test]
+fn choices_at_the_top_of_a_schema_are_folded_for_others() {
+    let mut request = ask();
+    let parameters = json!({"anyOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}}]});
+    request.tools = vec![Tool {
+        name: "t".into(),
+        description: None,
+        parameters: parameters.to_string(),
+        strict: None,
+        extras: Vec::new(),
+    }];
+    let folded = json!({"type": "object", "properties": {"a": {}, "b": {}}});
+    assert_eq!(encode(request.clone(), no_facts()).0["tools"][0]["parameters"], folded);
+    request.protocol = "openai-responses".into();
+    assert_eq!(encode(request, no_facts()).0["tools"][0]["parameters"], parameters);
+}
+
+#[test]
+fn a_name_in_the_history_is_refused_as_in_the_tools() {
+    let call = ToolCall { id: "1".into(), name: "a".repeat(65), arguments: "{}".into(), extras: Vec::new() };
+    let messages = vec![user(vec![text("hi")]), assistant(vec![Part::ToolCall(call)]), user(vec![result("1", "x")])];
+    assert_eq!(unsaid(request(messages), no_facts()), "messages[1].content[0].name");
+}
+
+#[test]
+fn pieces_of_items_without_a_word_are_content_too() {
+    let other = pointsman_sdk::codec::other_content;
+    let item = json!({"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", "name": "t", "input": ""});
+    let events = decode(&[
+        json!({"type": "response.created", "response": {"id": "resp_1", "model": "gpt", "created_at": 7}}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
+        json!({"type": "response.custom_tool_call_input.delta", "output_index": 0, "delta": "x"}),
+        json!({"type": "response.web_search_call.searching", "output_index": 1}),
+        json!({"type": "response.image_generation_call.partial_image", "output_index": 2}),
+        json!({"type": "response.rate_limits.updated"}),
+        json!({"type": "response.completed", "response": {"status": "completed", "output": []}}),
+    ]);
+    assert_eq!(events, [started(), other(), other(), other(), other(), finished(Finish::Stop)]);
+    let whole = json!({"id": "resp_1", "model": "gpt", "created_at": 7, "status": "completed", "output": [item]});
+    assert_eq!(decode_whole(&whole), [started(), other(), finished(Finish::Stop)]);
+}
