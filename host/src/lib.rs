@@ -8,6 +8,7 @@
 pub mod callers;
 pub mod cli;
 pub mod clock;
+pub mod coding;
 pub mod config;
 pub mod conformance;
 pub mod drill;

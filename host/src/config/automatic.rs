@@ -17,9 +17,18 @@ const KNOWN: [(&str, &[&str], &str, &str, &str); 3] = [
 
 pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
     let (mut providers, mut backups) = (BTreeMap::new(), Vec::new());
+    let set = |name: &str| {
+        let value = resolve::trimmed(&environment(name)?).to_owned();
+        Some(value).filter(|value| !value.is_empty())
+    };
     for (name, adapters, prefix, _, model) in KNOWN {
-        let Some(key) = environment(&format!("{prefix}_API_KEY")) else { continue };
-        let base_url = environment(&format!("{prefix}_BASE_URL"));
+        let variable = format!("{prefix}_API_KEY");
+        let Some(key) = set(&variable) else { continue };
+        if !resolve::is_key(&key) {
+            let text = format!("{variable} in the environment is no key: it must be printable ASCII without spaces");
+            return Err(ConfigError::plain(text));
+        }
+        let base_url = set(&format!("{prefix}_BASE_URL"));
         let provider = Provider {
             adapters: adapters.iter().map(|adapter| (*adapter).to_owned()).collect(),
             base_url: base_url.map(|url| resolve::base_url(&url)).transpose().map_err(ConfigError::plain)?,
@@ -30,7 +39,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             settings: "{}".to_owned(),
         };
         providers.insert(name.to_owned(), provider);
-        let model = environment(&format!("POINTSMAN_{prefix}_MODEL")).unwrap_or_else(|| model.to_owned());
+        let model = set(&format!("POINTSMAN_{prefix}_MODEL")).unwrap_or_else(|| model.to_owned());
         backups.push(target(name, Some(model)));
     }
     if providers.is_empty() {

@@ -122,6 +122,16 @@ const SECRET_HEADERS: &[&str] = &[
     "x-amz-security-token",
 ];
 
+/// Without what an editor, a shell or a secret's file leaves around a value: white space, and a byte order mark.
+pub fn trimmed(value: &str) -> &str {
+    value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
+}
+
+/// A key can stand in a header.
+pub fn is_key(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 struct Resolver<'a> {
     file: &'a File<'a>,
     environment: Environment<'a>,
@@ -157,7 +167,7 @@ impl Resolver<'_> {
                 self.error(text.span(), format!("the environment has no `{name}`"), Some(hint))
             })?;
             expanded.push_str(before);
-            expanded.push_str(value.trim());
+            expanded.push_str(trimmed(&value));
             rest = behind;
         }
         expanded.push_str(rest);
@@ -165,8 +175,8 @@ impl Resolver<'_> {
     }
 
     fn secret(&self, text: &Spanned<String>) -> Result<Secret, ConfigError> {
-        let value = self.expand(text)?;
-        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let value = trimmed(&self.expand(text)?).to_owned();
+        if !is_key(&value) {
             return Err(self.error(text.span(), "a key must be printable ASCII without spaces, and not empty", None));
         }
         Ok(Secret::new(value))

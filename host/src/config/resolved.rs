@@ -65,10 +65,19 @@ pub struct Server {
     /// Empty: anyone may call.
     pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
+    pub origins: Origins,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<PathBuf>,
     pub drain: Duration,
     pub edge: Edge,
+}
+
+/// Of pages whose scripts may read what callers get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    All,
+    /// As browsers spell them in `Origin`.
+    These(Vec<String>),
 }
 
 /// How much of everything callers may take, all together or each.

@@ -59,6 +59,9 @@ pub struct Server {
     #[serde(default)]
     pub open: bool,
     pub tls: Option<Tls>,
+    /// Origins of pages whose scripts may read what callers get, such as `https://webui.example`. Absent: all of them, since a
+    /// page can do no more than its key; `[]`: none.
+    pub cors_origins: Option<Vec<Spanned<String>>>,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<Spanned<String>>,
     /// How long streams may run on after a signal to stop.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +15,7 @@ use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::exchange::Exchange;
 use super::game_day::{Break, Harm, Struck};
+use super::halves;
 use super::hold::Hold;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
@@ -309,14 +310,17 @@ async fn whole(
     good: &mut Good,
 ) -> Result<(), Fault> {
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
-    let body =
-        body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        // Its provider did nothing wrong.
+        true => fault(FaultKind::Unsupported, format!("the reply has more than {REPLY_BYTES_MAX} bytes")),
+        false => fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))),
+    });
     let mut body = redaction.answer(body?.to_bytes());
     if let Some(breaks) = breaks {
         body = breaks.strike_whole(body).await?;
     }
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
-    let frame = Frame { event: None, data: body.to_vec() };
+    let frame = Frame { event: None, data: halves::mended(&body).to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
     let decoded = codec.decode(operation, false, &[], &frames, true).await;
     let events = decoded.map_err(|fault| adapter_failed(adapter, &fault))?.events;

@@ -26,7 +26,7 @@ use super::race::{News, Race};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
-use super::{Body, Gateway, able, estimate, intake, outgoing, scan, shadow_probe};
+use super::{Body, Gateway, able, estimate, halves, intake, outgoing, scan, shadow_probe};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
@@ -122,11 +122,14 @@ where
     let allowance = Allowance::of(caller.as_deref(), &endpoint);
     record.caller(caller.as_deref());
     let edge = table.config.server.edge;
-    intake::check(&head.headers, body.size_hint().lower(), &edge)?;
+    let coding = intake::check(&head.headers, body.size_hint().lower(), &edge)?;
     record.admitted(allowance.admit(&gateway, body.size_hint().lower(), arrived)?);
     let held = gateway.load.enter(edge.requests);
     let mut held = held.ok_or_else(|| Refusal::full("as many requests at once"))?;
-    let body = intake::read(body, &edge, &mut held, arrived + table.config.timeouts.total).await?;
+    let mut body = intake::read(body, &edge, &mut held, arrived + table.config.timeouts.total).await?;
+    if let Some(coding) = coding {
+        body = intake::decode(body, coding, &edge, &mut held).await?;
+    }
     if let Some(admitted) = record.its_admission() {
         allowance.resize(admitted, body.len(), Instant::now())?;
     }
@@ -208,7 +211,8 @@ impl Exchange {
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
             });
-            let reading = codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &self.body).await;
+            let reading =
+                codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &halves::mended(&self.body)).await;
             let mut reading = reading.map_err(|failed| {
                 fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {failed}", self.endpoint.plugin.name))
             })??;

@@ -16,6 +16,7 @@ mod exchange;
 pub mod files;
 mod game_day;
 mod gate;
+mod halves;
 mod hold;
 mod hops;
 mod intake;

@@ -168,7 +168,7 @@ impl Codec {
         frames: &[provider::Frame],
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
-        let body_bytes = frames.iter().map(|frame| frame.data.len()).sum();
+        let body_bytes = memory.len() + frames.iter().map(|frame| frame.data.len()).sum::<usize>();
         call!(self, provider, body_bytes, call_decode(operation, stream, memory, frames, ended))
     }
 
@@ -189,7 +189,8 @@ impl Codec {
         events: &[Event],
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
-        call!(self, client, memory.len(), call_write(operation, stream, memory, events, ended))
+        let body_bytes = memory.len() + events.iter().map(text_bytes).sum::<usize>();
+        call!(self, client, body_bytes, call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
@@ -204,6 +205,15 @@ impl Exports {
 
     fn client(&self) -> Result<&ClientGuest, PluginFault> {
         self.client.as_ref().ok_or_else(|| PluginFault::Nonsense("it has no client side".to_owned()))
+    }
+}
+
+/// Bytes of the event that can be many.
+fn text_bytes(event: &Event) -> usize {
+    match event {
+        Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => delta.text.len(),
+        Event::Embedding(embedding) => embedding.values.len() * size_of::<f32>(),
+        _ => 0,
     }
 }
 

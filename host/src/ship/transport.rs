@@ -181,7 +181,7 @@ async fn read(response: Response<Incoming>, most: usize, method: &Method) -> any
         let piece = timeout(PIECE_TIMEOUT, body.frame()).await;
         let piece = piece.map_err(|_| anyhow!("nothing came for {} s", PIECE_TIMEOUT.as_secs()))?;
         let Some(piece) = piece else { break };
-        let piece = piece.context("its answer broke off")?;
+        let piece = piece.map_err(|error| anyhow!("its answer broke off: {error}"))?;
         let Some(data) = piece.data_ref() else { continue };
         cut = bytes.len() + data.len() > most;
         if !cut {

@@ -20,7 +20,7 @@ pub mod sign;
 pub mod sse;
 
 pub use client::Client;
-pub use frame::{Frame, Framer};
+pub use frame::{Frame, FrameError, Framer};
 pub use google::Tokens;
 pub use incoming::Incoming;
 pub use origin::Origin;
