@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::defaults;
 use super::error::ConfigError;
-use super::resolved::{Config, Gate, JournalSettings, Model, Pattern, Provider, Secret, Target};
+use super::resolve::HOLDS;
+use super::resolved::{Config, Gate, Holds, JournalSettings, Model, Pattern, Provider, Secret, Target};
 use super::{Environment, resolve};
 use crate::facts::Book;
 
@@ -60,13 +61,13 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             splice: false,
             names_asked: None,
             hold_tool_calls: defaults::HOLD_TOOL_CALLS,
+            holds: HOLDS,
             targets: first.into_iter().chain(rest).collect(),
         }
     };
     let models = KNOWN.iter().map(|(name, _, _, pattern, _)| route(name, pattern)).collect();
     let server = resolve::default_server(environment)?;
-    let (timeouts, breaker) = (defaults::TIMEOUTS, defaults::BREAKER);
-    let (attempts, limits) = (defaults::ATTEMPTS, defaults::LIMITS);
+    let (Holds { timeouts, breaker, attempts }, limits) = (HOLDS, defaults::LIMITS);
     let facts = Book::new(Vec::new()).map_err(ConfigError::plain)?;
     Ok(Config {
         server,
@@ -86,5 +87,5 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
 }
 
 fn target(provider: &str, model: Option<String>) -> Target {
-    Target { provider: provider.to_owned(), model, weight: 1, max_in_flight: None }
+    Target { provider: provider.to_owned(), model, weight: 1, max_in_flight: None, holds: HOLDS }
 }

@@ -15,7 +15,7 @@ pub use defaults::ADMIN as ADMIN_ADDRESS;
 pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
 pub(crate) use error::File;
-pub use resolve::{CALLER_NAME, is_caller_name};
+pub use resolve::{CALLER_NAME, HOLDS, is_caller_name};
 pub use resolved::*;
 pub(crate) use written::{Span, span};
 

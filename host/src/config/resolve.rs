@@ -1,6 +1,7 @@
 //! From what is written to what is used: cross checks, defaults, `${…}`.
 
 mod gate;
+mod holds;
 mod keys;
 mod plugins;
 mod server;
@@ -14,15 +15,17 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    Attempts, AwsKeys, Config, GoogleAccount, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
-    Server, Target, Timeouts,
+    AwsKeys, Config, GoogleAccount, Holds, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
+    Server, Target,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
 use crate::facts::Book;
-use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
+use crate::health::AdmissionSettings;
+use holds::Tables;
 use pointsman_bundle::BUNDLED;
 
+pub use holds::DEFAULT as HOLDS;
 pub use keys::{CALLER_NAME, is_caller_name};
 
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
@@ -32,31 +35,12 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     let plugins = resolver.plugins(written.plugins)?;
     let names: Vec<&str> =
         BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
-    let providers = resolver.providers(written.providers, &names)?;
-    let models = resolver.models(written.models, &providers, &names)?;
-    let (span, breaker) = (|span: Option<written::Span>, default| span.map_or(default, |span| span.0), written.breaker);
-    let timeouts = Timeouts {
-        connect: span(written.timeouts.connect, defaults::TIMEOUTS.connect),
-        first_token: span(written.timeouts.first_token, defaults::TIMEOUTS.first_token),
-        headers: span(written.timeouts.headers, defaults::TIMEOUTS.headers),
-        idle: span(written.timeouts.idle, defaults::TIMEOUTS.idle),
-        between_tokens: span(written.timeouts.between_tokens, defaults::TIMEOUTS.between_tokens),
-        slowest: written.timeouts.slowest.unwrap_or(defaults::TIMEOUTS.slowest),
-        slowest_over: span(written.timeouts.slowest_over, defaults::TIMEOUTS.slowest_over),
-        adaptive: written.timeouts.adaptive.unwrap_or(defaults::TIMEOUTS.adaptive),
-        reply: span(written.timeouts.reply, defaults::TIMEOUTS.reply),
-        total: span(written.timeouts.total, defaults::TIMEOUTS.total),
-    };
-    let breaker = BreakerSettings {
-        faults: breaker.faults.unwrap_or(defaults::BREAKER.faults).max(1),
-        success_rate: share(breaker.success_rate, defaults::BREAKER.success_rate, "breaker.success_rate")?,
-        samples: breaker.samples.unwrap_or(defaults::BREAKER.samples),
-        window: span(breaker.window, defaults::BREAKER.window),
-        out: span(breaker.out, defaults::BREAKER.out),
-        out_max: span(breaker.out_max, defaults::BREAKER.out_max),
-        shadow_probes: breaker.shadow_probes.unwrap_or(defaults::BREAKER.shadow_probes),
-    };
-    let attempts = resolver.attempts(&written.attempts)?;
+    let everywhere = Tables { timeouts: written.timeouts, breaker: written.breaker, attempts: written.attempts };
+    let everywhere = resolver.holds(&everywhere, holds::DEFAULT, "")?;
+    let (providers, narrower) = resolver.providers(written.providers, &names)?;
+    let models = resolver.models(written.models, &providers, &Narrowing { everywhere, providers: narrower }, &names)?;
+    let span = |span: Option<written::Span>, default| span.map_or(default, |span| span.0);
+    let Holds { timeouts, breaker, attempts } = everywhere;
     let limits = AdmissionSettings {
         max_in_flight: written.limits.max_in_flight.map(|most| most.max(1)).or(defaults::LIMITS.max_in_flight),
         queue: written.limits.queue.unwrap_or(defaults::LIMITS.queue),
@@ -102,15 +86,6 @@ pub fn base_url(url: &str) -> Result<String, String> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-/// A share of 0 to 1.
-fn share(written: Option<f64>, default: f64, name: &str) -> Result<f64, ConfigError> {
-    let share = written.unwrap_or(default);
-    match (0.0..=1.0).contains(&share) {
-        true => Ok(share),
-        false => Err(ConfigError::plain(format!("`{name}` is {share}, but must be 0 to 1"))),
-    }
-}
-
 /// Headers in which callers show their keys.
 const SECRET_HEADERS: &[&str] = &[
     "authorization",
@@ -130,6 +105,13 @@ pub fn trimmed(value: &str) -> &str {
 /// A key can stand in a header.
 pub fn is_key(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What holds where no model says otherwise.
+struct Narrowing {
+    everywhere: Holds,
+    /// By provider: what it says.
+    providers: BTreeMap<String, Tables>,
 }
 
 struct Resolver<'a> {
@@ -182,27 +164,6 @@ impl Resolver<'_> {
         Ok(Secret::new(value))
     }
 
-    fn attempts(&self, written: &written::Attempts) -> Result<Attempts, ConfigError> {
-        let max = match &written.max {
-            None => defaults::ATTEMPTS.max,
-            Some(max) if (1..=defaults::ATTEMPTS_MAX).contains(max.get_ref()) => *max.get_ref(),
-            Some(max) => {
-                let text = format!("`max` is {}, but must be 1 to {}", max.get_ref(), defaults::ATTEMPTS_MAX);
-                return Err(self.error(max.span(), text, None));
-            }
-        };
-        let (retries, hedges) = (defaults::ATTEMPTS.retries, defaults::ATTEMPTS.hedges);
-        let retries = BudgetSettings {
-            share: share(written.retry_share, retries.share, "attempts.retry_share")?,
-            floor: written.retry_floor.unwrap_or(retries.floor),
-        };
-        let hedges = BudgetSettings {
-            share: share(written.hedge_share, hedges.share, "attempts.hedge_share")?,
-            floor: written.hedge_floor.unwrap_or(hedges.floor),
-        };
-        Ok(Attempts { max, retries, hedges })
-    }
-
     fn probe(&self, written: &written::Probe) -> Result<Probe, ConfigError> {
         let path = written.path.get_ref();
         if !path.starts_with('/') {
@@ -244,8 +205,8 @@ impl Resolver<'_> {
         &self,
         written: BTreeMap<String, written::Provider>,
         plugins: &[&str],
-    ) -> Result<BTreeMap<String, Provider>, ConfigError> {
-        let mut providers = BTreeMap::new();
+    ) -> Result<(BTreeMap<String, Provider>, BTreeMap<String, Tables>), ConfigError> {
+        let (mut providers, mut narrower) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in written {
             let keys = self.keys(&provider)?;
             let span = provider.adapter.span();
@@ -272,9 +233,13 @@ impl Resolver<'_> {
             let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
             let settings = self.json(provider.settings)?;
             let probe = provider.probe.as_ref().map(|probe| self.probe(probe)).transpose()?;
+            let written::Provider { timeouts, breaker, attempts, .. } = provider;
+            let tables = Tables { timeouts, breaker, attempts };
+            self.fits_provider(&tables, &name)?;
+            narrower.insert(name.clone(), tables);
             providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, settings });
         }
-        Ok(providers)
+        Ok((providers, narrower))
     }
 
     fn aws_keys(&self, keys: &written::AwsKeys) -> Result<AwsKeys, ConfigError> {
@@ -310,6 +275,7 @@ impl Resolver<'_> {
         &self,
         written: BTreeMap<Spanned<String>, written::Model>,
         providers: &BTreeMap<String, Provider>,
+        wider: &Narrowing,
         plugins: &[&str],
     ) -> Result<Vec<Model>, ConfigError> {
         let mut models = Vec::new();
@@ -322,7 +288,19 @@ impl Resolver<'_> {
                 let hint = Some("name at least one: targets = [\"provider/model\"]".to_owned());
                 return Err(self.error(name.span(), format!("the model `{}` has no targets", name.get_ref()), hint));
             }
-            let targets = model.targets.into_iter().map(|target| self.target(target, providers));
+            let tables = Tables { timeouts: model.timeouts, breaker: model.breaker, attempts: model.attempts };
+            self.fits_model(&tables, name.get_ref())?;
+            let place = format!("models.\"{}\".", name.get_ref());
+            let holds = self.holds(&tables, wider.everywhere, &place)?;
+            let targets = model.targets.into_iter().map(|target| {
+                let mut target = self.target(target, providers)?;
+                if let Some(provider) = wider.providers.get(&target.provider) {
+                    let of_provider =
+                        self.holds(provider, wider.everywhere, &format!("providers.{}.", target.provider))?;
+                    target.holds = self.holds(&tables, of_provider, &place)?;
+                }
+                Ok(target)
+            });
             let targets = targets.collect::<Result<Vec<_>, _>>()?;
             let (pattern, settings) = (Pattern::new(name.get_ref()), self.json(model.settings)?);
             let policy_headers = model.policy_headers.iter().map(|name| self.policy_header(name));
@@ -338,6 +316,7 @@ impl Resolver<'_> {
                 splice,
                 names_asked,
                 hold_tool_calls,
+                holds,
                 targets,
             });
         }
@@ -375,6 +354,7 @@ impl Resolver<'_> {
         };
         let known: Vec<&str> = providers.keys().map(String::as_str).collect();
         let provider = self.known(&Spanned::new(span, provider.to_owned()), &known, "provider")?;
-        Ok(Target { provider, model: (model != "*").then(|| model.to_owned()), weight, max_in_flight })
+        let model = (model != "*").then(|| model.to_owned());
+        Ok(Target { provider, model, weight, max_in_flight, holds: holds::DEFAULT })
     }
 }

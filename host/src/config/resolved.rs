@@ -159,6 +159,14 @@ pub struct Attempts {
     pub hedges: BudgetSettings,
 }
 
+/// What holds for the attempts at one target, or for the requests of one model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Holds {
+    pub timeouts: Timeouts,
+    pub breaker: BreakerSettings,
+    pub attempts: Attempts,
+}
+
 /// What a plugin's file must pass before it may serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -226,7 +234,7 @@ pub struct GoogleAccount {
     pub token_uri: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub pattern: Pattern,
     pub policy: String,
@@ -240,10 +248,12 @@ pub struct Model {
     pub names_asked: Option<bool>,
     /// A tool call is held back from its first fragment to its end.
     pub hold_tool_calls: bool,
+    /// For what is decided before a target is.
+    pub holds: Holds,
     pub targets: Vec<Target>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     pub provider: String,
     /// Absent: the name that the caller used.
@@ -251,6 +261,7 @@ pub struct Target {
     pub weight: u32,
     /// Absent: as for every target.
     pub max_in_flight: Option<u32>,
+    pub holds: Holds,
 }
 
 /// Which model names a route is for.

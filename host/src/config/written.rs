@@ -239,6 +239,13 @@ pub struct Provider {
     /// For the first adapter.
     #[serde(default)]
     pub settings: toml::Table,
+    /// In place of what `[timeouts]`, `[breaker]` and `[attempts]` say, for attempts at this provider.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    #[serde(default)]
+    pub breaker: Breaker,
+    #[serde(default)]
+    pub attempts: Attempts,
 }
 
 /// `[providers.NAME.probe]`: while a target of it is out, ask it for something that costs nothing. Off when absent.
@@ -314,6 +321,13 @@ pub struct Model {
     pub reply_model: Option<ReplyModel>,
     /// On, where nothing is said: see [`crate::config::defaults::HOLD_TOOL_CALLS`].
     pub hold_tool_calls: Option<bool>,
+    /// In place of what `[timeouts]`, `[breaker]` and `[attempts]` say, and the provider's.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    #[serde(default)]
+    pub breaker: Breaker,
+    #[serde(default)]
+    pub attempts: Attempts,
     pub targets: Vec<Spanned<Target>>,
 }
 

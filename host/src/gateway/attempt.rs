@@ -223,7 +223,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
 }
 
 fn pace(exchange: &Exchange, step: &Step) -> Pace {
-    Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now())
+    let timeouts = &exchange.route.targets[step.target].holds.timeouts;
+    Pace::new(step.idle, timeouts, exchange.deadline, Instant::now())
 }
 
 /// The head of a reply that claims to be a success, and what a game day wants to become of the rest.
@@ -235,10 +236,10 @@ async fn send(
     redaction: &Redaction,
     same: bool,
 ) -> Result<(Response<Incoming>, Option<Break>), Bad> {
-    let Begun { exchange, step, .. } = begun;
+    let Begun { exchange, step, target, .. } = begun;
     let head_within = match framing {
         Framing::WholeBody => step.first_token,
-        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
+        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => target.holds.timeouts.headers,
     };
     let until = Instant::now() + head_within;
     let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));

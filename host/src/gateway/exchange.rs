@@ -143,7 +143,7 @@ where
     record.held(held);
     gateway.healths.request(arrived);
     let mut exchange = Exchange {
-        deadline: arrived + table.config.timeouts.total,
+        deadline: arrived + route.holds.timeouts.total,
         id: record.id(),
         random,
         sequence: route.sequence.fetch_add(1, Ordering::Relaxed),
@@ -185,7 +185,7 @@ where
             }
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
         }
-        match race.news(&exchange.table.config.breaker, &exchange.gateway.clock).await {
+        match race.news(|target| exchange.route.targets[target].holds.breaker, &exchange.gateway.clock).await {
             Some(News::Content(held_back)) => break held_back,
             Some(News::Failed(failed)) => {
                 record.failed_attempt(&exchange, &failed);
@@ -259,7 +259,7 @@ impl Exchange {
 
     /// May one more attempt be made than is needed? If so, it is counted.
     pub fn may_hedge(&self) -> bool {
-        self.gateway.healths.may_hedge(self.table.config.attempts.hedges, Instant::now())
+        self.gateway.healths.may_hedge(self.route.holds.attempts.hedges, Instant::now())
     }
 
     /// How a stream is sent to this caller.

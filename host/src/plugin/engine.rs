@@ -45,9 +45,10 @@ pub const CODEC: Limits = Limits { ticks: 20, opening_ticks: 20, memory_bytes: 6
 /// encode where this was measured, 0.2 ms for this size; the rest is for slower machines.
 const BYTES_PER_TICK: usize = 8 << 10;
 
-/// A call on a large body may have so many times its bytes of memory, if that is more than its limit: what it is given, what it reads
-/// of that, and what it makes of it.
-const MEMORY_PER_BODY: usize = 4;
+/// A call on a large piece of a reply may have so many times its bytes of memory, if that is more than its limit: what it is given, what
+/// it reads of that, what it makes of it, and vectors that double as they grow. Callers cannot ask for so much: of a request it is
+/// `CODEC.memory_bytes`.
+const MEMORY_PER_REPLY: usize = 8;
 
 /// The engine, made at the first call.
 ///
@@ -178,8 +179,14 @@ pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
     let guest = store.data_mut();
     let _ = guest.opened_bytes.get_or_insert(guest.memory_bytes);
     let ticks = guest.limits.ticks.saturating_add(more);
-    guest.memory_bytes_max = guest.limits.memory_bytes.max(body_bytes.saturating_mul(MEMORY_PER_BODY));
+    guest.memory_bytes_max = guest.limits.memory_bytes;
     set_ticks(store, ticks);
+}
+
+/// Give a store, after it was armed, the memory for a call on so many bytes of a reply.
+pub fn enlarge(store: &mut Store<Guest>, reply_bytes: usize) {
+    let guest = store.data_mut();
+    guest.memory_bytes_max = guest.limits.memory_bytes.max(reply_bytes.saturating_mul(MEMORY_PER_REPLY));
 }
 
 /// Give a new store what making an instance in it, and opening that, may take.

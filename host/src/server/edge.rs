@@ -53,7 +53,9 @@ async fn routed(gateway: Arc<Gateway>, table: Arc<Table>, request: Request<Unrea
     if is_websocket(request.headers()) && is_known(&table, path) {
         return no_websocket(path);
     }
-    let listed = models::answer(&table, caller.as_deref(), &request);
+    // What stands behind a model's name may be a method of Google's.
+    let is_endpoint = table.endpoints.iter().any(|endpoint| endpoint.path.fits(path));
+    let listed = if is_endpoint { None } else { models::answer(&table, caller.as_deref(), &request) };
     listed.unwrap_or_else(|| unknown(&table, request.method(), path))
 }
 

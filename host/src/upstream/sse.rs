@@ -62,18 +62,13 @@ impl Framer {
     /// The event that the stream ended in, if its data is whole JSON or `[DONE]`: proxies trim the blank line at the very end,
     /// and WHATWG's rules would drop what it says. It gets that line, so that a reader by those rules sees it as well.
     pub fn last_frame(&mut self) -> Option<Frame> {
-        if self.scanned < self.buffer.len() {
-            // A carriage return at the very end is a whole line ending now.
-            let line_end = if self.buffer.ends_with(b"\r") { 1 } else { 0 };
-            let to = self.buffer.len() - line_end;
-            if self.scanned < to {
-                self.lines.push(Line { from: self.scanned, to });
-            }
+        // A carriage return at the very end ends its line.
+        let to = self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer).len();
+        if self.scanned < to {
+            self.lines.push(Line { from: self.scanned, to });
         }
-        if !self.buffer.ends_with(b"\n") && !self.buffer.ends_with(b"\r") {
-            self.buffer.extend_from_slice(b"\n");
-        }
-        self.buffer.extend_from_slice(b"\n");
+        let ending: &[u8] = if self.buffer.ends_with(b"\n") { b"\n" } else { b"\n\n" };
+        self.buffer.extend_from_slice(ending);
         self.scanned = self.buffer.len();
         let frame = self.finish();
         let is_whole = |data: &[u8]| data == b"[DONE]" || serde_json::from_slice::<IgnoredAny>(data).is_ok();
