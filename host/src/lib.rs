@@ -17,6 +17,7 @@ pub mod fake;
 pub mod gateway;
 pub mod health;
 pub mod journal;
+mod log;
 pub mod net;
 pub mod plugin;
 pub mod server;

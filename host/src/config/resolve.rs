@@ -5,6 +5,7 @@ mod holds;
 mod keys;
 mod plugins;
 mod server;
+mod way;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,6 +28,7 @@ use pointsman_bundle::BUNDLED;
 
 pub use holds::DEFAULT as HOLDS;
 pub use keys::{CALLER_NAME, is_caller_name};
+pub use way::usual;
 
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
@@ -209,6 +211,7 @@ impl Resolver<'_> {
         let (mut providers, mut narrower) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in written {
             let keys = self.keys(&provider)?;
+            let way = self.way(&provider)?;
             let span = provider.adapter.span();
             let adapters = match provider.adapter.into_inner() {
                 written::Adapters::One(adapter) => vec![adapter],
@@ -231,13 +234,13 @@ impl Resolver<'_> {
             };
             let aws = provider.aws.as_ref().map(|keys| self.aws_keys(keys)).transpose()?;
             let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
-            let settings = self.json(provider.settings)?;
             let probe = provider.probe.as_ref().map(|probe| self.probe(probe)).transpose()?;
-            let written::Provider { timeouts, breaker, attempts, .. } = provider;
+            let written::Provider { timeouts, breaker, attempts, settings, .. } = provider;
+            let settings = self.json(settings)?;
             let tables = Tables { timeouts, breaker, attempts };
             self.fits_provider(&tables, &name)?;
             narrower.insert(name.clone(), tables);
-            providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, settings });
+            providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, way, settings });
         }
         Ok((providers, narrower))
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use minisign_verify::PublicKey;
 
 use super::defaults;
+use super::written::LogFormat;
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 use crate::plugin::CompileLimits;
@@ -66,6 +67,7 @@ pub struct Server {
     pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
     pub origins: Origins,
+    pub log: LogFormat,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<PathBuf>,
     pub drain: Duration,
@@ -205,8 +207,37 @@ pub struct Provider {
     pub google: Option<GoogleAccount>,
     /// Absent: it is not probed.
     pub probe: Option<Probe>,
+    pub way: Way,
     /// JSON, for the first adapter.
     pub settings: String,
+}
+
+/// How its requests reach a provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    pub proxy: Proxy,
+    /// PEM, of certificates that count besides the platform's.
+    pub ca_file: Option<PathBuf>,
+    /// Shown to a provider that asks who we are.
+    pub client_certificate: Option<Tls>,
+}
+
+/// Through which proxy. URLs may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    None,
+    At(Secret),
+    /// What the environment says of `https` URLs, and of which hosts it says nothing.
+    Usual {
+        https: Option<Secret>,
+        except: String,
+    },
+}
+
+impl Default for Proxy {
+    fn default() -> Proxy {
+        Proxy::Usual { https: None, except: String::new() }
+    }
 }
 
 /// How to find out whether a provider is well again.

@@ -256,7 +256,8 @@ async fn send(
             }
         }
     }
-    let sending = exchange.gateway.upstream.send(request, &begun.sent_at);
+    let client = adapter.client(&exchange.gateway).map_err(|text| fault(FaultKind::Connection, text))?;
+    let sending = client.send(request, &begun.sent_at);
     let response = timeout_at(until, sending).await.map_err(late)?;
     let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
     redaction.headers(response.headers_mut());

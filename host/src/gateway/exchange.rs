@@ -121,6 +121,7 @@ where
     let (head, body) = request.into_parts();
     let allowance = Allowance::of(caller.as_deref(), &endpoint);
     record.caller(caller.as_deref());
+    record.trace(&head.headers);
     let edge = table.config.server.edge;
     let coding = intake::check(&head.headers, body.size_hint().lower(), &edge)?;
     record.admitted(allowance.admit(&gateway, body.size_hint().lower(), arrived)?);

@@ -44,6 +44,7 @@ mod spent;
 mod splice;
 mod table;
 mod target_states;
+mod trace;
 mod unlike;
 
 use std::sync::Arc;
@@ -89,7 +90,7 @@ pub struct Gateway {
     journal: Journal,
     differences: Differences,
     store: Arc<Store>,
-    upstream: upstream::Client,
+    clients: upstream::Clients,
 }
 
 impl Gateway {
@@ -128,7 +129,7 @@ impl Gateway {
         clock: Clock,
         store: Store,
     ) -> anyhow::Result<Arc<Gateway>> {
-        let upstream = upstream::Client::new(network, config.timeouts.connect)?;
+        let clients = upstream::Clients::new(network, config.timeouts.connect);
         let store = Arc::new(store);
         let table = restore::first_table(&compiler, config, &store, &clock).await?;
         table.isolate();
@@ -145,7 +146,7 @@ impl Gateway {
             journal,
             differences: Differences::default(),
             store,
-            upstream,
+            clients,
         }))
     }
 

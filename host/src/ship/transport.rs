@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
 use crate::config::Secret;
+use crate::config::{self, Way};
 use crate::net::Network;
 use crate::upstream::{Client, Incoming, Origin, Pieces, SentAt};
 
@@ -69,9 +70,10 @@ impl Answer {
 
 impl Transport {
     /// # Errors
-    /// When the platform's certificates cannot be read.
+    /// When the platform's certificates cannot be read, or the environment names a proxy that is none.
     pub fn new(insecure: bool) -> anyhow::Result<Transport> {
-        Ok(Transport { client: Client::new(&Network::System, CONNECT_TIMEOUT)?, insecure })
+        let way = Way { proxy: config::usual_proxy(&config::process_environment)?, ..Way::default() };
+        Ok(Transport { client: Client::new(&Network::System, CONNECT_TIMEOUT, &way)?, insecure })
     }
 
     /// `https`, or `http` where that is allowed.

@@ -15,6 +15,7 @@ use super::dialer::Dialer;
 use super::pool::{Pool, Wanted};
 use super::sent_at::SentAt;
 use super::{Incoming, Origin, Pieces, origin};
+use crate::config::Way;
 use crate::net::Network;
 
 /// How often a request is sent anew that the provider did not process. More of it is no bad luck: the provider does not want it.
@@ -32,11 +33,11 @@ pub struct Client {
 
 impl Client {
     /// # Errors
-    /// When the platform's certificates cannot be read.
-    pub fn new(network: &Network, connect_timeout: Duration) -> anyhow::Result<Client> {
+    /// When certificates cannot be read, the platform's or those of the way.
+    pub fn new(network: &Network, connect_timeout: Duration, way: &Way) -> anyhow::Result<Client> {
         let dialer = match network {
-            Network::System => Dialer::system(Arc::default())?,
-            Network::Hosts(hosts) => Dialer::system(Arc::clone(hosts))?,
+            Network::System => Dialer::system(Arc::default(), way)?,
+            Network::Hosts(hosts) => Dialer::system(Arc::clone(hosts), way)?,
             Network::Simulated(network) => Dialer::Simulated(Arc::clone(network)),
         };
         Ok(Client { pool: Arc::new(Pool::new(dialer, connect_timeout)) })
@@ -111,7 +112,7 @@ mod tests {
     async fn a_key_leaves_for_its_own_place_only() {
         let nowhere = Arc::new(Nowhere::default());
         let network = Network::Simulated(Arc::clone(&nowhere) as Arc<dyn Dial>);
-        let client = Client::new(&network, Duration::from_secs(1)).expect("a client");
+        let client = Client::new(&network, Duration::from_secs(1), &Way::default()).expect("a client");
         let base = "https://api.example";
         let origin = Origin::of(&base.parse().expect("a URL")).expect("a place");
         let auth = HeaderAuth { name: "x-api-key".to_owned(), prefix: String::new() };

@@ -55,6 +55,7 @@ impl Resolver<'_> {
             certificate: self.relative(tls.certificate.get_ref()),
             key: self.relative(tls.key.get_ref()),
         });
+        let log = written.log.unwrap_or_default();
         let origins = self.origins(written.cors_origins.as_deref())?;
         let state = match &written.state {
             Some(state) => Some(self.relative(&self.expand(state)?)),
@@ -65,7 +66,7 @@ impl Resolver<'_> {
         };
         let edge = self.edge(&written)?;
         let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, callers, tls, origins, state, drain, edge })
+        Ok(Server { listen, admin, admin_token, callers, tls, origins, log, state, drain, edge })
     }
 
     fn origins(&self, written: Option<&[Spanned<String>]>) -> Result<Origins, ConfigError> {
