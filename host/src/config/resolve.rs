@@ -109,11 +109,13 @@ pub fn is_key(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+type ByName<T> = BTreeMap<String, T>;
+
 /// What holds where no model says otherwise.
 struct Narrowing {
     everywhere: Holds,
     /// By provider: what it says.
-    providers: BTreeMap<String, Tables>,
+    providers: ByName<Tables>,
 }
 
 struct Resolver<'a> {
@@ -207,7 +209,7 @@ impl Resolver<'_> {
         &self,
         written: BTreeMap<String, written::Provider>,
         plugins: &[&str],
-    ) -> Result<(BTreeMap<String, Provider>, BTreeMap<String, Tables>), ConfigError> {
+    ) -> Result<(ByName<Provider>, ByName<Tables>), ConfigError> {
         let (mut providers, mut narrower) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in written {
             let keys = self.keys(&provider)?;

@@ -40,7 +40,7 @@ enum Kind {
 impl Halves {
     /// JSON that every reader takes, with a stand-in for each half.
     pub fn mark(&mut self, json: &Bytes) -> Bytes {
-        match marked(json) {
+        match marked(json, true) {
             None => json.clone(),
             Some(text) => {
                 self.is_torn = true;
@@ -124,15 +124,17 @@ impl Halves {
     }
 }
 
-/// JSON that every reader takes, where nothing follows that a half could meet.
+/// JSON that every reader takes, where nothing follows that a half could meet. Nobody cuts a body that is whole within a letter: one
+/// that is no UTF-8 is garbage, and stays so.
 pub fn mended(json: &Bytes) -> Bytes {
-    marked(json).map_or_else(|| json.clone(), |text| whole(&text).into())
+    marked(json, false).map_or_else(|| json.clone(), |text| whole(&text).into())
 }
 
-/// Absent: nothing in it is torn.
-fn marked(json: &[u8]) -> Option<String> {
+/// Absent: nothing in it is torn, or it is nothing that a letter could be made of.
+fn marked(json: &[u8], is_piece: bool) -> Option<String> {
     let text = match str::from_utf8(json) {
         Ok(text) => Cow::Borrowed(text),
+        Err(_) if !is_piece || json.iter().any(|byte| matches!(byte, 0xC0 | 0xC1 | 0xF5..)) => return None,
         Err(_) => Cow::Owned(json.utf8_chunks().fold(String::new(), |text, chunk| {
             let bytes = chunk.invalid().iter().map(|byte| stand_in(BYTES + u32::from(*byte)));
             text + chunk.valid() + &bytes.collect::<String>()
@@ -319,7 +321,7 @@ mod tests {
         assert_eq!(text(&[br#"{"t":"\ud83d"}"#]), "\u{fffd}");
         assert_eq!(text(&[br#"{"t":"\ude00\ud83d"}"#, br#"{"t":"\ud83d\ude00"}"#]), "\u{fffd}\u{fffd}😀");
         assert_eq!(text(&[br#"{"t":"a\\ud83d \ud83dx"}"#]), "a\\ud83d \u{fffd}x", "an escaped backslash is no escape");
-        assert_eq!(text(&[b"{\"t\":\"a\xff\xf0\x9f\"}", b"{\"t\":\"b\"}"]), "a\u{fffd}\u{fffd}b");
+        assert_eq!(text(&[b"{\"t\":\"a\xf0\x9f\"}", b"{\"t\":\"b\"}"]), "a\u{fffd}b");
         assert_eq!(text(&[b"{\"t\":\"\x80\"}"]), "\u{fffd}");
     }
 
@@ -359,6 +361,11 @@ mod tests {
     fn a_whole_body_is_mended() {
         let body = Bytes::from_static(br#"{"a":"\ud83d","b":"\ud83d\ude00","c":"\udc00x"}"#);
         assert_eq!(mended(&body), "{\"a\":\"\u{fffd}\",\"b\":\"\\ud83d\\ude00\",\"c\":\"\u{fffd}x\"}");
-        assert_eq!(mended(&Bytes::from_static(b"{\"a\":\"\xf0\x9f\"}")), "{\"a\":\"\u{fffd}\"}");
+        for garbage in [&b"{\"a\":\"\xff\xfe\"}"[..], b"{\"a\":\"\xc0\x80\"}"] {
+            let garbage = Bytes::from_static(garbage);
+            assert_eq!((mended(&garbage), Halves::default().mark(&garbage)), (garbage.clone(), garbage));
+        }
+        let cut = Bytes::from_static(b"{\"a\":\"\xf0\x9f\"}");
+        assert_eq!(mended(&cut), cut, "a body that is whole is not cut within a letter");
     }
 }

@@ -132,6 +132,10 @@ impl Gateway {
         let clients = upstream::Clients::new(network, config.timeouts.connect);
         let store = Arc::new(store);
         let table = restore::first_table(&compiler, config, &store, &clock).await?;
+        // Certificates that cannot be read are found now, and no request waits until they are.
+        for provider in table.config.providers.values() {
+            clients.of(&provider.way).map_err(anyhow::Error::msg)?;
+        }
         table.isolate();
         let journal = store.folder().map_or_else(Journal::default, Journal::on_disk);
         Ok(Arc::new(Gateway {

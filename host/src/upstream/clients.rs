@@ -41,5 +41,9 @@ impl Clients {
 /// # Errors
 /// Which certificates of the way cannot be read.
 pub fn check(way: &Way) -> anyhow::Result<()> {
-    way::tls(way).map(drop)
+    // The platform's are read with the first client.
+    match (&way.ca_file, &way.client_certificate) {
+        (None, None) => Ok(()),
+        _ => way::tls(way).map(drop),
+    }
 }
