@@ -8,6 +8,7 @@
 pub mod callers;
 pub mod cli;
 pub mod clock;
+pub mod coding;
 pub mod config;
 pub mod conformance;
 pub mod drill;
@@ -16,6 +17,7 @@ pub mod fake;
 pub mod gateway;
 pub mod health;
 pub mod journal;
+mod log;
 pub mod net;
 pub mod plugin;
 pub mod server;

@@ -40,6 +40,7 @@ pub async fn watch(gateway: Arc<Gateway>, source: Source) {
 
 async fn reload(gateway: &Gateway, path: &std::path::Path) -> anyhow::Result<()> {
     let config = Source::File(path.to_owned()).load(&config::process_environment)?;
+    crate::log::set_format(config.server.log);
     let before = gateway.table();
     let fixed = |config: &Config| {
         let server = &config.server;

@@ -246,3 +246,39 @@ async fn every_protocols_bytes_go_through() {
         assert_eq!(behind.seen()[0].body, body.to_string(), "{path}: the request");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_one_protocol_has_goes_to_who_speaks_it() {
+    let (line, gemini) = (Line::start().await, Fake::start(Protocol::Gemini).await.expect("a port"));
+    let more = format!(
+        "[providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [providers.gemini]\nadapter = \"gemini\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models.codex]\ntargets = [\"anthropic/claude-sonnet-4-5\", \"responses/gpt-5\"]\n\
+         [models.\"gemini-*\"]\ntargets = [\"openai/gpt-5\", \"gemini/*\"]\n",
+        line.openai.base_url(),
+        gemini.base_url(),
+    );
+    line.reconfigure(&more).await.expect("a good configuration");
+    // Codex makes a long history short.
+    let compact = json!({ "model": "codex", "instructions": "Be brief.", "input": "Hello", "tools": [] });
+    let answer = line.post("/v1/responses/compact", &compact).await;
+    assert_eq!(answer.json()["output"][0]["type"], "compaction", "{}", answer.body);
+    assert_eq!(answer.header("x-pointsman-target"), "responses/gpt-5");
+    let seen = line.openai.seen().pop().expect("a request");
+    assert_eq!((seen.bare_path(), seen.model.as_str()), ("/v1/responses/compact", "gpt-5"));
+    let nobody = json!({ "model": "only-claude", "input": "Hello" });
+    let answer = line.post("/v1/responses/compact", &nobody).await;
+    assert!(answer.status == 400 && answer.body.contains("no target can serve"), "{}", answer.body);
+    // google-genai's `embed_content`.
+    let (model, content) = ("gemini-embedding-001", json!({ "parts": [{ "text": "Hello" }] }));
+    let named = json!({ "model": format!("models/{model}"), "content": content });
+    for version in ["v1beta", "v1"] {
+        let answer =
+            line.post(&format!("/{version}/models/{model}:embedContent"), &json!({ "content": content })).await;
+        assert!(answer.json()["embedding"]["values"].is_array(), "{}", answer.body);
+        let batch = json!({ "requests": [named, named] });
+        let answer = line.post(&format!("/{version}/models/{model}:batchEmbedContents"), &batch).await;
+        assert_eq!(answer.json()["embeddings"].as_array().map(Vec::len), Some(2), "{}", answer.body);
+        assert_eq!(answer.header("x-pointsman-target"), format!("gemini/{model}"));
+    }
+}

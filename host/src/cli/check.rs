@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+mod holds;
+
 use super::{ConfigArgument, compiler, print_json};
 use crate::clock::Clock;
 use crate::config::{self, Source};
@@ -64,6 +66,11 @@ pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<
         })
         .collect();
     print!("{}", columns(["CALLERS' ENDPOINT", "PROTOCOL", "PLUGIN"], &rows));
+    let rows = holds::rows(&table);
+    if !rows.is_empty() {
+        println!();
+        print!("{}", columns(["MODEL", "TARGET", "HOLDS, OTHER THAN BY DEFAULT"], &rows));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -71,7 +78,10 @@ fn data(table: &Table) -> serde_json::Value {
     let plugin = |plugin: &Plugin| json!({ "name": plugin.name, "sha256": plugin.sha256 });
     let routes = table.routes.iter().map(|route| {
         let targets: Vec<String> = route.targets.iter().map(target).collect();
-        json!({ "model": route.pattern.to_string(), "policy": plugin(&route.policy.plugin), "targets": targets })
+        let holds: Vec<_> = route.targets.iter().map(|target| holds::data(&holds::of(route, target))).collect();
+        json!({
+            "model": route.pattern.to_string(), "policy": plugin(&route.policy.plugin), "targets": targets, "holds": holds,
+        })
     });
     let endpoints = table.endpoints.iter().map(|endpoint| {
         let (method, path, by) = (endpoint.method.as_str(), endpoint.path.to_string(), plugin(&endpoint.plugin));

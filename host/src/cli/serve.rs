@@ -18,6 +18,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let source = Source::find(asked);
     let config = source.load(&config::process_environment)?;
     let server = config.server.clone();
+    crate::log::set_format(server.log);
     // Taken ports are found before seconds go into compiling.
     let data = Port::bind(server.listen, server.tls.as_ref()).await?;
     let admin = match &server.admin_token {

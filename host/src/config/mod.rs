@@ -15,8 +15,9 @@ pub use defaults::ADMIN as ADMIN_ADDRESS;
 pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
 pub(crate) use error::File;
-pub use resolve::{CALLER_NAME, is_caller_name};
+pub use resolve::{CALLER_NAME, HOLDS, is_caller_name, usual as usual_proxy};
 pub use resolved::*;
+pub use written::LogFormat;
 pub(crate) use written::{Span, span};
 
 /// Where values in `${…}` come from.

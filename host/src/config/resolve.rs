@@ -1,9 +1,11 @@
 //! From what is written to what is used: cross checks, defaults, `${…}`.
 
 mod gate;
+mod holds;
 mod keys;
 mod plugins;
 mod server;
+mod way;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,16 +16,19 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    Attempts, AwsKeys, Config, GoogleAccount, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
-    Server, Target, Timeouts,
+    AwsKeys, Config, GoogleAccount, Holds, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
+    Server, Target,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
 use crate::facts::Book;
-use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
+use crate::health::AdmissionSettings;
+use holds::Tables;
 use pointsman_bundle::BUNDLED;
 
+pub use holds::DEFAULT as HOLDS;
 pub use keys::{CALLER_NAME, is_caller_name};
+pub use way::usual;
 
 pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let resolver = Resolver { file, environment };
@@ -32,31 +37,12 @@ pub fn resolve(written: Written, file: &File<'_>, environment: Environment<'_>) 
     let plugins = resolver.plugins(written.plugins)?;
     let names: Vec<&str> =
         BUNDLED.iter().map(|bundled| bundled.name).chain(plugins.keys().map(String::as_str)).collect();
-    let providers = resolver.providers(written.providers, &names)?;
-    let models = resolver.models(written.models, &providers, &names)?;
-    let (span, breaker) = (|span: Option<written::Span>, default| span.map_or(default, |span| span.0), written.breaker);
-    let timeouts = Timeouts {
-        connect: span(written.timeouts.connect, defaults::TIMEOUTS.connect),
-        first_token: span(written.timeouts.first_token, defaults::TIMEOUTS.first_token),
-        headers: span(written.timeouts.headers, defaults::TIMEOUTS.headers),
-        idle: span(written.timeouts.idle, defaults::TIMEOUTS.idle),
-        between_tokens: span(written.timeouts.between_tokens, defaults::TIMEOUTS.between_tokens),
-        slowest: written.timeouts.slowest.unwrap_or(defaults::TIMEOUTS.slowest),
-        slowest_over: span(written.timeouts.slowest_over, defaults::TIMEOUTS.slowest_over),
-        adaptive: written.timeouts.adaptive.unwrap_or(defaults::TIMEOUTS.adaptive),
-        reply: span(written.timeouts.reply, defaults::TIMEOUTS.reply),
-        total: span(written.timeouts.total, defaults::TIMEOUTS.total),
-    };
-    let breaker = BreakerSettings {
-        faults: breaker.faults.unwrap_or(defaults::BREAKER.faults).max(1),
-        success_rate: share(breaker.success_rate, defaults::BREAKER.success_rate, "breaker.success_rate")?,
-        samples: breaker.samples.unwrap_or(defaults::BREAKER.samples),
-        window: span(breaker.window, defaults::BREAKER.window),
-        out: span(breaker.out, defaults::BREAKER.out),
-        out_max: span(breaker.out_max, defaults::BREAKER.out_max),
-        shadow_probes: breaker.shadow_probes.unwrap_or(defaults::BREAKER.shadow_probes),
-    };
-    let attempts = resolver.attempts(&written.attempts)?;
+    let everywhere = Tables { timeouts: written.timeouts, breaker: written.breaker, attempts: written.attempts };
+    let everywhere = resolver.holds(&everywhere, holds::DEFAULT, "")?;
+    let (providers, narrower) = resolver.providers(written.providers, &names)?;
+    let models = resolver.models(written.models, &providers, &Narrowing { everywhere, providers: narrower }, &names)?;
+    let span = |span: Option<written::Span>, default| span.map_or(default, |span| span.0);
+    let Holds { timeouts, breaker, attempts } = everywhere;
     let limits = AdmissionSettings {
         max_in_flight: written.limits.max_in_flight.map(|most| most.max(1)).or(defaults::LIMITS.max_in_flight),
         queue: written.limits.queue.unwrap_or(defaults::LIMITS.queue),
@@ -102,15 +88,6 @@ pub fn base_url(url: &str) -> Result<String, String> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-/// A share of 0 to 1.
-fn share(written: Option<f64>, default: f64, name: &str) -> Result<f64, ConfigError> {
-    let share = written.unwrap_or(default);
-    match (0.0..=1.0).contains(&share) {
-        true => Ok(share),
-        false => Err(ConfigError::plain(format!("`{name}` is {share}, but must be 0 to 1"))),
-    }
-}
-
 /// Headers in which callers show their keys.
 const SECRET_HEADERS: &[&str] = &[
     "authorization",
@@ -121,6 +98,25 @@ const SECRET_HEADERS: &[&str] = &[
     "x-goog-api-key",
     "x-amz-security-token",
 ];
+
+/// Without what an editor, a shell or a secret's file leaves around a value: white space, and a byte order mark.
+pub fn trimmed(value: &str) -> &str {
+    value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
+}
+
+/// A key can stand in a header.
+pub fn is_key(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+type ByName<T> = BTreeMap<String, T>;
+
+/// What holds where no model says otherwise.
+struct Narrowing {
+    everywhere: Holds,
+    /// By provider: what it says.
+    providers: ByName<Tables>,
+}
 
 struct Resolver<'a> {
     file: &'a File<'a>,
@@ -157,7 +153,7 @@ impl Resolver<'_> {
                 self.error(text.span(), format!("the environment has no `{name}`"), Some(hint))
             })?;
             expanded.push_str(before);
-            expanded.push_str(value.trim());
+            expanded.push_str(trimmed(&value));
             rest = behind;
         }
         expanded.push_str(rest);
@@ -165,32 +161,11 @@ impl Resolver<'_> {
     }
 
     fn secret(&self, text: &Spanned<String>) -> Result<Secret, ConfigError> {
-        let value = self.expand(text)?;
-        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let value = trimmed(&self.expand(text)?).to_owned();
+        if !is_key(&value) {
             return Err(self.error(text.span(), "a key must be printable ASCII without spaces, and not empty", None));
         }
         Ok(Secret::new(value))
-    }
-
-    fn attempts(&self, written: &written::Attempts) -> Result<Attempts, ConfigError> {
-        let max = match &written.max {
-            None => defaults::ATTEMPTS.max,
-            Some(max) if (1..=defaults::ATTEMPTS_MAX).contains(max.get_ref()) => *max.get_ref(),
-            Some(max) => {
-                let text = format!("`max` is {}, but must be 1 to {}", max.get_ref(), defaults::ATTEMPTS_MAX);
-                return Err(self.error(max.span(), text, None));
-            }
-        };
-        let (retries, hedges) = (defaults::ATTEMPTS.retries, defaults::ATTEMPTS.hedges);
-        let retries = BudgetSettings {
-            share: share(written.retry_share, retries.share, "attempts.retry_share")?,
-            floor: written.retry_floor.unwrap_or(retries.floor),
-        };
-        let hedges = BudgetSettings {
-            share: share(written.hedge_share, hedges.share, "attempts.hedge_share")?,
-            floor: written.hedge_floor.unwrap_or(hedges.floor),
-        };
-        Ok(Attempts { max, retries, hedges })
     }
 
     fn probe(&self, written: &written::Probe) -> Result<Probe, ConfigError> {
@@ -234,10 +209,11 @@ impl Resolver<'_> {
         &self,
         written: BTreeMap<String, written::Provider>,
         plugins: &[&str],
-    ) -> Result<BTreeMap<String, Provider>, ConfigError> {
-        let mut providers = BTreeMap::new();
+    ) -> Result<(ByName<Provider>, ByName<Tables>), ConfigError> {
+        let (mut providers, mut narrower) = (BTreeMap::new(), BTreeMap::new());
         for (name, provider) in written {
             let keys = self.keys(&provider)?;
+            let way = self.way(&provider)?;
             let span = provider.adapter.span();
             let adapters = match provider.adapter.into_inner() {
                 written::Adapters::One(adapter) => vec![adapter],
@@ -260,11 +236,15 @@ impl Resolver<'_> {
             };
             let aws = provider.aws.as_ref().map(|keys| self.aws_keys(keys)).transpose()?;
             let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
-            let settings = self.json(provider.settings)?;
             let probe = provider.probe.as_ref().map(|probe| self.probe(probe)).transpose()?;
-            providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, settings });
+            let written::Provider { timeouts, breaker, attempts, settings, .. } = provider;
+            let settings = self.json(settings)?;
+            let tables = Tables { timeouts, breaker, attempts };
+            self.fits_provider(&tables, &name)?;
+            narrower.insert(name.clone(), tables);
+            providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, way, settings });
         }
-        Ok(providers)
+        Ok((providers, narrower))
     }
 
     fn aws_keys(&self, keys: &written::AwsKeys) -> Result<AwsKeys, ConfigError> {
@@ -300,6 +280,7 @@ impl Resolver<'_> {
         &self,
         written: BTreeMap<Spanned<String>, written::Model>,
         providers: &BTreeMap<String, Provider>,
+        wider: &Narrowing,
         plugins: &[&str],
     ) -> Result<Vec<Model>, ConfigError> {
         let mut models = Vec::new();
@@ -312,7 +293,19 @@ impl Resolver<'_> {
                 let hint = Some("name at least one: targets = [\"provider/model\"]".to_owned());
                 return Err(self.error(name.span(), format!("the model `{}` has no targets", name.get_ref()), hint));
             }
-            let targets = model.targets.into_iter().map(|target| self.target(target, providers));
+            let tables = Tables { timeouts: model.timeouts, breaker: model.breaker, attempts: model.attempts };
+            self.fits_model(&tables, name.get_ref())?;
+            let place = format!("models.\"{}\".", name.get_ref());
+            let holds = self.holds(&tables, wider.everywhere, &place)?;
+            let targets = model.targets.into_iter().map(|target| {
+                let mut target = self.target(target, providers)?;
+                if let Some(provider) = wider.providers.get(&target.provider) {
+                    let of_provider =
+                        self.holds(provider, wider.everywhere, &format!("providers.{}.", target.provider))?;
+                    target.holds = self.holds(&tables, of_provider, &place)?;
+                }
+                Ok(target)
+            });
             let targets = targets.collect::<Result<Vec<_>, _>>()?;
             let (pattern, settings) = (Pattern::new(name.get_ref()), self.json(model.settings)?);
             let policy_headers = model.policy_headers.iter().map(|name| self.policy_header(name));
@@ -328,6 +321,7 @@ impl Resolver<'_> {
                 splice,
                 names_asked,
                 hold_tool_calls,
+                holds,
                 targets,
             });
         }
@@ -365,6 +359,7 @@ impl Resolver<'_> {
         };
         let known: Vec<&str> = providers.keys().map(String::as_str).collect();
         let provider = self.known(&Spanned::new(span, provider.to_owned()), &known, "provider")?;
-        Ok(Target { provider, model: (model != "*").then(|| model.to_owned()), weight, max_in_flight })
+        let model = (model != "*").then(|| model.to_owned());
+        Ok(Target { provider, model, weight, max_in_flight, holds: holds::DEFAULT })
     }
 }

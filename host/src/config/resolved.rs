@@ -10,6 +10,7 @@ use std::time::Duration;
 use minisign_verify::PublicKey;
 
 use super::defaults;
+use super::written::LogFormat;
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
 use crate::plugin::CompileLimits;
@@ -65,10 +66,20 @@ pub struct Server {
     /// Empty: anyone may call.
     pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
+    pub origins: Origins,
+    pub log: LogFormat,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<PathBuf>,
     pub drain: Duration,
     pub edge: Edge,
+}
+
+/// Of pages whose scripts may read what callers get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    All,
+    /// As browsers spell them in `Origin`.
+    These(Vec<String>),
 }
 
 /// How much of everything callers may take, all together or each.
@@ -150,6 +161,14 @@ pub struct Attempts {
     pub hedges: BudgetSettings,
 }
 
+/// What holds for the attempts at one target, or for the requests of one model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Holds {
+    pub timeouts: Timeouts,
+    pub breaker: BreakerSettings,
+    pub attempts: Attempts,
+}
+
 /// What a plugin's file must pass before it may serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -188,8 +207,37 @@ pub struct Provider {
     pub google: Option<GoogleAccount>,
     /// Absent: it is not probed.
     pub probe: Option<Probe>,
+    pub way: Way,
     /// JSON, for the first adapter.
     pub settings: String,
+}
+
+/// How its requests reach a provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    pub proxy: Proxy,
+    /// PEM, of certificates that count besides the platform's.
+    pub ca_file: Option<PathBuf>,
+    /// Shown to a provider that asks who we are.
+    pub client_certificate: Option<Tls>,
+}
+
+/// Through which proxy. URLs may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    None,
+    At(Secret),
+    /// What the environment says of `https` URLs, and of which hosts it says nothing.
+    Usual {
+        https: Option<Secret>,
+        except: String,
+    },
+}
+
+impl Default for Proxy {
+    fn default() -> Proxy {
+        Proxy::Usual { https: None, except: String::new() }
+    }
 }
 
 /// How to find out whether a provider is well again.
@@ -217,7 +265,7 @@ pub struct GoogleAccount {
     pub token_uri: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub pattern: Pattern,
     pub policy: String,
@@ -231,10 +279,12 @@ pub struct Model {
     pub names_asked: Option<bool>,
     /// A tool call is held back from its first fragment to its end.
     pub hold_tool_calls: bool,
+    /// For what is decided before a target is.
+    pub holds: Holds,
     pub targets: Vec<Target>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     pub provider: String,
     /// Absent: the name that the caller used.
@@ -242,6 +292,7 @@ pub struct Target {
     pub weight: u32,
     /// Absent: as for every target.
     pub max_in_flight: Option<u32>,
+    pub holds: Holds,
 }
 
 /// Which model names a route is for.

@@ -59,8 +59,13 @@ pub struct Server {
     #[serde(default)]
     pub open: bool,
     pub tls: Option<Tls>,
+    /// Origins of pages whose scripts may read what callers get, such as `https://webui.example`. Absent: all of them, since a
+    /// page can do no more than its key; `[]`: none.
+    pub cors_origins: Option<Vec<Spanned<String>>>,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<Spanned<String>>,
+    /// `text`, or `json`: one object a line. `POINTSMAN_LOG` says how much.
+    pub log: Option<LogFormat>,
     /// How long streams may run on after a signal to stop.
     pub drain: Option<Span>,
     /// Connections at once; who comes later waits to be accepted.
@@ -80,6 +85,15 @@ pub struct Server {
     /// Requests at once, and bytes of their bodies that are held: who comes later is told to come again.
     pub max_requests: Option<Spanned<u64>>,
     pub max_body_bytes_held: Option<Spanned<u64>>,
+}
+
+/// What a line of the log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
 }
 
 /// `[server.tls]`
@@ -233,9 +247,23 @@ pub struct Provider {
     /// A service account's JSON file.
     pub google: Option<Spanned<String>>,
     pub probe: Option<Probe>,
+    /// `http://[USER:PASSWORD@]HOST:PORT`, through which all its requests go, or `none`. Absent: what HTTPS_PROXY, ALL_PROXY and
+    /// NO_PROXY in the environment say of its URL if that is https.
+    pub proxy: Option<Spanned<String>>,
+    /// A PEM file of certificates that count besides the platform's.
+    pub ca_file: Option<Spanned<String>>,
+    /// Who we are, for a provider that asks in the TLS handshake.
+    pub client_certificate: Option<Tls>,
     /// For the first adapter.
     #[serde(default)]
     pub settings: toml::Table,
+    /// In place of what `[timeouts]`, `[breaker]` and `[attempts]` say, for attempts at this provider.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    #[serde(default)]
+    pub breaker: Breaker,
+    #[serde(default)]
+    pub attempts: Attempts,
 }
 
 /// `[providers.NAME.probe]`: while a target of it is out, ask it for something that costs nothing. Off when absent.
@@ -311,6 +339,13 @@ pub struct Model {
     pub reply_model: Option<ReplyModel>,
     /// On, where nothing is said: see [`crate::config::defaults::HOLD_TOOL_CALLS`].
     pub hold_tool_calls: Option<bool>,
+    /// In place of what `[timeouts]`, `[breaker]` and `[attempts]` say, and the provider's.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    #[serde(default)]
+    pub breaker: Breaker,
+    #[serde(default)]
+    pub attempts: Attempts,
     pub targets: Vec<Spanned<Target>>,
 }
 

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::coding::Coding;
+
 /// What goes wrong and how long things take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behaviour {
@@ -14,6 +16,8 @@ pub struct Behaviour {
     /// While a stream waits for its next piece of content, a ping is sent so often; zero is never.
     pub ping_every: Duration,
     pub speech: Speech,
+    /// Whatever the request says of codings: as a network in front of a provider does.
+    pub coding: Option<Coding>,
 }
 
 /// How a fake speaks when nothing goes wrong.
@@ -100,7 +104,7 @@ impl Fault {
 
 const WORDS: &str = "ok, a status such as 529, 429:7 (with Retry-After: 7), slow:3s, slow:300ms, hang, hang-before-content, \
                      hang-after:3, reset, error-before-content, error-after:3, cut-after:3, end-after:3, garbage, html, \
-                     spaces-last (of tokens), again or greets (instead of continuing)";
+                     spaces-last (of tokens), again or greets (instead of continuing), gzip, br or zstd (the reply is compressed)";
 
 impl FromStr for Behaviour {
     type Err = String;
@@ -131,6 +135,15 @@ impl FromStr for Behaviour {
                 };
                 let speech = Speech { spaces_last: word == "spaces-last", continuing };
                 return Ok(Behaviour { speech, ..Behaviour::default() });
+            }
+            "gzip" | "br" | "zstd" => {
+                simple(Fault::None)?;
+                let coding = match word {
+                    "gzip" => Coding::Gzip,
+                    "br" => Coding::Brotli,
+                    _ => Coding::Zstd,
+                };
+                return Ok(Behaviour { coding: Some(coding), ..Behaviour::default() });
             }
             "slow" => {
                 let first_token = rest.and_then(duration).ok_or_else(unknown)?;

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue};
+use http_body_util::{BodyDataStream, BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::faults::Performance;
 use super::socket::{Scissors, Socket};
 use super::state::{Running, Seen, State};
+use crate::coding::Coding;
 use crate::net::Listener;
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -84,17 +87,32 @@ async fn answer(
         running: Running::begin(&state),
         scissors,
     };
+    let coding = performance.behaviour.coding;
     if let Some(response) = performance.before_headers().await? {
         performance.running.complete();
         return Ok(response);
     }
-    match protocol.script(&performance.seen, &value, performance.number) {
-        Ok(script) => performance.perform(script).await,
+    let response = match protocol.script(&performance.seen, &value, performance.number) {
+        Ok(script) => performance.perform(script).await?,
         Err(refused) => {
             performance.running.complete();
-            Ok(performance.refuse(&refused))
+            performance.refuse(&refused)
         }
-    }
+    };
+    Ok(match coding {
+        Some(coding) => compressed(response, coding),
+        None => response,
+    })
+}
+
+fn compressed(mut response: Response<Body>, coding: Coding) -> Response<Body> {
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    response.map(|body| {
+        let plain = StreamReader::new(BodyDataStream::new(body));
+        let compressed = ReaderStream::new(coding.encoder(plain)).map_ok(Frame::data);
+        StreamBody::new(compressed).boxed_unsync()
+    })
 }
 
 fn too_large(state: &State, seen: &Seen) -> Response<Body> {

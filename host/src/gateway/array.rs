@@ -32,7 +32,7 @@ impl Array {
             // A carriage return at the very end waits to see whether a line feed follows.
             self.framer.push(b"\n");
         }
-        while let Some(event) = self.framer.next_frame()? {
+        while let Some(event) = self.framer.next_frame().map_err(|error| error.to_string())? {
             // A comment has no data.
             let Some(data) = event.data else { continue };
             self.open_or(b",\r\n", &mut array);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -16,6 +16,7 @@ use super::decide::Step;
 use super::dialect::Amendment;
 use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
+use super::halves;
 use super::hold::Hold;
 use super::keepers::Keeper;
 use super::outgoing::{Outgoing, adapter_failed};
@@ -258,7 +259,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
 }
 
 fn pace(exchange: &Exchange, step: &Step) -> Pace {
-    Pace::new(step.idle, &exchange.table.config.timeouts, exchange.deadline, Instant::now())
+    let timeouts = &exchange.route.targets[step.target].holds.timeouts;
+    Pace::new(step.idle, timeouts, exchange.deadline, Instant::now())
 }
 
 /// The head of a reply that claims to be a success, and what a game day wants to become of the rest.
@@ -270,10 +272,10 @@ async fn send(
     redaction: &Redaction,
     same: bool,
 ) -> Result<(Response<Incoming>, Option<Break>), Bad> {
-    let Begun { exchange, step, .. } = begun;
+    let Begun { exchange, step, target, .. } = begun;
     let head_within = match framing {
         Framing::WholeBody => step.first_token,
-        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => exchange.table.config.timeouts.headers,
+        Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => target.holds.timeouts.headers,
     };
     let until = Instant::now() + head_within;
     let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
@@ -290,7 +292,8 @@ async fn send(
             }
         }
     }
-    let sending = exchange.gateway.upstream.send(request, &begun.sent_at);
+    let client = adapter.client(&exchange.gateway).map_err(|text| fault(FaultKind::Connection, text))?;
+    let sending = client.send(request, &begun.sent_at);
     let response = timeout_at(until, sending).await.map_err(late)?;
     let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
     redaction.headers(response.headers_mut());
@@ -349,14 +352,17 @@ async fn whole(
 ) -> Result<(), Fault> {
     let adapter = Arc::clone(&good.adapter);
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
-    let body =
-        body.map_err(|error| fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))));
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        // Its provider did nothing wrong.
+        true => fault(FaultKind::Unsupported, format!("the reply has more than {REPLY_BYTES_MAX} bytes")),
+        false => fault(FaultKind::Truncated, redaction.text(format!("the reply broke off: {error}"))),
+    });
     let mut body = redaction.answer(body?.to_bytes());
     if let Some(breaks) = breaks {
         body = breaks.strike_whole(body).await?;
     }
     let codec = adapter.codec().ok_or_else(|| fault(FaultKind::AdapterFailed, "the plugin is not an adapter"))?;
-    let frame = Frame { event: None, data: body.to_vec() };
+    let frame = Frame { event: None, data: halves::mended(&body).to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
     let decoded = codec.decode(operation, false, &[], &frames, true).await;
     let mut events = decoded.map_err(|fault| adapter_failed(&adapter, &fault))?.events;

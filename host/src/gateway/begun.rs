@@ -84,11 +84,11 @@ impl<'a> Begun<'a> {
         if let Some(Some(reason)) = exchange.unable.get(step.target) {
             return Err(not_asked(FaultKind::Unsupported, reason.clone()));
         }
-        let config = &exchange.table.config;
+        let holds = &target.holds;
         let health = exchange.health(target);
         if step.is_first {
             health.asked_first(started);
-        } else if !health.may_retry(config.attempts.retries, &config.breaker, started) {
+        } else if !health.may_retry(holds.attempts.retries, &holds.breaker, started) {
             let text = "it is in trouble, and was retried so often of late that more would only add to it";
             return Err(not_asked(FaultKind::Busy, text.to_owned()));
         }
@@ -104,7 +104,7 @@ impl<'a> Begun<'a> {
         let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
         let (form, conversation) = (exchange.form(), exchange.asked.about.conversation);
         let key = exchange.kept_by(target);
-        let start = Start { keys, key, settings: config.breaker, is_probe, form, conversation, chance };
+        let start = Start { keys, key, settings: holds.breaker, is_probe, form, conversation, chance };
         let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())

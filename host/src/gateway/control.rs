@@ -129,6 +129,7 @@ impl Gateway {
             keep_trusted(&self.store, &config.gate, &mut slots, &trusted).await?;
         }
         let table = self.put(Table::build(Arc::new(config), slots, Some(&before)).await?);
+        self.clients.keep(table.config.providers.values().map(|provider| &provider.way));
         if !table.config.game_day {
             self.remove_injections("the configuration allows none any more");
         }

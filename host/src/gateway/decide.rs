@@ -134,7 +134,7 @@ fn made(history: &[Failed]) -> usize {
 }
 
 fn enough(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Option<Next> {
-    let max = exchange.table.config.attempts.max;
+    let max = exchange.route.holds.attempts.max;
     if made(history) + running.len() >= max {
         return Some(Next::GiveUp(format!("{max} attempts were made")));
     }
@@ -215,7 +215,7 @@ fn situation(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Sit
         elapsed_ms: millis(now.saturating_duration_since(exchange.arrived)),
         remaining_ms: millis(exchange.deadline.saturating_duration_since(now)),
         attempts_left: {
-            let left = exchange.table.config.attempts.max.saturating_sub(made(history) + running.len());
+            let left = exchange.route.holds.attempts.max.saturating_sub(made(history) + running.len());
             u32::try_from(left).unwrap_or(u32::MAX)
         },
         now_unix_ms: millis(exchange.gateway.clock.unix()),
@@ -291,8 +291,8 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
     if after_ms >= situation.remaining_ms {
         return Next::GiveUp(format!("the deadline comes before the next attempt may start ({reason})"));
     }
-    let (timeouts, health) =
-        (&exchange.table.config.timeouts, exchange.health(&exchange.route.targets[attempt.target as usize]));
+    let target = &exchange.route.targets[attempt.target as usize];
+    let (timeouts, health) = (&target.holds.timeouts, exchange.health(target));
     let configured = if exchange.asked.stream { timeouts.first_token } else { timeouts.reply };
     // A policy may say any number; one that reaches past the deadline means no more than the deadline.
     let within = |millis: Option<u64>| millis.map(|millis| Duration::from_millis(millis.max(1)).min(timeouts.total));

@@ -27,7 +27,7 @@ use super::race::{News, Race};
 use super::record::Record;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
-use super::{Body, Gateway, able, estimate, intake, outgoing, scan, shadow_probe};
+use super::{Body, Gateway, able, estimate, halves, intake, outgoing, scan, shadow_probe};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
@@ -139,12 +139,16 @@ where
     let (head, body) = request.into_parts();
     let allowance = Allowance::of(caller.as_deref(), &endpoint);
     record.caller(caller.as_deref());
+    record.trace(&head.headers);
     let edge = table.config.server.edge;
-    intake::check(&head.headers, body.size_hint().lower(), &edge)?;
+    let coding = intake::check(&head.headers, body.size_hint().lower(), &edge)?;
     record.admitted(allowance.admit(&gateway, body.size_hint().lower(), arrived)?);
     let held = gateway.load.enter(edge.requests);
     let mut held = held.ok_or_else(|| Refusal::full("as many requests at once"))?;
-    let body = intake::read(body, &edge, &mut held, arrived + table.config.timeouts.total).await?;
+    let mut body = intake::read(body, &edge, &mut held, arrived + table.config.timeouts.total).await?;
+    if let Some(coding) = coding {
+        body = intake::decode(body, coding, &edge, &mut held).await?;
+    }
     if let Some(admitted) = record.its_admission() {
         allowance.resize(admitted, body.len(), Instant::now())?;
     }
@@ -158,7 +162,7 @@ where
     record.held(held);
     gateway.healths.request(arrived);
     let mut exchange = Exchange {
-        deadline: arrived + table.config.timeouts.total,
+        deadline: arrived + route.holds.timeouts.total,
         id: record.id(),
         random,
         sequence: route.sequence.fetch_add(1, Ordering::Relaxed),
@@ -200,7 +204,7 @@ where
             }
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
         }
-        match race.news(&exchange.table.config.breaker, &exchange.gateway.clock).await {
+        match race.news(|target| exchange.route.targets[target].holds.breaker, &exchange.gateway.clock).await {
             Some(News::Content(held_back)) => break held_back,
             Some(News::Failed(failed)) => {
                 record.failed_attempt(&exchange, &failed);
@@ -226,7 +230,8 @@ impl Exchange {
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
             });
-            let reading = codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &self.body).await;
+            let reading =
+                codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &halves::mended(&self.body)).await;
             let mut reading = reading.map_err(|failed| {
                 fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {failed}", self.endpoint.plugin.name))
             })??;
@@ -285,7 +290,7 @@ impl Exchange {
 
     /// May one more attempt be made than is needed? If so, it is counted.
     pub fn may_hedge(&self) -> bool {
-        self.gateway.healths.may_hedge(self.table.config.attempts.hedges, Instant::now())
+        self.gateway.healths.may_hedge(self.route.holds.attempts.hedges, Instant::now())
     }
 
     /// How a stream is sent to this caller.

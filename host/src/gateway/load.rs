@@ -61,6 +61,15 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Let go of so many of the bytes that it holds.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.load.body_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.load.requests.fetch_sub(1, Ordering::Relaxed);

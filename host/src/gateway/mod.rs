@@ -19,6 +19,7 @@ pub mod files;
 mod foreign;
 mod game_day;
 mod gate;
+mod halves;
 mod hold;
 mod hops;
 mod intake;
@@ -48,6 +49,7 @@ mod splice;
 mod table;
 mod target_states;
 mod tool_names;
+mod trace;
 mod unlike;
 
 use std::sync::Arc;
@@ -94,7 +96,7 @@ pub struct Gateway {
     journal: Journal,
     differences: Differences,
     store: Arc<Store>,
-    upstream: upstream::Client,
+    clients: upstream::Clients,
 }
 
 impl Gateway {
@@ -133,9 +135,13 @@ impl Gateway {
         clock: Clock,
         store: Store,
     ) -> anyhow::Result<Arc<Gateway>> {
-        let upstream = upstream::Client::new(network, config.timeouts.connect)?;
+        let clients = upstream::Clients::new(network, config.timeouts.connect);
         let store = Arc::new(store);
         let table = restore::first_table(&compiler, config, &store, &clock).await?;
+        // Certificates that cannot be read are found now, and no request waits until they are.
+        for provider in table.config.providers.values() {
+            clients.of(&provider.way).map_err(anyhow::Error::msg)?;
+        }
         table.isolate();
         let journal = store.folder().map_or_else(Journal::default, Journal::on_disk);
         Ok(Arc::new(Gateway {
@@ -151,7 +157,7 @@ impl Gateway {
             journal,
             differences: Differences::default(),
             store,
-            upstream,
+            clients,
         }))
     }
 

@@ -20,6 +20,7 @@ use super::shadow::Shadow;
 use super::splice::Said;
 use super::table::Target;
 use super::tool_names::ToolNames;
+use super::trace::Trace;
 use crate::facts::Facts;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -335,6 +336,9 @@ async fn request(
         adapter_failed(adapter, &fault)
     });
     let mut request = request?;
+    if let Some(trace) = Trace::of(&exchange.head.headers) {
+        trace.send(request.headers_mut());
+    }
     let redaction = authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
     Ok((request, redaction))
 }
@@ -397,7 +401,10 @@ pub async fn authorize(
         },
         Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, &adapter.origin, now),
         Access::Google { scope, account, tokens } => {
-            let token = tokens.get(account, scope, &gateway.upstream, now).await;
+            let token = match adapter.client(gateway) {
+                Ok(client) => tokens.get(account, scope, &client, now).await,
+                Err(text) => Err(text),
+            };
             let token = token.map_err(|text| {
                 super::refusal::fault(FaultKind::Authentication, format!("asking for an access token: {text}"))
             })?;

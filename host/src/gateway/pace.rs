@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::reply::Batch;
 use crate::config::Timeouts;
-use crate::config::defaults::AFTER_STOP;
 use crate::plugin::bindings::chat::Event;
 
 /// A stream that runs for a shorter time does not show its pace.
@@ -77,11 +76,6 @@ impl Pace {
         ];
         let (at, why) = ends.into_iter().min_by_key(|(at, _)| *at).unwrap_or(ends[0]);
         Until { at, why }
-    }
-
-    /// Was there no content for so long that what is still to come after a reason to stop would have come?
-    pub fn has_paused(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.last_content) >= AFTER_STOP
     }
 
     /// What came; and how fast it came of late, where a window ends or the reply does.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, ensure};
 
+use super::Gateway;
 use super::redact::Redaction;
 use super::table::{Slot, Trial};
 use crate::config::{self, Secret};
 use crate::health::{self, KeyId};
 use crate::plugin::bindings::provider::{self, Auth};
 use crate::plugin::{Codec, Kind, Plugin};
-use crate::upstream::{Origin, Tokens};
+use crate::upstream::{self, Client, Origin, Tokens};
 
 /// A provider as configured: an account, and the adapters that can speak to it.
 pub struct Provider {
@@ -39,6 +40,8 @@ pub struct Adapter {
     pub keys: Vec<KeyId>,
     /// Of the keys that stand in the configuration.
     pub redaction: Arc<Redaction>,
+    /// How its requests get there.
+    way: config::Way,
     /// JSON.
     pub settings: String,
     /// Has a provider side.
@@ -71,6 +74,7 @@ impl Provider {
         slots: &BTreeMap<String, Slot>,
         before: Option<&Provider>,
     ) -> anyhow::Result<Provider> {
+        upstream::check(&config.way)?;
         let mut adapters = Vec::new();
         for (position, adapter) in config.adapters.iter().enumerate() {
             let slot = slots.get(adapter).ok_or_else(|| anyhow!("no plugin `{adapter}`"))?;
@@ -178,11 +182,20 @@ impl Adapter {
             keys: access.keys(),
             redaction: Arc::new(access.redaction()),
             access,
+            way: config.way.clone(),
             settings,
             plugin: Arc::clone(plugin),
             description,
             shadow,
         })
+    }
+
+    /// Who sends its requests.
+    ///
+    /// # Errors
+    /// A text for people: which certificates cannot be read any more.
+    pub fn client(&self, gateway: &Gateway) -> Result<Client, String> {
+        gateway.clients.of(&self.way)
     }
 
     /// A URL at the provider's origin; `path` begins with a slash.

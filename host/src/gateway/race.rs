@@ -129,8 +129,8 @@ impl<'a> Race<'a> {
         &self.running
     }
 
-    /// The next thing that happens; nothing where nothing runs.
-    pub async fn news(&mut self, settings: &BreakerSettings, clock: &Clock) -> Option<News> {
+    /// The next thing that happens; nothing where nothing runs. `settings` are those of a target, by its position.
+    pub async fn news(&mut self, settings: impl Fn(usize) -> BreakerSettings, clock: &Clock) -> Option<News> {
         loop {
             let now = Instant::now();
             let wakes_at = self.running.iter().filter_map(|runner| runner.wakes_at(now)).min();
@@ -152,8 +152,11 @@ impl<'a> Race<'a> {
                 }
                 () = wake => {
                     let now = Instant::now();
-                    let due = self.running.iter_mut().filter_map(|runner| runner.is_due(settings, clock, now).then_some(()));
-                    if due.count() > 0 {
+                    let mut due = 0;
+                    for runner in &mut self.running {
+                        due += usize::from(runner.is_due(&settings(runner.target), clock, now));
+                    }
+                    if due > 0 {
                         return Some(News::Late);
                     }
                 }

@@ -16,6 +16,7 @@ use super::game_day::Befell;
 use super::load::Held;
 use super::race::Runner;
 use super::spent::Spent;
+use super::trace::Trace;
 use crate::callers::Admitted;
 use crate::config::Caller;
 use crate::health::{Blame, blame};
@@ -24,7 +25,7 @@ use crate::plugin::Tally;
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::Fault;
 
-/// See the module. Dropped without an end, the caller has left.
+/// What is remembered of one request while it runs. Dropped without an end, the caller has left.
 pub struct Record {
     line: Option<Line>,
 }
@@ -36,6 +37,8 @@ struct Line {
     arrived: Instant,
     /// The name of the caller's key.
     caller: String,
+    /// Of the caller's trace, if its request belongs to one.
+    trace: Option<String>,
     admitted: Option<Admitted>,
     /// Of the gateway's memory.
     held: Option<Held>,
@@ -97,6 +100,7 @@ impl Record {
             operation: endpoint.operation.clone(),
             arrived: Instant::now(),
             caller: String::new(),
+            trace: None,
             admitted: None,
             held: None,
             model: String::new(),
@@ -133,6 +137,10 @@ impl Record {
 
     pub fn caller(&mut self, caller: Option<&Caller>) {
         self.note(|line| line.caller = caller.map(|caller| caller.name.clone()).unwrap_or_default());
+    }
+
+    pub fn trace(&mut self, headers: &HeaderMap) {
+        self.note(|line| line.trace = Trace::of(headers).map(|trace| trace.id().to_owned()));
     }
 
     /// The caller's limits allow it. They hear what it used when the request is over.
@@ -354,12 +362,13 @@ impl Drop for Record {
         let usage = line.usage.unwrap_or(Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 });
         tracing::info!(
             id = %line.id,
+            trace_id = line.trace.as_deref(),
             protocol = %line.protocol,
             caller = (!line.caller.is_empty()).then_some(line.caller.as_str()),
             // Callers choose these: quoted, so that no line break of theirs begins a line of ours.
-            model = ?line.model,
+            model = line.model.as_str(),
             stream = line.stream,
-            target = ?line.target,
+            target = line.target.as_str(),
             attempts = line.attempts,
             policy = %line.policy,
             reason = %line.reason,

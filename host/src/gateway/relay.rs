@@ -175,22 +175,10 @@ impl Relay {
                     running.progress(now);
                     pace.into_iter().for_each(|pace| running.pace(pace.millis_per_kb, pace.is_too_slow, now));
                 }
-                self.over_at_once(batch).await
+                batch
             }
             Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
         }
-    }
-
-    /// A reply that said why it stopped, and then gives only signs of life, is complete: nothing more is waited for.
-    async fn over_at_once(&mut self, mut batch: Batch) -> Batch {
-        let is_life = batch.events.iter().all(|event| matches!(event, chat::Event::Ping));
-        if is_life
-            && self.pace.has_paused(Instant::now())
-            && let Some(end) = self.reply.complete().await
-        {
-            batch.events.extend(end.events);
-        }
-        batch
     }
 
     /// The target's health hears how it ended, and its adapter's version.

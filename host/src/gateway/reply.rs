@@ -6,26 +6,28 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::game_day::{Break, Rest};
+use super::halves::Halves;
 use super::outgoing::adapter_failed;
 use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
 use super::shadow::Shadow;
 use super::tool_names::ToolNames;
+use crate::config::defaults::AFTER_STOP;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider;
-use crate::upstream::{Frame, Framer, Incoming};
+use crate::upstream::{Frame, FrameError, Framer, Incoming};
 
 /// Bytes that are put into one batch when more are waiting.
 const BATCH_BYTES_MAX: usize = 256 << 10;
 /// How long the rest of a finished reply is waited for, so that its connection can be used again.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// A streamed reply of a provider, on its way.
 pub struct Reply {
     incoming: Incoming,
     framer: Framer,
@@ -36,15 +38,59 @@ pub struct Reply {
     tool_names: ToolNames,
     /// Of a game day.
     breaks: Option<Break>,
-    memory: Vec<u8>,
+    fold: Fold,
     queue: VecDeque<Frame>,
     /// No more bytes will come, and why.
     ended: Option<Ended>,
+    quiet: Quiet,
+}
+
+/// What is remembered from one batch to the next.
+#[derive(Clone, Default)]
+struct Fold {
+    /// The adapter's.
+    memory: Vec<u8>,
+    halves: Halves,
 }
 
 enum Ended {
     Cleanly,
     Broken(String),
+    /// A frame is larger than any may be: nobody's fault, but the end.
+    TooLarge(String),
+}
+
+/// How long there were only signs of life, while the caller waited.
+struct Quiet {
+    since: Instant,
+    /// When the last batch was handed on; what passed from then on was the caller's time.
+    left: Instant,
+    /// It was looked already whether the reply is complete as it is.
+    looked: bool,
+}
+
+impl Quiet {
+    fn new(now: Instant) -> Quiet {
+        Quiet { since: now, left: now, looked: false }
+    }
+
+    /// The caller is back.
+    fn enter(&mut self, now: Instant) {
+        self.since += now.saturating_duration_since(self.left);
+        self.left = now;
+    }
+
+    fn note(&mut self, batch: &Batch, now: Instant) {
+        self.left = now;
+        if !batch.events.iter().all(|event| matches!(event, chat::Event::Ping)) {
+            *self = Quiet::new(now);
+        }
+    }
+
+    /// When it should be looked. Absent: it was.
+    fn due(&self) -> Option<Instant> {
+        (!self.looked).then(|| self.since + AFTER_STOP)
+    }
 }
 
 /// What arrived together.
@@ -113,9 +159,9 @@ impl Reply {
         redaction: Arc<Redaction>,
         shadow: Option<Shadow>,
     ) -> Reply {
-        let (memory, queue) = (Vec::new(), VecDeque::new());
+        let (fold, queue, quiet) = (Fold::default(), VecDeque::new(), Quiet::new(Instant::now()));
         let (tool_names, breaks, ended) = (ToolNames::default(), None, None);
-        Reply { incoming, framer, adapter, operation, redaction, shadow, tool_names, breaks, memory, queue, ended }
+        Reply { incoming, framer, adapter, operation, redaction, shadow, tool_names, breaks, fold, queue, ended, quiet }
     }
 
     /// Names of tools that the provider read in the place of the caller's are put back.
@@ -135,8 +181,16 @@ impl Reply {
     }
 
     /// The next batch; after one that is finished or failed there is none. Failures are events: a broken connection and a
-    /// misbehaving adapter too.
+    /// misbehaving adapter too. A reply that said why it stopped, and then gives only signs of life or nothing at all, is complete
+    /// after [`AFTER_STOP`].
     pub async fn next(&mut self) -> Batch {
+        self.quiet.enter(Instant::now());
+        let batch = self.wait().await;
+        self.quiet.note(&batch, Instant::now());
+        batch
+    }
+
+    async fn wait(&mut self) -> Batch {
         loop {
             if self.breaks.is_some() && !self.queue.is_empty() {
                 match self.up_to_break().await {
@@ -152,23 +206,34 @@ impl Reply {
                 let why = match ended {
                     Ended::Cleanly => None,
                     Ended::Broken(text) => Some(text.clone()),
+                    Ended::TooLarge(text) => return Batch::failed(fault(FaultKind::Unsupported, text.clone())),
                 };
                 return self.end(why).await;
             }
-            self.receive().await;
+            let Some(due) = self.quiet.due() else {
+                self.receive().await;
+                continue;
+            };
+            if Instant::now() < due && timeout_at(due, self.receive()).await.is_ok() {
+                continue;
+            }
+            self.quiet.looked = true;
+            if let Some(end) = self.complete().await {
+                return end;
+            }
         }
     }
 
     /// One frame, unless the break comes before it.
     async fn up_to_break(&mut self) -> Option<Batch> {
-        let (frame, before) = (self.queue.pop_front()?, self.memory.clone());
+        let (frame, before) = (self.queue.pop_front()?, self.fold.clone());
         let batch = self.decode_all(vec![frame.clone()], false).await;
         let is_due = self.breaks.as_mut().is_some_and(|breaks| breaks.is_due(&batch, Instant::now()));
         if !is_due {
             return Some(batch);
         }
         // It was not read yet.
-        self.memory = before;
+        self.fold = before;
         self.queue.push_front(frame);
         let rest = self.breaks.as_ref()?.strike().await;
         self.breaks = None;
@@ -206,8 +271,11 @@ impl Reply {
             match self.framer.next_frame() {
                 Ok(Some(event)) => self.queue.push_back(event),
                 Ok(None) => break,
-                Err(text) => {
-                    self.ended = Some(Ended::Broken(text));
+                Err(error) => {
+                    self.ended = Some(match error {
+                        FrameError::TooLarge(text) => Ended::TooLarge(text),
+                        FrameError::Damaged(text) => Ended::Broken(text),
+                    });
                     break;
                 }
             }
@@ -226,31 +294,31 @@ impl Reply {
     }
 
     /// Its end, if it would be whole without another byte. Else nothing has happened.
-    pub async fn complete(&mut self) -> Option<Batch> {
-        let (before, shadow) = (self.memory.clone(), self.shadow.take());
+    async fn complete(&mut self) -> Option<Batch> {
+        let (before, shadow) = (self.fold.clone(), self.shadow.take());
         let batch = self.decode_all(Vec::new(), true).await;
         if batch.finished() && batch.fault().is_none() {
             return Some(batch);
         }
-        (self.memory, self.shadow) = (before, shadow);
+        (self.fold, self.shadow) = (before, shadow);
         None
     }
 
     async fn decode(&mut self, frames: Vec<Frame>) -> Batch {
-        let before = self.memory.clone();
+        let before = self.fold.clone();
         let batch = self.decode_all(frames, false).await;
         if batch.frames.len() < 2 || batch.fault().is_none() {
             return batch;
         }
         // Something in this batch is a failure. What stands before it is the caller's, so find the frame: decoding is a
         // pure function, and can be done again.
-        self.memory = before;
+        self.fold = before;
         // The version in the shadow has read the whole batch already.
         self.shadow = None;
         let mut good = Batch::default();
         let mut frames = VecDeque::from(batch.frames);
         while let Some(frame) = frames.pop_front() {
-            let before = self.memory.clone();
+            let before = self.fold.clone();
             let mut one = self.decode_all(vec![frame], false).await;
             if let Some(fault) = one.fault() {
                 if good.frames.is_empty() {
@@ -258,7 +326,7 @@ impl Reply {
                     return one;
                 }
                 good.failing = Some(fault.clone());
-                self.memory = before;
+                self.fold = before;
                 frames.extend(std::mem::take(&mut self.queue));
                 self.queue = one.frames.drain(..).chain(frames).collect();
                 return good;
@@ -286,7 +354,7 @@ impl Reply {
             .filter(|event| event.data.is_some())
             .map(|event| provider::Frame {
                 event: event.name.clone(),
-                data: event.data.as_deref().unwrap_or_default().to_vec(),
+                data: event.data.as_ref().map(|data| self.fold.halves.mark(data).to_vec()).unwrap_or_default(),
             })
             .collect();
         if given.is_empty() && !ended {
@@ -295,14 +363,15 @@ impl Reply {
         let Some(codec) = self.adapter.codec() else {
             return Batch::failed(fault(FaultKind::AdapterFailed, "the plugin is not an adapter"));
         };
-        match codec.decode(&self.operation, true, &self.memory, &given, ended).await {
-            Ok(mut decoded) => {
+        match codec.decode(&self.operation, true, &self.fold.memory, &given, ended).await {
+            Ok(decoded) => {
                 if let Some(shadow) = &mut self.shadow {
                     shadow.decode(&self.operation, true, &given, ended, &decoded.events).await;
                 }
-                self.tool_names.restore(&mut decoded.events);
-                self.memory = decoded.memory;
-                Batch { frames, events: decoded.events, failing: None }
+                self.fold.memory = decoded.memory;
+                let mut events = self.fold.halves.join(decoded.events);
+                self.tool_names.restore(&mut events);
+                Batch { frames, events, failing: None }
             }
             Err(fault) => Batch::failed(adapter_failed(&self.adapter, &fault)),
         }

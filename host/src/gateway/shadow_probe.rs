@@ -43,7 +43,7 @@ async fn probe(exchange: Arc<Exchange>, position: usize, within: Duration, pace:
         target: position,
         after: Duration::ZERO,
         first_token: within,
-        idle: exchange.table.config.timeouts.idle,
+        idle: exchange.route.targets[position].holds.timeouts.idle,
         hedge_after: None,
         late: None,
         is_first: true,

@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::files::Admitted;
 use super::provider::Provider;
 use super::rollout::lot;
-use crate::config::{self, Config, Pattern};
+use crate::config::{self, Config, Holds, Pattern};
 use crate::facts::{Book, Facts};
 use crate::health::{AdmissionSettings, Health, Healths};
 use crate::plugin::bindings::policy::Attribute;
@@ -123,6 +123,8 @@ pub struct Route {
     pub names_asked: Option<bool>,
     /// A tool call is held back from its first fragment to its end.
     pub hold_tool_calls: bool,
+    /// For what is decided before a target is.
+    pub holds: Holds,
     /// Counts the route's requests, across configurations.
     pub sequence: Arc<AtomicU64>,
     /// How many of its requests run, across configurations.
@@ -136,6 +138,8 @@ pub struct Target {
     pub model: Option<String>,
     /// How many attempts it takes at once.
     pub limits: AdmissionSettings,
+    /// For the attempts at it.
+    pub holds: Holds,
     /// Of that model.
     facts: Option<Facts>,
     /// Of that model, once it was looked up.
@@ -248,6 +252,7 @@ impl Route {
                 provider: Arc::clone(provider),
                 model: target.model.clone(),
                 limits,
+                holds: target.holds,
                 facts,
                 health: OnceLock::new(),
             });
@@ -278,6 +283,7 @@ impl Route {
             splice: model.splice,
             names_asked: model.names_asked,
             hold_tool_calls: model.hold_tool_calls,
+            holds: model.holds,
             sequence: before.map_or_else(Arc::default, |before| Arc::clone(&before.sequence)),
             in_flight: before.map_or_else(Arc::default, |before| Arc::clone(&before.in_flight)),
         })

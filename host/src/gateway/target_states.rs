@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::begun::Failed;
 use super::exchange::Exchange;
 use super::table::Target;
+use crate::config::{Attempts, Holds};
 use crate::health::{AdmissionSettings, Form, PROBE_PATIENCE};
 use crate::plugin::bindings::policy::{Circuit, Price, TargetState};
 
@@ -60,9 +61,8 @@ impl Exchange {
 
     /// Whether probes may run beside requests at all.
     pub fn probes_beside(&self) -> bool {
-        let config = &self.table.config;
-        let hedges = config.attempts.hedges;
-        config.breaker.shadow_probes && (hedges.share > 0.0 || hedges.floor > 0)
+        let Holds { attempts: Attempts { hedges, .. }, breaker, .. } = self.route.holds;
+        breaker.shadow_probes && (hedges.share > 0.0 || hedges.floor > 0)
     }
 
     /// Is there a target that can serve the request, is not in trouble itself, and is usually sooner than this one is now? Of one that

@@ -18,15 +18,18 @@ use super::tally::Tally;
 /// One call: taken, asked, counted, and now and then made again in a fresh instance, which must not make a difference. A
 /// macro, because closures that are futures cannot be required to be `Send` yet.
 macro_rules! call {
-    ($codec:ident, $side:ident, $body_bytes:expr, $function:ident($($argument:expr),*)) => {{
-        let mut instance = $codec.take($body_bytes).await?;
+    ($codec:ident, $side:ident, $size:expr, $function:ident($($argument:expr),*)) => {{
+        let Size { bytes, reply_bytes } = $size;
+        let mut instance = $codec.take(bytes).await?;
+        engine::enlarge(&mut instance.store, reply_bytes);
         let guest = instance.exports.$side()?;
         let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
         let answer = $codec.tally.note($codec.pool.finish(instance, result))?;
         if $codec.tally.is_repeated() {
             // Boxed: it is seldom, and should not make every call's future larger.
             let again = Box::pin(async {
-                let mut instance = $codec.pool.ready($codec.instantiate().await?, $body_bytes);
+                let mut instance = $codec.pool.ready($codec.instantiate().await?, bytes);
+                engine::enlarge(&mut instance.store, reply_bytes);
                 let guest = instance.exports.$side()?;
                 let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
                 $codec.pool.finish(instance, result)
@@ -138,7 +141,7 @@ impl Codec {
         facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
-        call!(self, provider, body_bytes, call_encode(settings, operation, request, facts))
+        call!(self, provider, Size::of_request(body_bytes), call_encode(settings, operation, request, facts))
     }
 
     pub async fn forward(
@@ -148,7 +151,7 @@ impl Codec {
         model: &str,
         stream: bool,
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
-        call!(self, provider, 0, call_forward(settings, operation, model, stream))
+        call!(self, provider, Size::of_request(0), call_forward(settings, operation, model, stream))
     }
 
     pub async fn classify(
@@ -157,7 +160,7 @@ impl Codec {
         head: &provider::ReplyHead,
         body: &[u8],
     ) -> Result<Fault, PluginFault> {
-        call!(self, provider, body.len(), call_classify(operation, head, body))
+        call!(self, provider, Size::of_request(body.len()), call_classify(operation, head, body))
     }
 
     pub async fn decode(
@@ -168,8 +171,8 @@ impl Codec {
         frames: &[provider::Frame],
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
-        let body_bytes = frames.iter().map(|frame| frame.data.len()).sum();
-        call!(self, provider, body_bytes, call_decode(operation, stream, memory, frames, ended))
+        let body_bytes = memory.len() + frames.iter().map(|frame| frame.data.len()).sum::<usize>();
+        call!(self, provider, Size::of_reply(body_bytes), call_decode(operation, stream, memory, frames, ended))
     }
 
     pub async fn read(
@@ -178,7 +181,7 @@ impl Codec {
         headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
-        call!(self, client, body.len(), call_read(operation, headers, body))
+        call!(self, client, Size::of_request(body.len()), call_read(operation, headers, body))
     }
 
     pub async fn write(
@@ -189,11 +192,12 @@ impl Codec {
         events: &[Event],
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
-        call!(self, client, memory.len(), call_write(operation, stream, memory, events, ended))
+        let body_bytes = memory.len() + events.iter().map(text_bytes).sum::<usize>();
+        call!(self, client, Size::of_reply(body_bytes), call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
-        call!(self, client, 0, call_refuse(operation, fault))
+        call!(self, client, Size::of_request(0), call_refuse(operation, fault))
     }
 }
 
@@ -204,6 +208,32 @@ impl Exports {
 
     fn client(&self) -> Result<&ClientGuest, PluginFault> {
         self.client.as_ref().ok_or_else(|| PluginFault::Nonsense("it has no client side".to_owned()))
+    }
+}
+
+/// What a call works on.
+struct Size {
+    bytes: usize,
+    /// Of them a reply's.
+    reply_bytes: usize,
+}
+
+impl Size {
+    fn of_request(bytes: usize) -> Size {
+        Size { bytes, reply_bytes: 0 }
+    }
+
+    fn of_reply(bytes: usize) -> Size {
+        Size { bytes, reply_bytes: bytes }
+    }
+}
+
+/// Bytes of the event that can be many.
+fn text_bytes(event: &Event) -> usize {
+    match event {
+        Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => delta.text.len(),
+        Event::Embedding(embedding) => embedding.values.len() * size_of::<f32>(),
+        _ => 0,
     }
 }
 

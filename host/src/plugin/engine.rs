@@ -45,6 +45,11 @@ pub const CODEC: Limits = Limits { ticks: 20, opening_ticks: 20, memory_bytes: 6
 /// encode where this was measured, 0.2 ms for this size; the rest is for slower machines.
 const BYTES_PER_TICK: usize = 8 << 10;
 
+/// A call on a large piece of a reply may have so many times its bytes of memory, if that is more than its limit: what it is given, what
+/// it reads of that, what it makes of it, and vectors that double as they grow. Callers cannot ask for so much: of a request it is
+/// `CODEC.memory_bytes`.
+const MEMORY_PER_REPLY: usize = 8;
+
 /// The engine, made at the first call.
 ///
 /// # Errors
@@ -119,6 +124,8 @@ fn start() -> anyhow::Result<Engine> {
 pub struct Guest {
     limits: Limits,
     ticks_left: u32,
+    /// What linear memory may be now, for a call on a body of some size.
+    memory_bytes_max: usize,
     memory_bytes: usize,
     /// Of that, what was in use when it was opened, and its first call began.
     opened_bytes: Option<usize>,
@@ -143,6 +150,7 @@ pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
     let guest = Guest {
         limits,
         ticks_left: limits.ticks,
+        memory_bytes_max: limits.memory_bytes,
         memory_bytes: 0,
         opened_bytes: None,
         exceeded: None,
@@ -171,7 +179,14 @@ pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
     let guest = store.data_mut();
     let _ = guest.opened_bytes.get_or_insert(guest.memory_bytes);
     let ticks = guest.limits.ticks.saturating_add(more);
+    guest.memory_bytes_max = guest.limits.memory_bytes;
     set_ticks(store, ticks);
+}
+
+/// Give a store, after it was armed, the memory for a call on so many bytes of a reply.
+pub fn enlarge(store: &mut Store<Guest>, reply_bytes: usize) {
+    let guest = store.data_mut();
+    guest.memory_bytes_max = guest.limits.memory_bytes.max(reply_bytes.saturating_mul(MEMORY_PER_REPLY));
 }
 
 /// Give a new store what making an instance in it, and opening that, may take.
@@ -203,10 +218,10 @@ impl ResourceLimiter for Guest {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         // A component may have several memories.
         let all = self.memory_bytes.saturating_add(desired.saturating_sub(current));
-        if all > self.limits.memory_bytes {
+        if all > self.memory_bytes_max {
             self.exceeded = Some(Exceeded::Memory);
             // An error rather than a refusal: a guest that is told "no" would go on without its memory.
-            return Err(wasmtime::Error::msg(format!("more than {} bytes of memory", self.limits.memory_bytes)));
+            return Err(wasmtime::Error::msg(format!("more than {} bytes of memory", self.memory_bytes_max)));
         }
         self.memory_bytes = all;
         Ok(true)

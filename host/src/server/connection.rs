@@ -83,7 +83,7 @@ where
         return Ok(response.map(watched));
     }
     if doubtful || !ended.so() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
         linger.set();
     }
     Ok(response)

@@ -3,17 +3,34 @@
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::cors::{self, Cors};
 use super::keys::{self, Who};
+use super::models;
 use super::unread::Unread;
-use crate::config::Caller;
 use crate::gateway::{self, Body, Gateway, Table};
 
 /// Answer whatever arrives.
 pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response<Body> {
     let table = gateway.table();
+    let cors = Cors::of(request.headers(), &table.config.server.origins);
+    if request.method() == Method::OPTIONS && is_known(&table, request.uri().path()) {
+        return cors::options(request.headers(), cors.as_ref());
+    }
+    let mut answer = routed(gateway, table, request).await;
+    if let Some(cors) = cors {
+        cors.mark(answer.headers_mut());
+    }
+    answer
+}
+
+fn is_known(table: &Table, path: &str) -> bool {
+    models::is_there(path) || table.endpoints.iter().any(|endpoint| endpoint.path.fits(path))
+}
+
+async fn routed(gateway: Arc<Gateway>, table: Arc<Table>, request: Request<Unread>) -> Response<Body> {
     let path = request.uri().path();
     // Clients probe with `HEAD /`, load balancers ask for health: neither has a key.
     let probe = matches!(path, "/" | "/livez" | "/readyz" | "/health");
@@ -33,15 +50,30 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response
         let endpoint = Arc::clone(endpoint);
         return gateway::answer(gateway, table, endpoint, caller, request).await;
     }
-    let caller = caller.as_deref();
-    match (request.method(), path) {
-        (&Method::GET, "/v1/models") => json(StatusCode::OK, &models(&table, caller)),
-        (&Method::GET, "/v1beta/models") => json(StatusCode::OK, &gemini_models(&table, caller)),
-        (&Method::GET, path) if path.starts_with("/v1/models/") => {
-            one_model(&table, caller, &path["/v1/models/".len()..])
-        }
-        _ => unknown(&table, request.method(), path),
+    if is_websocket(request.headers()) && is_known(&table, path) {
+        return no_websocket(path);
     }
+    // What stands behind a model's name may be a method of Google's.
+    let is_endpoint = table.endpoints.iter().any(|endpoint| endpoint.path.fits(path));
+    let listed = if is_endpoint { None } else { models::answer(&table, caller.as_deref(), &request) };
+    listed.unwrap_or_else(|| unknown(&table, request.method(), path))
+}
+
+/// A handshake: RFC 6455, 4.1.
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    protocols.flat_map(|list| list.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
+/// 426 is the status at which Codex asks by HTTP at once; after any other it tries the handshake five times more.
+fn no_websocket(path: &str) -> Response<Body> {
+    let path: String = path.chars().take(100).collect();
+    let message = format!("there is no WebSocket at {path}: send a POST, and read events with `stream`");
+    let mut answer = error(StatusCode::UPGRADE_REQUIRED, "invalid_request_error", &message);
+    // RFC 9110, 15.5.22: it names what to use instead.
+    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    answer
 }
 
 fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
@@ -54,48 +86,6 @@ fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
     let shown: String = path.chars().take(100).collect();
     let message = format!("nothing answers {method} {shown}; there are: {}", there.join(", "));
     error_at(path, status, "not_found_error", &message)
-}
-
-/// The configured names that the caller may use, in a shape that both families' clients read. Patterns are not names.
-fn models(table: &Table, caller: Option<&Caller>) -> serde_json::Value {
-    let data: Vec<_> = names(table, caller).map(|name| model(&name)).collect();
-    let end = |model: Option<&serde_json::Value>| model.map_or(serde_json::Value::Null, |model| model["id"].clone());
-    serde_json::json!({
-        "object": "list", "has_more": false, "first_id": end(data.first()), "last_id": end(data.last()), "data": data,
-        // Google's clients ask here too.
-        "models": gemini_models(table, caller)["models"],
-    })
-}
-
-fn names(table: &Table, caller: Option<&Caller>) -> impl Iterator<Item = String> {
-    let names = table.routes.iter().map(|route| route.pattern.to_string()).filter(|name| !name.ends_with('*'));
-    names.filter(move |name| caller.is_none_or(|caller| caller.may_use(name)))
-}
-
-fn model(name: &str) -> serde_json::Value {
-    serde_json::json!({
-        "id": name, "object": "model", "created": 0, "owned_by": "pointsman",
-        "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z",
-    })
-}
-
-/// Any name that a route would answer is a model, if the caller may use it.
-fn one_model(table: &Table, caller: Option<&Caller>, name: &str) -> Response<Body> {
-    match table.route(name) {
-        Some(_) if caller.is_none_or(|caller| caller.may_use(name)) => json(StatusCode::OK, &model(name)),
-        _ => error(StatusCode::NOT_FOUND, "not_found_error", "no such model is configured"),
-    }
-}
-
-/// The same for Gemini's clients.
-fn gemini_models(table: &Table, caller: Option<&Caller>) -> serde_json::Value {
-    let methods = ["generateContent", "streamGenerateContent", "countTokens"];
-    let model = |name: String| {
-        serde_json::json!({
-            "name": format!("models/{name}"), "displayName": name, "supportedGenerationMethods": methods,
-        })
-    };
-    serde_json::json!({ "models": names(table, caller).map(model).collect::<Vec<_>>() })
 }
 
 pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {

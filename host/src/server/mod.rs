@@ -2,11 +2,13 @@
 
 mod admin;
 mod connection;
+mod cors;
 mod crowd;
 mod edge;
 mod faults;
 mod head;
 mod keys;
+mod models;
 mod patient;
 mod streams;
 mod tls;

@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
 use crate::config::Secret;
+use crate::config::{self, Way};
 use crate::net::Network;
 use crate::upstream::{Client, Incoming, Origin, Pieces, SentAt};
 
@@ -69,9 +70,10 @@ impl Answer {
 
 impl Transport {
     /// # Errors
-    /// When the platform's certificates cannot be read.
+    /// When the platform's certificates cannot be read, or the environment names a proxy that is none.
     pub fn new(insecure: bool) -> anyhow::Result<Transport> {
-        Ok(Transport { client: Client::new(&Network::System, CONNECT_TIMEOUT)?, insecure })
+        let way = Way { proxy: config::usual_proxy(&config::process_environment)?, ..Way::default() };
+        Ok(Transport { client: Client::new(&Network::System, CONNECT_TIMEOUT, &way)?, insecure })
     }
 
     /// `https`, or `http` where that is allowed.
@@ -181,7 +183,7 @@ async fn read(response: Response<Incoming>, most: usize, method: &Method) -> any
         let piece = timeout(PIECE_TIMEOUT, body.frame()).await;
         let piece = piece.map_err(|_| anyhow!("nothing came for {} s", PIECE_TIMEOUT.as_secs()))?;
         let Some(piece) = piece else { break };
-        let piece = piece.context("its answer broke off")?;
+        let piece = piece.map_err(|error| anyhow!("its answer broke off: {error}"))?;
         let Some(data) = piece.data_ref() else { continue };
         cut = bytes.len() + data.len() > most;
         if !cut {

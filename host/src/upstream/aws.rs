@@ -7,7 +7,7 @@ use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_types::event_stream::Message;
 use bytes::BytesMut;
 
-use super::frame::{FRAME_BYTES_MAX, Frame};
+use super::frame::{FRAME_BYTES_MAX, Frame, FrameError};
 
 /// Two lengths and a checksum before, a checksum behind.
 const MESSAGE_BYTES_MIN: usize = 16;
@@ -25,18 +25,20 @@ impl Framer {
 
     /// # Errors
     /// When a message is larger than [`FRAME_BYTES_MAX`], or damaged.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, String> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some(length) = self.buffer.first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_be_bytes(*length) as usize;
         if !(MESSAGE_BYTES_MIN..=FRAME_BYTES_MAX).contains(&length) {
-            return Err(format!("a message of the event stream says that it has {length} bytes"));
+            let text = format!("a message of the event stream says that it has {length} bytes");
+            return Err(FrameError::Damaged(text));
         }
         if self.buffer.len() < length {
             return Ok(None);
         }
         let raw = self.buffer.split_to(length).freeze();
         let message = read_message_from(raw.clone());
-        let message = message.map_err(|error| format!("a message of the event stream is damaged: {error}"))?;
+        let message = message
+            .map_err(|error| FrameError::Damaged(format!("a message of the event stream is damaged: {error}")))?;
         Ok(Some(Frame { raw, name: name(&message), data: Some(message.payload().clone()), data_at: None }))
     }
 }

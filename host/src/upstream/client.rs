@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
 use tokio::time::Instant;
 
@@ -14,10 +15,15 @@ use super::dialer::Dialer;
 use super::pool::{Pool, Wanted};
 use super::sent_at::SentAt;
 use super::{Incoming, Origin, Pieces, origin};
+use crate::config::Way;
 use crate::net::Network;
 
 /// How often a request is sent anew that the provider did not process. More of it is no bad luck: the provider does not want it.
 const RESENDS_MAX: usize = 3;
+
+/// Who asks, where no caller's own word for it goes along. Filters in front of providers refuse requests that do not say it
+/// (Cloudflare's error 1010).
+pub(super) const AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
 
 /// Sends requests to providers. Redirects are never followed: a key goes to the configured origin only.
 #[derive(Clone)]
@@ -27,23 +33,25 @@ pub struct Client {
 
 impl Client {
     /// # Errors
-    /// When the platform's certificates cannot be read.
-    pub fn new(network: &Network, connect_timeout: Duration) -> anyhow::Result<Client> {
+    /// When certificates cannot be read, the platform's or those of the way.
+    pub fn new(network: &Network, connect_timeout: Duration, way: &Way) -> anyhow::Result<Client> {
         let dialer = match network {
-            Network::System => Dialer::system(Arc::default())?,
-            Network::Hosts(hosts) => Dialer::system(Arc::clone(hosts))?,
+            Network::System => Dialer::system(Arc::default(), way)?,
+            Network::Hosts(hosts) => Dialer::system(Arc::clone(hosts), way)?,
             Network::Simulated(network) => Dialer::Simulated(Arc::clone(network)),
         };
         Ok(Client { pool: Arc::new(Pool::new(dialer, connect_timeout)) })
     }
 
     /// Resolves when the reply's head is here. Dropping the future, or the reply's body, cancels the call upstream. Getting a
-    /// connection takes no longer than connecting may; when the request leaves, `sent_at` is told.
+    /// connection takes no longer than connecting may; when the request leaves, `sent_at` is told. A body that was compressed
+    /// although nobody asked for it is read as what it stands for.
     ///
     /// # Errors
     /// A text for people: which part of the way to the provider failed, or that a secret is for another place.
-    pub async fn send(&self, request: Request<Pieces>, sent_at: &SentAt) -> Result<Response<Incoming>, String> {
+    pub async fn send(&self, mut request: Request<Pieces>, sent_at: &SentAt) -> Result<Response<Incoming>, String> {
         origin::check(&request)?;
+        introduce(request.headers_mut());
         let origin = Arc::new(Origin::of(request.uri()).ok_or("its URL is not one of HTTP")?);
         let (mut wanted, mut resends_left) = (Wanted::Any, RESENDS_MAX);
         loop {
@@ -51,7 +59,7 @@ impl Client {
             let is_reused = lease.is_reused;
             sent_at.note(Instant::now());
             let failure = match lease.send(request.clone()).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => return Ok(super::incoming::decoded(response)),
                 Err(failure) => failure,
             };
             match failure.kind {
@@ -68,6 +76,13 @@ impl Client {
             tracing::debug!(host = origin.host(), kind = ?failure.kind, "sent again: {}", failure.text);
         }
     }
+}
+
+/// Headers that every request has. Without the second one any coding would be welcome (RFC 9110, 12.5.3), and events that
+/// a network compresses come late.
+fn introduce(headers: &mut HeaderMap) {
+    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 #[cfg(test)]
@@ -97,7 +112,7 @@ mod tests {
     async fn a_key_leaves_for_its_own_place_only() {
         let nowhere = Arc::new(Nowhere::default());
         let network = Network::Simulated(Arc::clone(&nowhere) as Arc<dyn Dial>);
-        let client = Client::new(&network, Duration::from_secs(1)).expect("a client");
+        let client = Client::new(&network, Duration::from_secs(1), &Way::default()).expect("a client");
         let base = "https://api.example";
         let origin = Origin::of(&base.parse().expect("a URL")).expect("a place");
         let auth = HeaderAuth { name: "x-api-key".to_owned(), prefix: String::new() };

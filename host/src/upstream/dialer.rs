@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connection as _;
@@ -22,6 +21,8 @@ use tower_service::Service;
 use super::Origin;
 use super::addresses::FailedAddresses;
 use super::resolver::{Hosts, Resolver};
+use super::way::{self, Via};
+use crate::config;
 use crate::net::Dial;
 
 /// A connection on which nothing is said is probed by the kernel after this time, so that middleboxes do not forget it.
@@ -29,7 +30,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Makes connections to providers.
 pub enum Dialer {
-    System(HttpsConnector<Tcp>),
+    System(HttpsConnector<Via>),
     Simulated(Arc<dyn Dial>),
 }
 
@@ -49,16 +50,15 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 impl Dialer {
     /// # Errors
-    /// When the platform's certificates cannot be read.
-    pub fn system(hosts: Arc<Hosts>) -> anyhow::Result<Dialer> {
+    /// When certificates cannot be read, the platform's or those of the way.
+    pub fn system(hosts: Arc<Hosts>, way: &config::Way) -> anyhow::Result<Dialer> {
         let tcp = Tcp { resolver: Resolver::new(hosts), failed: Arc::default() };
         let connector = HttpsConnectorBuilder::new()
-            .try_with_platform_verifier()
-            .context("reading the platform's certificates")?
+            .with_tls_config(way::tls(way)?)
             .https_or_http()
             .enable_http1()
             .enable_http2()
-            .wrap_connector(tcp);
+            .wrap_connector(Via::new(tcp, way)?);
         Ok(Dialer::System(connector))
     }
 
@@ -76,7 +76,7 @@ impl Dialer {
     }
 }
 
-async fn secured(mut connector: HttpsConnector<Tcp>, origin: &Origin) -> Result<Link, Failure> {
+async fn secured(mut connector: HttpsConnector<Via>, origin: &Origin) -> Result<Link, Failure> {
     poll_fn(|context| connector.poll_ready(context)).await?;
     let stream = connector.call(origin.uri().ok_or("its URL names no host")?).await?;
     let is_http2 = stream.connected().is_negotiated_h2();
@@ -107,7 +107,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    async fn connect(self, uri: Uri) -> io::Result<TokioIo<TcpStream>> {
+    pub(super) async fn connect(self, uri: Uri) -> io::Result<TokioIo<TcpStream>> {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let addresses = self.resolver.addresses(host, port).await;

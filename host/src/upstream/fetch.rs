@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::rt::TokioIo;
@@ -18,6 +18,8 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+use super::client::AGENT;
 
 /// What Anthropic takes of an image, before Base64, is 5 MB; of a document 32 MB. Ours lies between.
 const MEDIA_BYTES_MAX: usize = 20 << 20;
@@ -111,6 +113,7 @@ where
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = HeaderValue::try_from(uri.authority().map_or("", |authority| authority.as_str()))?;
     let request = Request::get(path).header(HOST, host).header(ACCEPT, "image/*, application/pdf, */*;q=0.1");
+    let request = request.header(USER_AGENT, AGENT).header(ACCEPT_ENCODING, "identity");
     Ok(sender.send_request(request.body(Empty::<Bytes>::new())?).await?)
 }
 

@@ -1,13 +1,31 @@
 //! A reply's bytes, cut into what its protocol sends as one piece. Adapters get whole frames, and callers of the same
 //! protocol get their bytes as they came.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{aws, lines, sse};
 use crate::plugin::bindings::provider::Framing;
 
-/// A frame larger than this is refused: the provider has gone mad.
-pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// A frame larger than this is refused. Gemini sends an image as one event: of 2 to 10 MB, and of more than 40 now and then.
+pub const FRAME_BYTES_MAX: usize = 64 << 20;
+
+/// Why no frame can be made of the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// It has more than [`FRAME_BYTES_MAX`] bytes. Its provider did nothing wrong.
+    TooLarge(String),
+    /// The bytes are not what the framing says.
+    Damaged(String),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (FrameError::TooLarge(text) | FrameError::Damaged(text)) = self;
+        formatter.write_str(text)
+    }
+}
 
 /// One piece, as it stood on the wire and as it reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +70,8 @@ impl Framer {
     /// The next whole frame.
     ///
     /// # Errors
-    /// When a frame is larger than [`FRAME_BYTES_MAX`], or the bytes are not what the framing says.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, String> {
+    /// When no frame can be made of the bytes.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         match self {
             Framer::Sse(framer) => framer.next_frame(),
             Framer::Lines(framer) => framer.next_frame(),
@@ -61,11 +79,13 @@ impl Framer {
         }
     }
 
-    /// What is left when no more bytes will come, if it can count as a frame: a last line needs no line feed.
+    /// What is left when no more bytes will come, if it can count as a frame: a last line needs no line feed, and a last event
+    /// no blank line if its data is whole.
     pub fn last_frame(&mut self) -> Option<Frame> {
         match self {
             Framer::Lines(framer) => framer.last_frame(),
-            Framer::Sse(_) | Framer::Aws(_) => None,
+            Framer::Sse(framer) => framer.last_frame(),
+            Framer::Aws(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 
-use super::frame::{FRAME_BYTES_MAX, Frame};
+use super::frame::{FRAME_BYTES_MAX, Frame, FrameError};
 
 /// Cuts a stream of bytes into lines. Blank ones are dropped.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Framer {
 
     /// # Errors
     /// When a line is larger than [`FRAME_BYTES_MAX`].
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, String> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         while let Some(at) = memchr(b'\n', self.buffer.get(self.scanned..).unwrap_or_default()) {
             let line = self.buffer.split_to(self.scanned + at + 1).freeze();
             self.scanned = 0;
@@ -30,7 +30,7 @@ impl Framer {
         }
         self.scanned = self.buffer.len();
         if self.buffer.len() > FRAME_BYTES_MAX {
-            return Err(format!("one line of the stream has more than {FRAME_BYTES_MAX} bytes"));
+            return Err(FrameError::TooLarge(format!("one line of the stream has more than {FRAME_BYTES_MAX} bytes")));
         }
         Ok(None)
     }

@@ -3,6 +3,7 @@
 mod addresses;
 mod aws;
 mod client;
+mod clients;
 mod connection;
 mod dialer;
 pub mod fetch;
@@ -18,9 +19,11 @@ mod resolver;
 mod sent_at;
 pub mod sign;
 pub mod sse;
+mod way;
 
 pub use client::Client;
-pub use frame::{Frame, Framer};
+pub use clients::{Clients, check};
+pub use frame::{Frame, FrameError, Framer};
 pub use google::Tokens;
 pub use incoming::Incoming;
 pub use origin::Origin;

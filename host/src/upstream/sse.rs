@@ -6,7 +6,9 @@
 use bytes::{Buf as _, BytesMut};
 use memchr::memchr2;
 
-use super::frame::{FRAME_BYTES_MAX, Frame};
+use serde::de::IgnoredAny;
+
+use super::frame::{FRAME_BYTES_MAX, Frame, FrameError};
 
 /// Cuts a stream of bytes into events.
 #[derive(Debug, Default)]
@@ -37,7 +39,7 @@ impl Framer {
     ///
     /// # Errors
     /// When an event is larger than [`FRAME_BYTES_MAX`].
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, String> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         while let Some((end, next)) = self.line_end() {
             let line = Line { from: self.scanned, to: end };
             self.scanned = next;
@@ -52,9 +54,25 @@ impl Framer {
             }
         }
         if self.buffer.len() > FRAME_BYTES_MAX {
-            return Err(format!("one event of the stream has more than {FRAME_BYTES_MAX} bytes"));
+            return Err(FrameError::TooLarge(format!("one event of the stream has more than {FRAME_BYTES_MAX} bytes")));
         }
         Ok(None)
+    }
+
+    /// The event that the stream ended in, if its data is whole JSON or `[DONE]`: proxies trim the blank line at the very end,
+    /// and WHATWG's rules would drop what it says. It gets that line, so that a reader by those rules sees it as well.
+    pub fn last_frame(&mut self) -> Option<Frame> {
+        // A carriage return at the very end ends its line.
+        let to = self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer).len();
+        if self.scanned < to {
+            self.lines.push(Line { from: self.scanned, to });
+        }
+        let ending: &[u8] = if self.buffer.ends_with(b"\n") { b"\n" } else { b"\n\n" };
+        self.buffer.extend_from_slice(ending);
+        self.scanned = self.buffer.len();
+        let frame = self.finish();
+        let is_whole = |data: &[u8]| data == b"[DONE]" || serde_json::from_slice::<IgnoredAny>(data).is_ok();
+        frame.data.as_ref().is_some_and(|data| is_whole(data)).then_some(frame)
     }
 
     /// Where the line at `scanned` ends, and where the next one begins. A carriage return at the very end may be half of
@@ -150,6 +168,39 @@ mod tests {
         let whole = events(MIXED, MIXED.len());
         for chunk in 1..MIXED.len() {
             assert_eq!(events(MIXED, chunk), whole, "in chunks of {chunk} bytes");
+        }
+    }
+
+    #[test]
+    fn a_last_event_without_its_blank_line_counts_if_it_is_whole() {
+        let last = |stream: &str| {
+            let mut framer = Framer::default();
+            framer.push(stream.as_bytes());
+            while framer.next_frame().expect("small events").is_some() {}
+            framer.last_frame()
+        };
+        for whole in ["data: {\"x\":1}\n", "data: {\"x\":1}", "data:{\"x\":1}\r\n", "data: {\"x\":1}\r", "data: [DONE]"]
+        {
+            let frame = last(&format!("data: {{}}\n\n{whole}")).unwrap_or_else(|| panic!("{whole:?}"));
+            let mut again = Framer::default();
+            again.push(&frame.raw);
+            let again = again.next_frame().expect("a small event").expect("it has its blank line");
+            assert_eq!((again.data, again.name), (frame.data, frame.name), "{whole:?}");
+        }
+        let named = last("event: message_stop\ndata: {\"type\":\"message_stop\"}").expect("whole");
+        assert_eq!(named.name.as_deref(), Some("message_stop"));
+        for cut in [
+            "",
+            "\n",
+            "data: {\"x\":",
+            "data: [DON",
+            "data: {}\n\n",
+            ": comment\n",
+            "event: ping\n",
+            "data",
+            "data: {} {}",
+        ] {
+            assert_eq!(last(cut), None, "{cut:?}");
         }
     }
 

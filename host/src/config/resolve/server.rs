@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::Resolver;
 use crate::config::error::ConfigError;
-use crate::config::resolved::{Edge, Secret, Server, Tls};
+use crate::config::resolved::{Edge, Origins, Secret, Server, Tls};
 use crate::config::{defaults, written};
 
 impl Resolver<'_> {
@@ -23,7 +23,7 @@ impl Resolver<'_> {
         let span = text.map(Spanned::span);
         let value = match text {
             Some(text) => self.expand(text)?,
-            None => (self.environment)(variable).unwrap_or_else(|| default.to_owned()),
+            None => (self.environment)(variable).map_or(default.to_owned(), |value| super::trimmed(&value).to_owned()),
         };
         let hint = || Some("write it like 127.0.0.1:4400".to_owned());
         let address =
@@ -40,7 +40,7 @@ impl Resolver<'_> {
         let (admin, _) = self.address(written.admin.as_ref(), "POINTSMAN_ADMIN", defaults::ADMIN)?;
         let admin_token = match &written.admin_token {
             Some(token) => Some(self.secret(token)?),
-            None => (self.environment)("POINTSMAN_ADMIN_TOKEN").map(Secret::new),
+            None => (self.environment)("POINTSMAN_ADMIN_TOKEN").map(|token| Secret::new(super::trimmed(&token))),
         };
         let callers = self.callers(written.caller_keys.as_deref().unwrap_or_default(), keys)?;
         if !listen.ip().is_loopback() && callers.is_empty() && !written.open {
@@ -55,13 +55,40 @@ impl Resolver<'_> {
             certificate: self.relative(tls.certificate.get_ref()),
             key: self.relative(tls.key.get_ref()),
         });
+        let log = written.log.unwrap_or_default();
+        let origins = self.origins(written.cors_origins.as_deref())?;
         let state = match &written.state {
             Some(state) => Some(self.relative(&self.expand(state)?)),
-            None => (self.environment)("POINTSMAN_STATE").filter(|state| !state.is_empty()).map(PathBuf::from),
+            None => (self.environment)("POINTSMAN_STATE")
+                .map(|state| super::trimmed(&state).to_owned())
+                .filter(|state| !state.is_empty())
+                .map(PathBuf::from),
         };
         let edge = self.edge(&written)?;
         let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, callers, tls, state, drain, edge })
+        Ok(Server { listen, admin, admin_token, callers, tls, origins, log, state, drain, edge })
+    }
+
+    fn origins(&self, written: Option<&[Spanned<String>]>) -> Result<Origins, ConfigError> {
+        let Some(written) = written else { return Ok(Origins::All) };
+        if written.iter().any(|origin| origin.get_ref() == "*") {
+            return Ok(Origins::All);
+        }
+        let origins = written.iter().map(|written| {
+            let origin = self.expand(written)?;
+            let is_origin =
+                |(scheme, host): (&str, &str)| !scheme.is_empty() && !host.is_empty() && !host.contains('/');
+            match origin == "null" || origin.is_ascii() && origin.split_once("://").is_some_and(is_origin) {
+                true => Ok(origin),
+                false => {
+                    let hint =
+                        "write it as browsers send it, such as `https://webui.example` or `http://localhost:3000`";
+                    let text = format!("`{origin}` is not an origin: scheme and host, perhaps a port, and no path");
+                    Err(self.error(written.span(), text, Some(hint.to_owned())))
+                }
+            }
+        });
+        Ok(Origins::These(origins.collect::<Result<_, _>>()?))
     }
 
     fn edge(&self, written: &written::Server) -> Result<Edge, ConfigError> {

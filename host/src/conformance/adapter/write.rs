@@ -147,7 +147,9 @@ fn stream_of(subject: &Subject<'_>, bytes: &[u8]) -> Result<Vec<Value>, Failure>
 pub fn frames(bytes: &[u8]) -> Result<Vec<Frame>, Failure> {
     let (mut framer, mut frames) = (sse::Framer::default(), Vec::new());
     framer.push(bytes);
-    while let Some(frame) = framer.next_frame().map_err(|text| Failure::new(text, "events of a stream"))? {
+    while let Some(frame) =
+        framer.next_frame().map_err(|error| Failure::new(error.to_string(), "events of a stream"))?
+    {
         frames.push(frame);
     }
     if framer.is_empty() {

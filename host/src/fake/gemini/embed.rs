@@ -13,6 +13,16 @@ const VERTEX_INPUTS_MAX: usize = 250;
 const VERTEX_TOKENS_MAX: usize = 2048;
 const DIMENSIONS_MAX: u64 = 3072;
 
+/// One of a batch, and not in a list.
+pub fn one(model: &str, body: &Value) -> Result<Value, String> {
+    let mut request = body.clone();
+    if request["model"].is_null() {
+        request["model"] = format!("models/{model}").into();
+    }
+    let mut batch = batch(model, &json!({ "requests": [request] }))?;
+    Ok(json!({ "embedding": batch["embeddings"][0].take() }))
+}
+
 pub fn batch(model: &str, body: &Value) -> Result<Value, String> {
     let body = shape::shaped(body, &fields::EMBED, "")?;
     let requests = list(&body["requests"]);

@@ -39,7 +39,7 @@ enum Api {
 impl Api {
     fn has(self, method: &str) -> bool {
         match self {
-            Api::Studio if method == "batchEmbedContents" => true,
+            Api::Studio if matches!(method, "batchEmbedContents" | "embedContent") => true,
             Api::Vertex if method == "predict" => true,
             Api::Studio | Api::Vertex => ["generateContent", "streamGenerateContent", "countTokens"].contains(&method),
             Api::Claude => ["rawPredict", "streamRawPredict"].contains(&method),
@@ -128,6 +128,7 @@ fn admitted(seen: &Seen) -> Result<Place<'_>, Refused> {
 fn answer(place: &Place, seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     let invalid = |message: String| errors::invalid(&message);
     let embedded = match place.method {
+        "embedContent" => Some(embed::one(&place.model, body)),
         "batchEmbedContents" => Some(embed::batch(&place.model, body)),
         "predict" => Some(embed::predict(&place.model, body)),
         _ => None,

@@ -28,9 +28,10 @@ pub use self::events::error_event;
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     openai::rules::check_key(seen).map_err(openai::refusal)?;
-    let counts = match (seen.method.as_str(), seen.bare_path()) {
-        ("POST", "/v1/responses") => false,
-        ("POST", "/v1/responses/input_tokens") => true,
+    let (counts, compacts) = match (seen.method.as_str(), seen.bare_path()) {
+        ("POST", "/v1/responses") => (false, false),
+        ("POST", "/v1/responses/input_tokens") => (true, false),
+        ("POST", "/v1/responses/compact") => (false, true),
         _ => return Err(openai::invalid_url(seen)),
     };
     let mut request = rules::check(body).map_err(openai::refusal)?;
@@ -39,6 +40,16 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
     let answer = Answer::to(&request.asked, Protocol::OpenAiResponses);
     if counts {
         let body = json!({ "object": "response.input_tokens", "input_tokens": answer.input_tokens });
+        return Ok(Script::Whole { body, chunks: 1 });
+    }
+    if compacts {
+        let id = format!("cmp_fake{number:06}");
+        let item = json!({ "type": "compaction", "id": id, "encrypted_content": seal(Protocol::OpenAiResponses, &id) });
+        let usage =
+            json!({ "input_tokens": answer.input_tokens, "output_tokens": 1, "total_tokens": answer.input_tokens + 1 });
+        let body = json!({
+            "id": self::id(number), "object": "response.compaction", "created_at": CREATED, "output": [item], "usage": usage,
+        });
         return Ok(Script::Whole { body, chunks: 1 });
     }
     let reply = Reply { request: &request, body, answer: &answer, number };

@@ -9,7 +9,7 @@ mod progress;
 mod wire;
 
 use crate::classify::{self, ErrorBody};
-use crate::{COUNT_TOKENS, EMBEDDINGS};
+use crate::{BATCH_EMBED_CONTENTS, COUNT_TOKENS, EMBED_CONTENT, EMBEDDINGS};
 use pointsman_sdk::codec::chat::{Event, Finish, Finished, Usage};
 use pointsman_sdk::codec::provider::{Decoded, Frame};
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
@@ -32,7 +32,8 @@ pub fn frames(operation: &str, memory: &[u8], frames: &[Frame], ended: bool) -> 
             break;
         }
         let said = match operation {
-            EMBEDDINGS => embeddings::whole(&frame.data, &mut events),
+            EMBEDDINGS | BATCH_EMBED_CONTENTS => embeddings::whole(&frame.data, &mut events),
+            EMBED_CONTENT => embeddings::one(&frame.data, &mut events),
             COUNT_TOKENS => token_count(&frame.data, &mut events),
             _ => memory.progress.chunk(&frame.data, &mut events),
         };

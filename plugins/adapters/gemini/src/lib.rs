@@ -28,6 +28,9 @@ const PROTOCOL: &str = "gemini";
 /// Operations of the contract: see `provider.description.operations`.
 const COUNT_TOKENS: &str = "count-tokens";
 const EMBEDDINGS: &str = "embeddings";
+/// Vectors as this protocol's callers ask AI Studio for them: they go through, and to no other provider.
+const EMBED_CONTENT: &str = "embed-content";
+const BATCH_EMBED_CONTENTS: &str = "batch-embed-contents";
 
 /// The extra of a caller of this protocol who wants to see thoughts although none are asked for, or the other way.
 const INCLUDE_THOUGHTS: &str = "generationConfig.thinkingConfig.includeThoughts";
@@ -40,7 +43,7 @@ impl Provider for Codec {
         let settings = Settings::parse(&settings)?;
         Ok(provider::Description {
             protocol: PROTOCOL.into(),
-            operations: words("chat count-tokens embeddings"),
+            operations: settings.operations(),
             default_base_url: Some(settings.base_url()),
             auth: settings.auth(),
             forwarded_headers: words("x-goog-api-client user-agent"),
@@ -59,6 +62,9 @@ impl Provider for Codec {
         let call = settings.call(&operation, &request.model, request.stream);
         let (body, dropped) = match operation.as_str() {
             EMBEDDINGS => encode::embeddings::body(&settings, &request)?,
+            EMBED_CONTENT | BATCH_EMBED_CONTENTS => {
+                return Err(fault(FaultKind::Unsupported, "vectors for this protocol's callers are only passed on"));
+            }
             _ => encode::body(&settings, &operation, &request, &model)?,
         };
         Ok(Encoded { call, body, dropped })
@@ -83,6 +89,8 @@ impl ClientProtocol for Codec {
             ("generateContent", "chat", Streaming::Never),
             ("streamGenerateContent", "chat", Streaming::Always),
             ("countTokens", COUNT_TOKENS, Streaming::Never),
+            ("embedContent", EMBED_CONTENT, Streaming::Never),
+            ("batchEmbedContents", BATCH_EMBED_CONTENTS, Streaming::Never),
         ];
         let endpoints = ["v1beta", "v1"].iter().flat_map(|version| {
             methods.iter().map(move |(method, operation, stream)| Endpoint {
@@ -106,6 +114,9 @@ impl ClientProtocol for Codec {
         _headers: Vec<client_protocol::Header>,
         body: Vec<u8>,
     ) -> Result<client_protocol::Reading, Fault> {
+        if matches!(operation.as_str(), EMBED_CONTENT | BATCH_EMBED_CONTENTS) {
+            return Err(fault(FaultKind::Unsupported, "only a provider of this protocol can serve this request"));
+        }
         let (request, thoughts_wanted) = read::request(&operation, &body)?;
         Ok(client_protocol::Reading { request, memory: write::beginning(thoughts_wanted) })
     }

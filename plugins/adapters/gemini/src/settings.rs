@@ -1,6 +1,6 @@
 //! What an operator may set for a provider of this protocol, and what follows from it: where calls go.
 
-use crate::{COUNT_TOKENS, EMBEDDINGS};
+use crate::{BATCH_EMBED_CONTENTS, COUNT_TOKENS, EMBED_CONTENT, EMBEDDINGS, words};
 use pointsman_sdk::codec::provider::{Auth, Call, Framing, HeaderAuth};
 use serde::Deserialize;
 
@@ -53,6 +53,14 @@ impl Settings {
         self.project.as_deref().zip(self.location.as_deref())
     }
 
+    pub fn operations(&self) -> Vec<String> {
+        // Vertex asks for vectors by another method, with another body.
+        match self.is_vertex() {
+            true => words("chat count-tokens embeddings"),
+            false => words("chat count-tokens embeddings embed-content batch-embed-contents"),
+        }
+    }
+
     pub fn base_url(&self) -> String {
         match self.vertex() {
             None => "https://generativelanguage.googleapis.com".into(),
@@ -75,7 +83,8 @@ impl Settings {
         let (method, framing) = match (operation, stream) {
             (COUNT_TOKENS, _) => ("countTokens", Framing::WholeBody),
             (EMBEDDINGS, _) if self.is_vertex() => ("predict", Framing::WholeBody),
-            (EMBEDDINGS, _) => ("batchEmbedContents", Framing::WholeBody),
+            (EMBEDDINGS | BATCH_EMBED_CONTENTS, _) => ("batchEmbedContents", Framing::WholeBody),
+            (EMBED_CONTENT, _) => ("embedContent", Framing::WholeBody),
             // Without `alt=sse` a stream is one JSON array.
             (_, true) => ("streamGenerateContent?alt=sse", Framing::Sse),
             (_, false) => ("generateContent", Framing::WholeBody),

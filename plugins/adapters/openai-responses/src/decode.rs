@@ -5,7 +5,7 @@ mod item;
 mod parts;
 mod reply;
 
-use crate::{COUNT_TOKENS, classify};
+use crate::{COMPACT, COUNT_TOKENS, classify};
 use pointsman_sdk::codec::chat::{Event, Finish, Finished, Usage};
 use pointsman_sdk::codec::provider::{Decoded, Frame};
 use pointsman_sdk::codec::{Fault, FaultKind, fault, recall, remember};
@@ -29,6 +29,7 @@ pub fn fold(operation: &str, stream: bool, memory: &[u8], frames: &[Frame], ende
         }
         let said = match operation {
             COUNT_TOKENS => count(frame, &mut events),
+            COMPACT => compacted(frame, &mut events),
             _ if stream => memory.reply.frame(frame, &mut events),
             _ => parse(frame).and_then(|body| memory.reply.whole(&body, &mut events)),
         };
@@ -50,6 +51,19 @@ fn count(frame: &Frame, events: &mut Vec<Event>) -> Result<(), Fault> {
     refuse_error(&body)?;
     let input = body.get("input_tokens").and_then(Value::as_u64).ok_or_else(|| malformed("it has no input_tokens"))?;
     events.push(Event::Usage(Usage { input, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 }));
+    events.push(Event::Finished(Finished { reason: Finish::Stop, stop_sequence: None }));
+    Ok(())
+}
+
+/// `{"object": "response.compaction", "output": [...], "usage": {...}}`: no event says what is in it, for it goes to the caller as
+/// it is.
+fn compacted(frame: &Frame, events: &mut Vec<Event>) -> Result<(), Fault> {
+    let body = parse(frame)?;
+    refuse_error(&body)?;
+    if !body.get("output").is_some_and(Value::is_array) {
+        return Err(malformed("it has no output"));
+    }
+    events.extend(reply::usage(&body).map(Event::Usage));
     events.push(Event::Finished(Finished { reason: Finish::Stop, stop_sequence: None }));
     Ok(())
 }

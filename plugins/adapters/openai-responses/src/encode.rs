@@ -6,7 +6,7 @@ mod items;
 mod reasoning;
 mod tools;
 
-use crate::{COUNT_TOKENS, PROTOCOL, ids};
+use crate::{COMPACT, COUNT_TOKENS, PROTOCOL, ids};
 use pointsman_sdk::codec::chat::Request;
 use pointsman_sdk::codec::provider::ModelFacts;
 use pointsman_sdk::codec::{Fault, FaultKind, fault, fault_at};
@@ -17,7 +17,7 @@ pub use extras::Dropped;
 /// A smaller limit is refused.
 const OUTPUT_TOKENS_MIN: u32 = 16;
 
-/// What `/responses/input_tokens` takes: the official SDK's `InputTokenCountParams`.
+/// What `/responses/input_tokens` takes, and Codex sends to `/responses/compact`: the official SDK's `InputTokenCountParams`.
 const COUNTED: [&str; 8] =
     ["model", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"];
 
@@ -67,7 +67,7 @@ pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Ve
     dropped.add_if(!request.stop.is_empty(), "stop");
     dropped.add_if(request.seed.is_some(), "seed");
 
-    if operation == COUNT_TOKENS {
+    if matches!(operation, COUNT_TOKENS | COMPACT) {
         body.0.retain(|name, _| COUNTED.contains(&name.as_str()));
     }
     let bytes = serde_json::to_vec(&body.0).map_err(|error| fault(FaultKind::AdapterFailed, error.to_string()))?;

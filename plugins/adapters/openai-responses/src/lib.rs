@@ -24,6 +24,8 @@ use settings::Settings;
 const PROTOCOL: &str = "openai-responses";
 const CHAT: &str = "chat";
 const COUNT_TOKENS: &str = "count-tokens";
+/// A history is made short, into items that only its provider can read: <https://platform.openai.com/docs/api-reference/responses/compact>.
+const COMPACT: &str = "compact";
 
 /// Before the names of a text's extras that stand on the wire at its message, such as `phase`.
 const OF_MESSAGE: &str = "message.";
@@ -45,7 +47,7 @@ impl Provider for Codec {
         let settings = Settings::parse(&settings)?;
         Ok(provider::Description {
             protocol: PROTOCOL.into(),
-            operations: words("chat count-tokens"),
+            operations: words("chat count-tokens compact"),
             default_base_url: Some("https://api.openai.com/v1".into()),
             auth: vec![settings.auth()],
             forwarded_headers: words(
@@ -102,6 +104,7 @@ impl ClientProtocol for Codec {
         let endpoints = vec![
             endpoint("/v1/responses", CHAT, Streaming::Field("stream".into())),
             endpoint("/v1/responses/input_tokens", COUNT_TOKENS, Streaming::Never),
+            endpoint("/v1/responses/compact", COMPACT, Streaming::Never),
         ];
         client_protocol::Description { protocol: PROTOCOL.into(), read_headers: Vec::new(), comments: true, endpoints }
     }
@@ -125,6 +128,7 @@ fn call(operation: &str, stream: bool) -> Result<Call, Fault> {
         CHAT if stream => ("/responses", Framing::Sse),
         CHAT => ("/responses", Framing::WholeBody),
         COUNT_TOKENS => ("/responses/input_tokens", Framing::WholeBody),
+        COMPACT => ("/responses/compact", Framing::WholeBody),
         _ => return Err(fault(FaultKind::Unsupported, format!("{PROTOCOL} has no operation `{operation}`"))),
     };
     Ok(Call { method: "POST".into(), path: path.into(), headers: Vec::new(), framing })

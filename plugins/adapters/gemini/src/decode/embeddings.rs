@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Reply<'a> {
+    embedding: Option<Vector>,
     embeddings: Option<Vec<Vector>>,
     predictions: Option<Vec<Prediction>>,
     #[serde(borrow)]
@@ -37,9 +38,20 @@ struct Statistics {
     token_count: Option<f64>,
 }
 
+/// The reply to `embedContent`, which has one vector.
+pub fn one(data: &[u8], events: &mut Vec<Event>) -> Result<(), Fault> {
+    let mut reply: Reply = serde_json::from_slice(data).map_err(|_| malformed("the body is no embedding"))?;
+    reply.embeddings = reply.embedding.take().map(|one| vec![one]).or(reply.embeddings);
+    tell(reply, data, events)
+}
+
 /// An error is the whole reply's.
 pub fn whole(data: &[u8], events: &mut Vec<Event>) -> Result<(), Fault> {
     let reply: Reply = serde_json::from_slice(data).map_err(|_| malformed("the body is no list of embeddings"))?;
+    tell(reply, data, events)
+}
+
+fn tell(reply: Reply, data: &[u8], events: &mut Vec<Event>) -> Result<(), Fault> {
     if reply.error.is_some() {
         let body = serde_json::from_slice(data).unwrap_or_default();
         return Err(classify::in_reply(&ErrorBody::of(&body).unwrap_or_default()));

@@ -22,7 +22,7 @@ fn two_places() {
     assert!(
         matches!(&studio.auth[..], [Auth::Header(header)] if header.name == "x-goog-api-key" && header.prefix.is_empty())
     );
-    assert_eq!(studio.operations, ["chat", "count-tokens", "embeddings"]);
+    assert_eq!(studio.operations, ["chat", "count-tokens", "embeddings", "embed-content", "batch-embed-contents"]);
 
     let vertex = describe(VERTEX);
     assert_eq!(vertex.default_base_url.as_deref(), Some("https://us-central1-aiplatform.googleapis.com"));
@@ -72,7 +72,7 @@ fn paths() {
 #[test]
 fn endpoints_of_callers() {
     let endpoints = <Codec as ClientProtocol>::describe().endpoints;
-    assert_eq!(endpoints.len(), 6);
+    assert_eq!(endpoints.len(), 10);
     for endpoint in endpoints {
         assert_eq!((endpoint.method.as_str(), endpoint.model_field.as_str()), ("POST", ""));
         assert_eq!(endpoint.path.contains("countTokens"), endpoint.operation == "count-tokens");

@@ -152,7 +152,7 @@ impl Item {
 }
 
 /// `input_tokens` counts everything, as the contract does.
-fn usage(response: &Value) -> Option<Usage> {
+pub fn usage(response: &Value) -> Option<Usage> {
     let usage = response.get("usage").filter(|usage| usage.is_object())?;
     let count = |object: Option<&Value>, name: &str| {
         object.and_then(|object| object.get(name)).and_then(Value::as_u64).unwrap_or_default()

@@ -34,6 +34,7 @@ fn calls_by_operation() {
     assert_eq!((call("chat", true).path.as_str(), call("chat", true).framing), ("/responses", Framing::Sse));
     assert_eq!(call("chat", false).framing, Framing::WholeBody);
     assert_eq!(call("count-tokens", false).path, "/responses/input_tokens");
+    assert_eq!(call("compact", false).path, "/responses/compact");
     let fault = Codec::forward("{}".into(), "embeddings".into(), "m".into(), false).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unsupported);
 }
@@ -41,10 +42,12 @@ fn calls_by_operation() {
 #[test]
 fn endpoints() {
     let description = <Codec as ClientProtocol>::describe();
-    let [chat, count] = description.endpoints.as_slice() else { panic!("expected two endpoints") };
+    let [chat, count, compact] = description.endpoints.as_slice() else { panic!("expected three endpoints") };
     assert_eq!((chat.path.as_str(), chat.operation.as_str()), ("/v1/responses", "chat"));
     assert!(matches!(&chat.stream, Streaming::Field(field) if field == "stream"));
     assert_eq!(chat.pinning_fields, ["previous_response_id", "conversation", "background"]);
     assert_eq!((count.path.as_str(), count.operation.as_str()), ("/v1/responses/input_tokens", "count-tokens"));
     assert!(matches!(count.stream, Streaming::Never));
+    assert_eq!((compact.path.as_str(), compact.operation.as_str()), ("/v1/responses/compact", "compact"));
+    assert!(matches!(compact.stream, Streaming::Never));
 }

@@ -2,6 +2,7 @@
 
 mod any_reply;
 mod classify;
+mod compact;
 mod decode;
 mod decode_accents;
 mod decode_failures;
