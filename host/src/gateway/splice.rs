@@ -52,7 +52,7 @@ struct Fit {
 impl Fit {
     /// Where the caller's reply has a part of the continuation.
     fn place(&self, index: u32) -> u32 {
-        index.saturating_sub(self.hidden) + u32::from(self.is_behind)
+        index.saturating_sub(self.hidden).saturating_add(u32::from(self.is_behind))
     }
 }
 
@@ -113,6 +113,8 @@ impl Said {
                 fit.end_text(fitted);
                 call.index = fit.place(call.index);
             }
+            // Content that has no word in the contract, and no place in the caller's reply.
+            Event::ToolArgumentsDelta(delta) if delta.index == u32::MAX => return,
             Event::ToolArgumentsDelta(delta) => delta.index = fit.place(delta.index),
             Event::Usage(usage) => *usage = self.spent.map_or(*usage, |spent| sum(spent, *usage)),
             Event::Finished(_) => fit.end_text(fitted),

@@ -47,6 +47,8 @@ pub fn in_order(events: &[Event]) -> Result<(), String> {
 
 fn part(event: &Event) -> Option<u32> {
     match event {
+        // Content that has no word in the contract belongs to no part.
+        Event::ToolArgumentsDelta(delta) if delta.index == u32::MAX && delta.text.is_empty() => None,
         Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => Some(delta.index),
         Event::ReasoningSignature(sealed) | Event::RedactedReasoning(sealed) => Some(sealed.index),
         Event::ToolCallStarted(call) => Some(call.index),

@@ -45,7 +45,10 @@ fn request_id(number: usize) -> String {
 }
 
 pub fn refused(status: u16, kind: &str, message: &str, number: usize) -> Refused {
-    let body = json!({ "type": "error", "error": error(kind, message), "request_id": request_id(number) });
+    let mut body = json!({ "type": "error", "error": error(kind, message), "request_id": request_id(number) });
+    if message.starts_with(rules::THREAD_NOT_FOUND) {
+        body["error"]["details"] = json!({ "error_code": "thread_not_found" });
+    }
     Refused::new(status, body)
 }
 

@@ -41,6 +41,8 @@ const FIELDS: &[&str] = &[
 const VERSIONS: &[&str] = &["2023-01-01", "2023-06-01", NEWEST_VERSION];
 /// Takes no sampling parameters any more, and less in messages.
 pub const NEWEST_VERSION: &str = "2026-10-21";
+/// How a refusal begins whose details say `thread_not_found`.
+pub const THREAD_NOT_FOUND: &str = "thread: no usable state was found for";
 /// Fields that counting does not take.
 const NOT_COUNTED: &[&str] =
     &["max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata", "service_tier"];
@@ -140,6 +142,7 @@ fn check_body(version: &str, body: &Value) -> Result<Asked, Wrong> {
     if !is_known(model) {
         return Err(Wrong { status: 404, kind: "not_found_error", message: format!("model: {model}") });
     }
+    check_thread(&body["thread"])?;
     let mut asked = Asked {
         model: model.to_owned(),
         stream: body["stream"] == true,
@@ -158,6 +161,20 @@ fn check_body(version: &str, body: &Value) -> Result<Asked, Wrong> {
         return Err(format!("A maximum of 4 blocks with cache_control may be provided. Found {cached}.").into());
     }
     Ok(asked)
+}
+
+/// A thread goes on from a reply of this API only. This fake remembers nothing, so any id of its own will do.
+fn check_thread(thread: &Value) -> Result<(), Wrong> {
+    match (thread["type"].as_str(), thread["previous_message_id"].as_str()) {
+        _ if thread.is_null() => Ok(()),
+        (Some("create"), None) => Ok(()),
+        (Some("continue"), Some(id)) if id.starts_with("msg_fake") => Ok(()),
+        (Some("continue"), Some(id)) => {
+            let message = format!("{THREAD_NOT_FOUND} `{id}`");
+            Err(Wrong { status: 404, kind: "not_found_error", message })
+        }
+        _ => Err("thread: Input should be of type 'create' or 'continue'".into()),
+    }
 }
 
 /// The version. When both keys come, `x-api-key` counts.

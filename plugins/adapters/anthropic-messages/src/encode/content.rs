@@ -13,6 +13,11 @@ use serde_json::{Map, Value, json};
 /// None for a text that the API would refuse as empty.
 pub fn text(text: &Text, extras: &mut Extras) -> Option<Value> {
     if let (true, Some(block)) = (extras.own, text.extras.iter().find(|extra| extra.name.starts_with(BLOCK))) {
+        // Bedrock runs no tools of its own, and what came of them was said.
+        if extras.bedrock && text.text.is_empty() {
+            extras.drop(&block.name);
+            return None;
+        }
         return serde_json::from_str(&block.value).ok();
     }
     if text.text.trim().is_empty() {

@@ -71,6 +71,11 @@ fn on_bedrock_there_is_no_search_and_no_attribution() {
     assert!(!said.to_string().contains("billing-header"), "{said}");
     assert_eq!(said["system"], json!([body()["system"][1]]));
     assert_eq!(said["tools"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        said["messages"][1]["content"],
+        json!([body()["messages"][1]["content"][2], body()["messages"][1]["content"][3]])
+    );
+    assert!(dropped.contains(&"block.server_tool_use".to_owned()));
     assert_eq!(said["tools"][1], json!({ "type": "bash_20250124", "name": "bash" }));
     assert!(
         dropped.contains(&"system.attribution".to_owned()) && dropped.contains(&"tools.web_search_20250305".to_owned())
