@@ -1,6 +1,6 @@
 //! Timeouts, breakers and numbers of attempts for one provider or one model: what is written there holds there, and nowhere else.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use pointsman_tests::{GPT, Line, behave};
 

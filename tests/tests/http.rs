@@ -1,7 +1,7 @@
 //! HTTP as clients and networks really speak it: compressed bodies, handshakes, pages in browsers, lists of models, streams that
 //! end or are torn where none should be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,6 +14,7 @@ use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
 
 const CODINGS: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
 
