@@ -137,6 +137,31 @@ async fn a_handshake_is_told_to_use_http() {
     assert_eq!(ask(&line, Method::POST, "/v1/messages", &handshake("h2c"), body).await.status, 200);
 }
 
+/// Without it any page in the operator's browser spends the providers' keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_keys_a_page_of_another_site_may_not_call() {
+    let line = Line::start().await;
+    let body = chat_body(GPT, "hello", false).to_string();
+    let post = |headers: &'static [(&'static str, &'static str)]| {
+        ask(&line, Method::POST, "/v1/chat/completions", headers, body.clone())
+    };
+    for headers in [
+        // A script that may not read the reply spends all the same, and needs no preflight with this type.
+        &[("origin", "https://evil.example"), ("content-type", "text/plain")][..],
+        // Its name was rebound to this machine's address.
+        &[("origin", "http://evil.example:4400"), ("host", "evil.example:4400")],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site")],
+    ] {
+        let answer = post(headers).await;
+        assert_eq!(answer.status, 403, "{headers:?}");
+        assert!(answer.text().contains("cors_origins"), "{}", answer.text());
+    }
+    for headers in [&[][..], &[("origin", "http://localhost:3000")], &[("sec-fetch-site", "none")]] {
+        assert_eq!(post(headers).await.status, 200, "{headers:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_asks_first_and_reads_the_answer() {
     let keyed = "[server]\ncaller_keys = [\"k\"]\n";

@@ -74,9 +74,11 @@ pub struct Server {
     pub edge: Edge,
 }
 
-/// Of pages whose scripts may read what callers get.
+/// Origins of the pages that may call from a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
+    /// Nothing is configured: all of them where callers need a key, and pages of this machine where they need none.
+    Unset,
     All,
     /// As browsers spell them in `Origin`.
     These(Vec<String>),

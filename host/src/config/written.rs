@@ -59,8 +59,8 @@ pub struct Server {
     #[serde(default)]
     pub open: bool,
     pub tls: Option<Tls>,
-    /// Origins of pages whose scripts may read what callers get, such as `https://webui.example`. Absent: all of them, since a
-    /// page can do no more than its key; `[]`: none.
+    /// Origins of the pages that may call from a browser, such as `https://webui.example`; `["*"]`: all, `[]`: none. Absent: all
+    /// where callers need a key, since a page can do no more than its key; where they need none, pages of this machine.
     pub cors_origins: Option<Vec<Spanned<String>>>,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<Spanned<String>>,

@@ -1,7 +1,7 @@
 //! Pages in browsers, and programs that are made of one: which of them may read what the gateway answers.
 //!
 //! <https://fetch.spec.whatwg.org/#http-cors-protocol>. No cookie counts here, so a page can do no more than whoever knows the
-//! key that it shows.
+//! key that it shows; where callers need none, pages of other sites may not call at all.
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::header::{
@@ -29,7 +29,7 @@ impl Cors {
     pub fn of(request: &HeaderMap, origins: &Origins) -> Option<Cors> {
         let origin = request.get(ORIGIN)?;
         match origins {
-            Origins::All => Some(Cors { allowed: ANY }),
+            Origins::All | Origins::Unset => Some(Cors { allowed: ANY }),
             Origins::These(these) => {
                 let is_one = these.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
                 is_one.then(|| Cors { allowed: origin.clone() })
@@ -65,9 +65,53 @@ pub fn options(request: &HeaderMap, cors: Option<&Cors>) -> Response<Body> {
     answer
 }
 
+/// Does a page from elsewhere call, which no key of the caller's stops? Browsers send `Origin` with each POST, and `Sec-Fetch-Site`
+/// too where a page has no origin to show (<https://w3c.github.io/webappsec-fetch-metadata/>). A page whose name was rebound to
+/// this machine's address sends its own name all the same.
+pub fn is_foreign_page(request: &HeaderMap, origins: &Origins) -> bool {
+    let Some(origin) = request.get(ORIGIN) else {
+        return *origins != Origins::All && request.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    };
+    match origins {
+        Origins::Unset => !is_of_this_machine(origin),
+        Origins::All | Origins::These(_) => Cors::of(request, origins).is_none(),
+    }
+}
+
+fn is_of_this_machine(origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|text| Some(text.parse::<hyper::Uri>().ok()?.host()?.to_owned()));
+    host.is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_call_without_a_key() {
+        let these = Origins::These(vec!["https://webui.example".to_owned()]);
+        let calls = |name: &'static str, value: &'static str, origins: &Origins| {
+            is_foreign_page(
+                &HeaderMap::from_iter([(name.parse().expect("a name"), HeaderValue::from_static(value))]),
+                origins,
+            )
+        };
+        for own in ["http://localhost:3000", "http://127.0.0.1:8080", "https://[::1]:1"] {
+            assert!(!calls("origin", own, &Origins::Unset), "{own}");
+        }
+        let others =
+            ["https://webui.example", "http://localhost.example", "null", "app://obsidian.md", "http://10.0.0.1"];
+        for other in others {
+            assert!(calls("origin", other, &Origins::Unset), "{other}");
+            assert!(!calls("origin", other, &Origins::All), "{other}");
+        }
+        assert!(!calls("origin", "https://webui.example", &these) && calls("origin", "https://other.example", &these));
+        assert!(calls("sec-fetch-site", "cross-site", &Origins::Unset));
+        assert!(!calls("sec-fetch-site", "same-origin", &Origins::Unset) && !calls("accept", "*/*", &Origins::Unset));
+    }
 
     fn page(origin: &'static str) -> HeaderMap {
         let mut headers = HeaderMap::new();

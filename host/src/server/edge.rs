@@ -38,6 +38,11 @@ async fn routed(gateway: Arc<Gateway>, table: Arc<Table>, request: Request<Unrea
         return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
     let caller = match keys::who(&request, &table.config.server.callers) {
+        Who::Anyone if cors::is_foreign_page(request.headers(), &table.config.server.origins) => {
+            let message = "a page of another site may not call a gateway that asks for no key: add its origin to `cors_origins` in \
+                           `[server]`, or give callers keys";
+            return error_at(path, StatusCode::FORBIDDEN, "permission_error", message);
+        }
         Who::Anyone => None,
         Who::Caller(caller) => Some(caller),
         Who::Stranger => {

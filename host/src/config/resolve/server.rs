@@ -70,7 +70,7 @@ impl Resolver<'_> {
     }
 
     fn origins(&self, written: Option<&[Spanned<String>]>) -> Result<Origins, ConfigError> {
-        let Some(written) = written else { return Ok(Origins::All) };
+        let Some(written) = written else { return Ok(Origins::Unset) };
         if written.iter().any(|origin| origin.get_ref() == "*") {
             return Ok(Origins::All);
         }
