@@ -21,6 +21,9 @@ use crate::plugin::bindings::faults::{Fault, FaultKind};
 /// Obeyed by the official SDKs: they would otherwise multiply our attempts by theirs.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// So little time is left that no attempt began any more.
+const DEADLINE_NEAR: Duration = Duration::from_millis(250);
+
 /// A fault without a reply behind it.
 pub fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
     Fault { kind, status: 0, message: message.into(), provider_code: None, field: None, retry_after_ms: None }
@@ -143,7 +146,9 @@ impl Refusal {
         let message = format!("all {} attempts failed: {}", history.len(), story.join("; "));
         // A fault that passes says more to the caller than a key of ours that was refused somewhere else.
         let telling = history.iter().find(|failed| blame(failed.fault.kind) == Blame::Target).unwrap_or(&history[0]);
-        let retry_after_ms = soonest(exchange).or(telling.fault.retry_after_ms);
+        // Who has waited until the deadline is not sent to wait once more.
+        let is_over = tokio::time::Instant::now() + DEADLINE_NEAR >= exchange.deadline;
+        let retry_after_ms = soonest(exchange).or(telling.fault.retry_after_ms).filter(|_| !is_over);
         let fault = ours(Fault { message, retry_after_ms, ..telling.fault.clone() });
         Refusal { fault, raw: None, status: None, exhausted: true }
     }

@@ -26,6 +26,25 @@ const LACKS: [&str; 14] = [
     "does not support tools",
 ];
 
+/// What providers keep for their callers: who names one that is gone would be refused elsewhere, too.
+const KEPT: [&str; 15] = [
+    "file",
+    "files",
+    "thread",
+    "item",
+    "items",
+    "response",
+    "conversation",
+    "container",
+    "skill",
+    "batch",
+    "cache",
+    "cachedcontent",
+    "guardrail",
+    "prompt",
+    "assistant",
+];
+
 /// A message, prepared for comparison: in lower case, with straight apostrophes.
 pub struct Message {
     whole: String,
@@ -60,8 +79,9 @@ impl Message {
         of_a_value || self.mentions(&LACKS)
     }
 
-    /// What a status of 404 means: of a model that is not there, of something else that the request names (a file, a thread, an
-    /// item), or, where no more is said, of a path that does not exist there.
+    /// What a status of 404 means. It is about the model only if it says so, or says nothing (of a path, where the provider's
+    /// `base_url` is wrong). Of what the request names (a file, a thread, an item) it is the caller's; of whatever else, this
+    /// request's: another target may serve it, and nothing rests.
     pub fn not_found(&self) -> FaultKind {
         let whole = self.whole.trim();
         let is_bare = [
@@ -72,6 +92,7 @@ impl Message {
             "page not found",
             "404 page not found",
             "file not found",
+            "requested entity was not found",
         ]
         .contains(&whole.trim_end_matches('.'));
         // OpenRouter's: which of its providers serve a model depends on what the request asks of it, or on the model alone.
@@ -81,7 +102,7 @@ impl Message {
         if self.begins(&["no endpoints found", "no allowed providers are available"]) {
             return FaultKind::Unsupported;
         }
-        let says_model = self.is_about_a_model();
+        let says_model = self.has_word(&["model", "models", "deployment", "profile"]);
         // What stands in front of a provider describes itself in any way.
         let is_path = self.begins(&[
             "invalid url",
@@ -90,13 +111,19 @@ impl Message {
             "no route",
             "cannot post",
         ]);
-        if is_bare || says_model || is_path { FaultKind::ModelNotFound } else { FaultKind::InvalidRequest }
+        if is_bare || says_model || is_path {
+            FaultKind::ModelNotFound
+        } else if self.has_word(&KEPT) {
+            FaultKind::InvalidRequest
+        } else {
+            FaultKind::Unsupported
+        }
     }
 
     /// As a word of its own: an id may hold any letters.
-    fn is_about_a_model(&self) -> bool {
+    fn has_word(&self, wanted: &[&str]) -> bool {
         let mut words = self.unquoted.split(|letter: char| !letter.is_alphanumeric() && !"_-".contains(letter));
-        words.any(|word| matches!(word, "model" | "models" | "deployment" | "profile"))
+        words.any(|word| wanted.contains(&word))
     }
 }
 

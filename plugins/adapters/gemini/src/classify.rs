@@ -97,9 +97,12 @@ fn kind(status: &str, http_status: u16, details: &Details, text: &Message) -> Fa
 
 const NOT_YOURS: [&str; 2] = ["cachedcontent not found", "you do not have permission to access the file"];
 
-/// Of a file or a cache Google says only this.
+/// The address of a request names the model and little else.
 fn not_found(text: &Message) -> FaultKind {
-    if text.begins(&["requested entity was not found"]) { FaultKind::InvalidRequest } else { text.not_found() }
+    match text.not_found() {
+        FaultKind::Unsupported => FaultKind::ModelNotFound,
+        kind => kind,
+    }
 }
 
 /// The same status for a minute's limit and for a day's, for too little money and for none.

@@ -18,7 +18,11 @@ pub fn kind(status: u16, name: &str, message: &str, error: &ErrorBody) -> FaultK
         "UNAUTHENTICATED" => FaultKind::Authentication,
         // The region, the billing or the model's terms.
         "PERMISSION_DENIED" | "FAILED_PRECONDITION" => FaultKind::Permission,
-        "NOT_FOUND" => Message::new(message).not_found(),
+        "NOT_FOUND" => match Message::new(message).not_found() {
+            // The address of a request names the model and little else.
+            FaultKind::Unsupported => FaultKind::ModelNotFound,
+            kind => kind,
+        },
         "RESOURCE_EXHAUSTED" => FaultKind::RateLimited,
         "UNAVAILABLE" => FaultKind::Overloaded,
         "DEADLINE_EXCEEDED" => FaultKind::TimedOut,

@@ -157,7 +157,8 @@ fn one_requests_error_is_never_an_accounts_or_a_models_trouble() {
     for (code, status, message, expected) in [
         (400, "INVALID_ARGUMENT", "Invalid function name: 'api key not valid'", FaultKind::InvalidRequest),
         (400, "INVALID_ARGUMENT", "Unknown name \"is not supported\"", FaultKind::InvalidRequest),
-        (404, "NOT_FOUND", "Requested entity was not found.", FaultKind::InvalidRequest),
+        // Google says this of models without access, and of files: other requests tell which.
+        (404, "NOT_FOUND", "Requested entity was not found.", FaultKind::ModelNotFound),
         (404, "NOT_FOUND", "File files/abc not found", FaultKind::InvalidRequest),
         (403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)", FaultKind::InvalidRequest),
         (
