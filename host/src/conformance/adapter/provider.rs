@@ -8,8 +8,14 @@ use super::subject::Subject;
 use crate::plugin::bindings::provider::{Auth, Description};
 use crate::upstream::Origin;
 
-/// All that there are.
-pub const OPERATIONS: [&str; 3] = ["chat", "embeddings", "count-tokens"];
+/// Operations that are translated between protocols.
+pub const TRANSLATED: [&str; 3] = ["chat", "embeddings", "count-tokens"];
+/// Operations of one protocol alone, which are only forwarded.
+const FORWARDED: [&str; 3] = ["compact", "embed-content", "batch-embed-contents"];
+
+pub fn is_operation(name: &str) -> bool {
+    TRANSLATED.contains(&name) || FORWARDED.contains(&name)
+}
 
 pub async fn describes(subject: &Subject<'_>) -> (Check, Option<Description>) {
     let mut check = Check::new("describes");
@@ -40,8 +46,8 @@ fn wrong(description: &Description) -> Vec<(&'static str, String)> {
     if description.operations.is_empty() {
         wrong.push(("operations", "there is none".to_owned()));
     }
-    for operation in description.operations.iter().filter(|known| !OPERATIONS.contains(&known.as_str())) {
-        wrong.push(("operations", format!("`{operation}` is none of {}", OPERATIONS.join(", "))));
+    for operation in description.operations.iter().filter(|name| !is_operation(name)) {
+        wrong.push(("operations", format!("`{operation}` is none of {}", [TRANSLATED, FORWARDED].concat().join(", "))));
     }
     if let Some(url) = &description.default_base_url {
         let is_place = url.parse::<Uri>().is_ok_and(|url| Origin::of(&url).is_some() && url.query().is_none());

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::{Check, Failure};
 use super::bad::{NO_REQUESTS, ODD_VALUES};
-use super::provider::{OPERATIONS, is_header, is_name};
+use super::provider::{TRANSLATED, is_header, is_name, is_operation};
 use super::subject::Subject;
 use super::{encode, json};
 use crate::plugin::bindings::client_protocol::{Description, Endpoint, Reading, Streaming};
@@ -55,8 +55,8 @@ fn sensible(endpoint: &Endpoint) -> Result<(), &'static str> {
     if filled.contains(['?', '#', '{', '}']) || filled.parse::<Uri>().is_err() {
         return Err("a path alone, with nothing to fill in but {model}");
     }
-    if !OPERATIONS.contains(&operation.as_str()) {
-        return Err("the operation `chat`, `embeddings` or `count-tokens`");
+    if !is_operation(operation) {
+        return Err("the operation `chat`, `embeddings`, `count-tokens`, or one that is only forwarded");
     }
     if matches!(stream, Streaming::Field(name) if name.is_empty()) {
         return Err("the name of the field that asks for a stream");
@@ -100,7 +100,8 @@ pub async fn check(subject: &Subject<'_>) -> Check {
 /// Each once, and the first place where it is asked for.
 pub fn operations(description: &Description) -> Vec<(&str, &Endpoint)> {
     let mut seen = BTreeSet::new();
-    let endpoints = description.endpoints.iter().filter(|endpoint| seen.insert(endpoint.operation.as_str()));
+    let translated = description.endpoints.iter().filter(|endpoint| TRANSLATED.contains(&endpoint.operation.as_str()));
+    let endpoints = translated.filter(|endpoint| seen.insert(endpoint.operation.as_str()));
     endpoints.map(|endpoint| (endpoint.operation.as_str(), endpoint)).collect()
 }
 
