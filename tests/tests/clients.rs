@@ -47,7 +47,8 @@ async fn passes(line: &Line, sdk: Sdk, model: &str, cases: &[&str]) {
 async fn openai_sdks_on_openai() {
     let line = Line::start().await;
     for sdk in OPENAI {
-        passes(&line, sdk, GPT, &[CASES, &["stop_sequence"]].concat()).await;
+        // The cases use `max_tokens` and `stop`, which gpt-5 refuses and this model takes.
+        passes(&line, sdk, "gpt-4.1", &[CASES, &["stop_sequence"]].concat()).await;
     }
     assert!(line.anthropic.seen().is_empty());
 }

@@ -75,7 +75,7 @@ async fn a_body_for_the_newest_claude_is_served_by_an_older_one() {
     served(&line.post("/v1/messages", &odd).await, "anthropic/claude-sonnet-4-5");
     let seen = line.anthropic.seen();
     let sent = String::from_utf8_lossy(&seen.last().expect("a request").body).into_owned();
-    assert!(sent.contains(r#""messages":[{"content":"hello","role":"user"}]"#), "{sent}");
+    assert!(sent.contains(r#""messages":[{"role":"user","content":"hello"}]"#), "{sent}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

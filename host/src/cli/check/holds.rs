@@ -87,12 +87,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_the_default_is_told() {
+    fn only_what_is_not_the_default_is_shown() {
         assert!(difference(&data(&HOLDS), &data(&HOLDS)).is_empty());
         let mut holds = HOLDS;
         holds.timeouts.first_token = Duration::from_secs(90);
         holds.attempts.max = 5;
-        let told = difference(&data(&holds), &data(&HOLDS));
-        assert_eq!(told, ["attempts.max = 5", "timeouts.first_token = 90s"]);
+        let shown = difference(&data(&holds), &data(&HOLDS));
+        assert_eq!(shown, ["timeouts.first_token = 90s", "attempts.max = 5"]);
     }
 }
