@@ -294,7 +294,7 @@ async fn every_reply_has_a_request_id_that_its_callers_sdk_reads() {
 async fn an_unknown_path_is_an_error_in_its_callers_shape() {
     let line = Line::start().await;
     for (path, is_googles) in [
-        ("/v1beta/models/gemini-2.5-pro:batchEmbedContents", true),
+        ("/v1beta/models/gemini-2.5-pro:predict", true),
         ("/v1beta/cachedContents", true),
         ("/v1/complete", false),
         ("/v2/messages", false),

@@ -291,8 +291,11 @@ impl Drop for Running {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.began);
         self.change(now, |running, state, moment| {
-            let waited = running.waiting.is_some();
-            running.end_wait(state);
+            let call = running.waiting.take();
+            let waited = call.is_some();
+            if call.is_some_and(|call| state.waiting.give_up(call, &state.usual, now)) {
+                state.breaker.silent(moment);
+            }
             // Whoever gave it up, another attempt that was sooner or a caller without patience: it took too long.
             if waited && elapsed >= running.late_after {
                 state.latency(running.form).at_least(elapsed, now);

@@ -16,6 +16,8 @@ const SILENT_MIN: Duration = Duration::from_secs(2);
 const CALLS_MIN: usize = 2;
 /// The logarithm of the chance below which silence is none: one in a million.
 const CHANCE_MIN_LN: f64 = -13.8;
+/// What was given up so long ago says nothing about now.
+const GIVEN_UP_COUNTS: Duration = Duration::from_secs(60);
 /// It is looked at most so often, however many calls wait.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -26,7 +28,20 @@ pub struct Waiting {
     next: u64,
     /// When any call last showed content, or a sign of life after its opening.
     progress: Option<Instant>,
+    given_up: GivenUp,
     looked: Option<Instant>,
+}
+
+/// Calls that stopped waiting since the last progress: another attempt was sooner, or the caller left. A policy that hedges soon would
+/// otherwise never see the silence, because no call waits long.
+#[derive(Debug, Default)]
+struct GivenUp {
+    calls: usize,
+    /// Of what they waited: the logarithm of the chance that a good target shows nothing for so long.
+    chance_ln: f64,
+    /// When the first of them began, and when the last gave up.
+    first: Option<Instant>,
+    last: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -61,8 +76,21 @@ impl Waiting {
         self.calls.remove(&call).is_some_and(|call| call.is_slow)
     }
 
+    /// It was given up before it showed anything. True if that makes the target silent.
+    pub fn give_up(&mut self, call: u64, usual: &Usual, now: Instant) -> bool {
+        let Some(call) = self.calls.remove(&call) else { return false };
+        if self.given_up.last.is_some_and(|last| now.saturating_duration_since(last) > GIVEN_UP_COUNTS) {
+            self.given_up = GivenUp::default();
+        }
+        self.given_up.calls += 1;
+        self.given_up.chance_ln += self.chance_ln(&call, usual, now);
+        let first = self.given_up.first.map_or(call.since, |first| first.min(call.since));
+        (self.given_up.first, self.given_up.last) = (Some(first), Some(now));
+        self.is_silent(usual, now)
+    }
+
     pub fn progress(&mut self, now: Instant) {
-        self.progress = Some(now);
+        (self.progress, self.given_up) = (Some(now), GivenUp::default());
     }
 
     /// How long there was no progress while a call waited for it. `None` if none waits.
@@ -96,17 +124,24 @@ impl Waiting {
     }
 
     fn is_silent(&self, usual: &Usual, now: Instant) -> bool {
-        if self.calls.len() < CALLS_MIN || self.quiet_for(now).is_none_or(|quiet| quiet < SILENT_MIN) {
+        let waiting = self.calls.values().map(|call| call.since).min();
+        let Some(first) = [waiting, self.given_up.first].into_iter().flatten().min() else { return false };
+        let quiet_since = self.progress.map_or(first, |progress| progress.max(first));
+        let calls = self.calls.len() + self.given_up.calls;
+        if calls < CALLS_MIN || now.saturating_duration_since(quiet_since) < SILENT_MIN {
             return false;
         }
-        let chance_ln = |call: &Call| {
-            let elapsed = |until: Instant| until.saturating_duration_since(call.since);
-            // What it had waited before the last progress is no sign of what has happened since.
-            let before = self.progress.map_or(Duration::ZERO, elapsed);
-            let (then, now) = (usual.still_waiting(call.form, before), usual.still_waiting(call.form, elapsed(now)));
-            (now / then).ln().min(0.0)
-        };
-        self.calls.values().map(chance_ln).sum::<f64>() < CHANCE_MIN_LN
+        let chance_ln: f64 = self.calls.values().map(|call| self.chance_ln(call, usual, now)).sum();
+        chance_ln + self.given_up.chance_ln < CHANCE_MIN_LN
+    }
+
+    /// The logarithm of the chance that a good target has shown this call nothing.
+    fn chance_ln(&self, call: &Call, usual: &Usual, now: Instant) -> f64 {
+        let elapsed = |until: Instant| until.saturating_duration_since(call.since);
+        // What it had waited before the last progress is no sign of what has happened since.
+        let before = self.progress.map_or(Duration::ZERO, elapsed);
+        let (then, now) = (usual.still_waiting(call.form, before), usual.still_waiting(call.form, elapsed(now)));
+        (now / then).ln().min(0.0)
     }
 }
 
@@ -142,6 +177,30 @@ mod tests {
         assert!(noticed_after(33).is_some_and(|millis| millis <= 2_250), "{:?}", noticed_after(33));
         assert!(noticed_after(500).is_some_and(|millis| millis <= 4_000), "{:?}", noticed_after(500));
         assert!(noticed_after(6_000).is_some_and(|millis| millis > 12_000), "{:?}", noticed_after(6_000));
+    }
+
+    #[test]
+    fn calls_that_were_given_up_count_as_well() {
+        let (form, began) = (Form::new(true, 100), Instant::now());
+        let usual = usual(form, began);
+        // Each waits for `waits` ms, and another answers it.
+        let noticed_after = |waits: u32| {
+            let mut waiting = Waiting::default();
+            waiting.progress(began);
+            (1..60_u32).find(|number| {
+                let call = waiting.add(form, Begun::default(), began + MILLI * 500 * *number);
+                waiting.give_up(call, &usual, began + MILLI * (500 * number + waits))
+            })
+        };
+        assert!(noticed_after(450).is_some_and(|calls| calls <= 6), "{:?}", noticed_after(450));
+        assert_eq!(noticed_after(50), None, "nobody expects a reply so soon");
+        let mut waiting = Waiting::default();
+        for number in 1..60 {
+            let now = began + MILLI * 500 * number;
+            let call = waiting.add(form, Begun::default(), now);
+            assert!(!waiting.give_up(call, &usual, now + MILLI * 450), "it answers others");
+            waiting.progress(now + MILLI * 460);
+        }
     }
 
     #[test]

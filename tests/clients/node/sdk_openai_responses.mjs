@@ -317,17 +317,26 @@ async function expect_error(client, model, className) {
 class EndedByEvent extends Error {}
 
 async function* textsOf(events, kind) {
-  let end = null;
-  for await (const event of events) {
-    check(!end, `${event.type} came after ${kind}`);
-    if (event.type === 'response.output_text.delta') {
-      yield event.delta;
-    } else if (event.type === kind) {
-      end = event;
-    } else {
-      check(!ENDS[event.type] && event.type !== 'error', `the stream ended with ${event.type}`);
+  let [end, after] = [null, null];
+  try {
+    for await (const event of events) {
+      if (end) {
+        after = event.type;
+        break;
+      }
+      if (event.type === 'response.output_text.delta') {
+        yield event.delta;
+      } else if (event.type === kind) {
+        end = event;
+      } else {
+        check(!ENDS[event.type] && event.type !== 'error', `the stream ended with ${event.type}`);
+      }
     }
+  } catch (error) {
+    // After an error the body has no proper end, so that nobody takes half an answer for a whole one.
+    if (!end) throw error;
   }
+  check(!after, `${after} came after ${kind}`);
   check(end, `the stream ended without ${kind}`);
   const error = kind === 'response.failed' ? end.response.error : end;
   check(error?.code && error.message, `the error says too little: ${harness.shown(end)}`);

@@ -263,7 +263,11 @@ impl Stage {
         while let Some(frame) = body.frame().await {
             match frame {
                 Ok(frame) => bytes.extend_from_slice(frame.data_ref().map(|data| &data[..]).unwrap_or_default()),
-                Err(error) => bytes.extend_from_slice(error.to_string().as_bytes()),
+                Err(error) => {
+                    // A stream that was reset says so each time that it is asked.
+                    bytes.extend_from_slice(error.to_string().as_bytes());
+                    break;
+                }
             }
         }
         self.keep(place, bytes);
