@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::compiler;
@@ -15,6 +16,7 @@ use crate::store::Store;
 use crate::watch as files;
 
 pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let source = Source::find(asked);
     let config = source.load(&config::process_environment)?;
     let server = config.server.clone();
@@ -30,7 +32,10 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         None => Store::default(),
     };
     let compiler = compiler(config.gate.compile, server.state.as_deref());
-    let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store).await?;
+    let gateway = tokio::select! {
+        gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store) => gateway?,
+        () = signals.next() => return Ok(ExitCode::from(1)),
+    };
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(files::watch(gateway.clone(), source));
@@ -39,7 +44,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let admin =
         admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
     let data = tokio::spawn(data.serve(gateway.clone(), told(stopped), server.drain));
-    signal().await?;
+    signals.next().await;
     tracing::info!(
         drain_s = server.drain.as_secs(),
         "stopping: no new requests; running replies are finished. A second signal ends at once"
@@ -47,7 +52,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     stop.send_replace(true);
     tokio::select! {
         _ = data => {}
-        _ = signal() => return Ok(ExitCode::from(1)),
+        () = signals.next() => return Ok(ExitCode::from(1)),
     }
     if let Some(admin) = admin {
         admin.abort();
@@ -87,12 +92,22 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// SIGINT or SIGTERM.
-async fn signal() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM, from the beginning on: until somebody listens, the first ends the process at once, and process 1 of a container
+/// ignores the second.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
