@@ -153,8 +153,12 @@ fn interleavings_of_everything() {
             let Ok(mut running) = begin(&health, BREAKER, false, now) else { return };
             running.content(None, now);
             match number {
-                0 => running.fail(FaultKind::Authentication, 0, None, now),
-                1 => running.fail(FaultKind::RateLimited, 0, Some(Duration::from_secs(1)), now),
+                0 => {
+                    running.fail(FaultKind::Authentication, 0, None, now);
+                }
+                1 => {
+                    running.fail(FaultKind::RateLimited, 0, Some(Duration::from_secs(1)), now);
+                }
                 _ => running.succeed(now),
             }
             healths.answered(&health, 7, now);
