@@ -30,7 +30,7 @@ const TWO_LIMITS: &str = "openai-chat";
 pub enum Body {
     /// It is forwarded as it is.
     AsWritten,
-    /// The same with other fields at the top, and the names of what was dropped.
+    /// It is forwarded with some of its top-level fields changed.
     Mended(Mended),
     /// Something within the conversation has to change.
     Anew,

@@ -130,7 +130,7 @@ pub fn mended(json: &Bytes) -> Bytes {
     marked(json, false).map_or_else(|| json.clone(), |text| whole(&text).into())
 }
 
-/// Absent: nothing in it is torn, or it is nothing that a letter could be made of.
+/// JSON with a stand-in for each half of a letter. `None` if no letter in it is torn, or if its bytes can never become UTF-8.
 fn marked(json: &[u8], is_piece: bool) -> Option<String> {
     let text = match str::from_utf8(json) {
         Ok(text) => Cow::Borrowed(text),
@@ -276,7 +276,7 @@ mod tests {
     use crate::plugin::bindings::chat::{Finish, Finished};
 
     /// As an adapter does: the field `t` of each frame is a delta.
-    fn told(kind: fn(Delta) -> Event, frames: &[&[u8]]) -> String {
+    fn joined_text(kind: fn(Delta) -> Event, frames: &[&[u8]]) -> String {
         let (mut halves, mut text) = (Halves::default(), String::new());
         let mut note = |events: Vec<Event>| {
             for event in events {
@@ -301,21 +301,27 @@ mod tests {
     #[test]
     fn halves_that_meet_are_one_letter() {
         for kind in [Event::TextDelta, Event::ReasoningDelta] {
-            assert_eq!(told(kind, &[br#"{"t":"a \ud83d"}"#, br#"{"t":"\ude00 b"}"#]), "a 😀 b");
-            assert_eq!(told(kind, &[br#"{"t":"\uD83D"}"#, br#"{"t":""}"#, br#"{"t":"\uDE00"}"#]), "😀");
-            assert_eq!(told(kind, &[br#"{"t":"\ud83d\ude00\ud83d"}"#, br#"{"t":"\ude00\ud83d"}"#]), "😀😀\u{fffd}");
-            assert_eq!(told(kind, &[b"{\"t\":\"a \xf0\x9f\"}", b"{\"t\":\"\x98\x80 b\"}"]), "a 😀 b");
+            assert_eq!(joined_text(kind, &[br#"{"t":"a \ud83d"}"#, br#"{"t":"\ude00 b"}"#]), "a 😀 b");
+            assert_eq!(joined_text(kind, &[br#"{"t":"\uD83D"}"#, br#"{"t":""}"#, br#"{"t":"\uDE00"}"#]), "😀");
             assert_eq!(
-                told(kind, &[b"{\"t\":\"\xf0\"}", b"{\"t\":\"\x9f\"}", b"{\"t\":\"\x98\"}", b"{\"t\":\"\x80\"}"]),
+                joined_text(kind, &[br#"{"t":"\ud83d\ude00\ud83d"}"#, br#"{"t":"\ude00\ud83d"}"#]),
+                "😀😀\u{fffd}"
+            );
+            assert_eq!(joined_text(kind, &[b"{\"t\":\"a \xf0\x9f\"}", b"{\"t\":\"\x98\x80 b\"}"]), "a 😀 b");
+            assert_eq!(
+                joined_text(
+                    kind,
+                    &[b"{\"t\":\"\xf0\"}", b"{\"t\":\"\x9f\"}", b"{\"t\":\"\x98\"}", b"{\"t\":\"\x80\"}"]
+                ),
                 "😀"
             );
-            assert_eq!(told(kind, &[b"{\"t\":\"caf\xc3\"}", b"{\"t\":\"\xa9\"}"]), "café");
+            assert_eq!(joined_text(kind, &[b"{\"t\":\"caf\xc3\"}", b"{\"t\":\"\xa9\"}"]), "café");
         }
     }
 
     #[test]
     fn a_half_that_stays_alone_is_a_replacement() {
-        let text = |frames: &[&[u8]]| told(Event::TextDelta, frames);
+        let text = |frames: &[&[u8]]| joined_text(Event::TextDelta, frames);
         assert_eq!(text(&[br#"{"t":"a \ud83d"}"#, br#"{"t":"b"}"#]), "a \u{fffd}b");
         assert_eq!(text(&[br#"{"t":"\ude00 b"}"#]), "\u{fffd} b");
         assert_eq!(text(&[br#"{"t":"\ud83d"}"#]), "\u{fffd}");
@@ -334,7 +340,7 @@ mod tests {
             assert_eq!(halves.mark(&json), json);
             assert_eq!(mended(&json), json);
         }
-        assert_eq!(told(Event::TextDelta, &[format!("{{\"t\":\"{private}\"}}").as_bytes()]), private);
+        assert_eq!(joined_text(Event::TextDelta, &[format!("{{\"t\":\"{private}\"}}").as_bytes()]), private);
     }
 
     #[test]
@@ -342,7 +348,7 @@ mod tests {
         let arguments = |pieces: &[&str]| {
             let frames: Vec<String> =
                 pieces.iter().map(|piece| serde_json::json!({ "t": piece }).to_string()).collect();
-            told(Event::ToolArgumentsDelta, &frames.iter().map(String::as_bytes).collect::<Vec<_>>())
+            joined_text(Event::ToolArgumentsDelta, &frames.iter().map(String::as_bytes).collect::<Vec<_>>())
         };
         let pair = r#"{"q":"\ud83d\ude00 \\ud83d \n"}"#;
         for at in (0..=pair.len()).filter(|at| pair.is_char_boundary(*at)) {

@@ -279,7 +279,7 @@ fn with_model(exchange: &Exchange, model: &str) -> Pieces {
     Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
 }
 
-/// The same, for a body that was changed.
+/// A changed body with the target's name for the model. The change has moved the field, so it is searched for.
 fn model_in(exchange: &Exchange, body: Bytes, model: &str) -> Pieces {
     let field = exchange.endpoint.model_field.as_str();
     let at = scan::fields(&body, &[field]).ok().and_then(|mut found| found.pop().flatten());

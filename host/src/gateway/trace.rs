@@ -18,7 +18,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Absent: there is none, or it is not one by the specification, which then is to be ignored.
+    /// The trace that the caller's headers name. `None` if they name none, or an invalid one, which W3C Trace Context says to ignore.
     pub fn of(headers: &HeaderMap) -> Option<Trace> {
         let mut parents = headers.get_all(PARENT).iter();
         let (Some(parent), None) = (parents.next(), parents.next()) else { return None };

@@ -43,13 +43,13 @@ struct Read {
 /// In whichever of its shapes.
 fn read(body: &[u8]) -> Read {
     let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let mut said = said(error(&mut body));
+    let mut said = error_fields(error(&mut body));
     let metadata = error(&mut body).get("metadata").cloned().unwrap_or_default();
     let mut behind = None;
     if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
         said.message = format!("{}: {}", said.message, short(raw));
         let inner = serde_json::from_str(raw).ok();
-        behind = inner.map(|mut inner: Value| self::said(error(&mut inner)));
+        behind = inner.map(|mut inner: Value| error_fields(error(&mut inner)));
     }
     Read { said, is_flagged: metadata.get("flagged_input").is_some(), behind }
 }
@@ -69,7 +69,7 @@ fn error(body: &mut Value) -> &Value {
     }
 }
 
-fn said(error: &Value) -> Said {
+fn error_fields(error: &Value) -> Said {
     let param = Some(text(error, "param")).filter(|param| !param.is_empty());
     Said { message: words(error), error_type: text(error, "type"), code: text(error, "code"), param }
 }
