@@ -16,9 +16,14 @@ pub const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// A target whose circuit stayed closed for so long has recovered: the next trouble is a new one.
 const STABLE: Duration = Duration::from_secs(60);
 /// More than this share of recent attempts being slow is no chance.
-const SLOW_SHARE: f64 = 0.5;
-/// With fewer attempts slowness says nothing. Six slow ones in a row are the least that the evidence takes.
-const SLOW_SAMPLES: u32 = 6;
+const SLOW_SHARE: f64 = 0.45;
+/// With fewer attempts slowness says nothing. Five slow ones in a row are the least that the evidence takes.
+const SLOW_SAMPLES: u32 = 5;
+/// The same while another model of the provider is slow or silent: two slow ones in a row.
+const SLOW_SHARE_SUSPECTED: f64 = 0.25;
+const SLOW_SAMPLES_SUSPECTED: u32 = 2;
+/// For so long after its circuit closed a model is judged by its own attempts alone.
+const FOUND_WELL: Duration = Duration::from_secs(10);
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +47,7 @@ pub struct BreakerSettings {
 /// quick.
 const QUICK_TO_CLOSE: u32 = 2;
 /// Outcomes that are kept then. More would open it again at the first slow attempt, of which a healthy target has one in twenty.
-const SLOW_KEPT: usize = 10;
+const SLOW_KEPT: usize = 8;
 
 /// How an attempt ended, as far as a breaker is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +91,8 @@ pub struct Moment<'a> {
     pub now: Instant,
     pub settings: &'a BreakerSettings,
     pub chance: u64,
+    /// Another model of the provider is slow or silent.
+    pub is_suspected: bool,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +112,7 @@ pub struct Breaker {
     quick: u32,
     outcomes: Evidence,
     /// Of these and the next the newest are kept while it opens and closes because it is slow: after a close by chance it takes
-    /// three or four slow attempts to open it again, not six.
+    /// three slow attempts to open it again, not five.
     slow: Evidence,
     slow_streams: Evidence,
 }
@@ -235,7 +242,13 @@ impl Breaker {
 
     fn open_if_slow(&mut self, moment: Moment<'_>) {
         let Moment { now, settings, .. } = moment;
-        let shows = |evidence: &Evidence| evidence.shows_more_than(SLOW_SHARE, SLOW_SAMPLES, settings.window, now);
+        // Models that have just been found well would else keep one another out.
+        let is_new = self.closed_at.is_none_or(|at| now.saturating_duration_since(at) > FOUND_WELL);
+        let (share, samples) = match moment.is_suspected && is_new {
+            true => (SLOW_SHARE_SUSPECTED, SLOW_SAMPLES_SUSPECTED),
+            false => (SLOW_SHARE, SLOW_SAMPLES),
+        };
+        let shows = |evidence: &Evidence| evidence.shows_more_than(share, samples, settings.window, now);
         if shows(&self.slow) {
             self.open(Reason::Slow, moment);
         } else if shows(&self.slow_streams) {
@@ -288,7 +301,7 @@ impl Breaker {
         self.outcomes.shows_more_than(1.0 - settings.success_rate, settings.samples, settings.window, now)
     }
 
-    fn open(&mut self, reason: Reason, Moment { now, settings, chance }: Moment<'_>) {
+    fn open(&mut self, reason: Reason, Moment { now, settings, chance, .. }: Moment<'_>) {
         if self.closed_at.is_some_and(|at| now.saturating_duration_since(at) > STABLE) && self.opened_at.is_none() {
             self.opened = 0;
         }

@@ -15,6 +15,7 @@ mod interleavings;
 mod latency;
 mod rests;
 mod running;
+mod siblings;
 mod silence;
 mod sketch;
 mod usual;
@@ -34,6 +35,7 @@ use self::doubt::Doubts;
 use self::headroom::Headroom;
 use self::latency::Latency;
 use self::rests::Rests;
+use self::siblings::{Siblings, Suspicion};
 use self::silence::Waiting;
 use self::usual::Usual;
 use self::window::Window;
@@ -61,7 +63,7 @@ const TARGETS_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Healths {
     targets: Mutex<HashMap<(String, String), Arc<Health>>>,
-    providers: Mutex<HashMap<String, Arc<Mutex<Rests>>>>,
+    providers: Mutex<HashMap<String, Provider>>,
     affinity: Mutex<Affinity>,
     /// Of all routes together.
     hedges: Mutex<Budget>,
@@ -106,11 +108,12 @@ impl Healths {
         if targets.len() >= TARGETS_MAX {
             targets.retain(|_, health| Arc::strong_count(health) > 1);
         }
-        let keys = Arc::clone(locked(&self.providers).entry(provider.to_owned()).or_default());
+        let shared = locked(&self.providers).entry(provider.to_owned()).or_default().clone();
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let label = format!("{provider}/{model}");
-        let health = Health { label, name: hasher.finish(), keys, ..Health::default() };
+        let health =
+            Health { label, name: hasher.finish(), keys: shared.keys, siblings: shared.siblings, ..Health::default() };
         let health = Arc::new(health);
         if targets.len() < TARGETS_MAX {
             targets.insert(key, Arc::clone(&health));
@@ -141,6 +144,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a provider's models have in common.
+#[derive(Clone, Debug, Default)]
+struct Provider {
+    keys: Arc<Mutex<Rests>>,
+    siblings: Arc<Mutex<Siblings>>,
+}
+
 /// One target's health.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -151,6 +161,7 @@ pub struct Health {
     state: Mutex<State>,
     /// Which of the provider's keys rest, whatever the model.
     keys: Arc<Mutex<Rests>>,
+    siblings: Arc<Mutex<Siblings>>,
     retries: Mutex<Budget>,
     pub admission: Arc<Admission>,
 }
@@ -267,8 +278,9 @@ impl Health {
     /// its circuit is not closed.
     pub fn look(&self, settings: &BreakerSettings, chance: u64, now: Instant) -> bool {
         self.change(now, |state| {
-            let moment = Moment { now, settings, chance };
-            if let Some(looked) = state.waiting.look(&state.usual, now) {
+            let suspicion = self.suspicion(now);
+            let moment = Moment { now, settings, chance, is_suspected: suspicion.is_some() };
+            if let Some(looked) = state.waiting.look(&state.usual, suspicion, now) {
                 // Who waits for it now knows more than those whom it answered last.
                 looked.waits.into_iter().for_each(|(form, waits)| state.latency(form).at_least(waits, now));
                 looked.slow.into_iter().for_each(|begun| state.breaker.waits_long(begun, moment));
@@ -280,13 +292,13 @@ impl Health {
         })
     }
 
-    /// Change what is known; a circuit that changes by it is told to the log and to the admission.
+    /// Change what is known; a circuit that changes by it is told to the log, to the admission and to its siblings.
     fn change<R>(&self, now: Instant, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let before = state.breaker.circuit(now);
+        let (before, reason_before) = (state.breaker.circuit(now), state.breaker.reason());
         let changed = change(&mut state);
         let (after, reason) = (state.breaker.circuit(now), state.breaker.reason());
-        if before == after {
+        if (before, reason_before) == (after, reason) {
             return changed;
         }
         match (before, after) {
@@ -297,10 +309,21 @@ impl Health {
             }
             _ => {}
         }
+        match (after, reason) {
+            (Circuit::Closed, _) => locked(&self.siblings).closed(self.name),
+            (Circuit::Open, Some(reason)) => {
+                locked(&self.siblings).opened(self.name, reason, state.usual.late_after_each(), now);
+            }
+            _ => {}
+        }
         drop(state);
         // Callers may have chosen the model's name: quoted, it stays in its line.
         tracing::info!(which = ?self.label, ?before, ?after, reason = ?reason, "breaker");
         changed
+    }
+
+    fn suspicion(&self, now: Instant) -> Option<Suspicion> {
+        locked(&self.siblings).suspicion(self.name, now)
     }
 
     /// There is a sign that it is well again: the next attempt may find out.

@@ -278,7 +278,8 @@ impl Running {
     /// Change what is known of the target; a circuit that changes by it is told to the log and to the admission.
     fn change<R>(&mut self, now: Instant, change: impl FnOnce(&mut Running, &mut State, Moment<'_>) -> R) -> R {
         let (health, settings) = (Arc::clone(&self.health), self.settings);
-        let moment = Moment { now, settings: &settings, chance: self.chance };
+        let is_suspected = health.suspicion(now).is_some();
+        let moment = Moment { now, settings: &settings, chance: self.chance, is_suspected };
         health.change(now, |state| change(self, state, moment))
     }
 }
@@ -293,7 +294,13 @@ impl Drop for Running {
         self.change(now, |running, state, moment| {
             let call = running.waiting.take();
             let waited = call.is_some();
-            if call.is_some_and(|call| state.waiting.give_up(call, &state.usual, now)) {
+            let suspicion = running.health.suspicion(now);
+            let gave_up = call.and_then(|call| state.waiting.give_up(call, &state.usual, suspicion, now));
+            // Another attempt was sooner, and this one has taken longer than most.
+            if gave_up.is_some_and(|gave_up| gave_up.is_slow) {
+                state.breaker.waits_long(running.begun, moment);
+            }
+            if gave_up.is_some_and(|gave_up| gave_up.is_silent) {
                 state.breaker.silent(moment);
             }
             // Whoever gave it up, another attempt that was sooner or a caller without patience: it took too long.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::breaker::Begun;
+use super::siblings::Suspicion;
 use super::usual::{Form, Usual};
 
 /// A target that shows progress at least this often is not silent, whatever chance says: pauses of a second befall all calls of a
@@ -16,6 +17,8 @@ const SILENT_MIN: Duration = Duration::from_secs(2);
 const CALLS_MIN: usize = 2;
 /// The logarithm of the chance below which silence is none: one in a million.
 const CHANCE_MIN_LN: f64 = -13.8;
+/// The same while another model of the provider is silent: one in twenty.
+const CHANCE_SUSPECTED_LN: f64 = -3.0;
 /// What was given up so long ago says nothing about now.
 const GIVEN_UP_COUNTS: Duration = Duration::from_secs(60);
 /// It is looked at most so often, however many calls wait.
@@ -63,6 +66,14 @@ pub struct Looked {
     pub is_silent: bool,
 }
 
+/// What it says about a target that a call was given up.
+#[derive(Clone, Copy, Debug)]
+pub struct GaveUp {
+    /// It had waited longer than most do, and has not been counted as slow.
+    pub is_slow: bool,
+    pub is_silent: bool,
+}
+
 impl Waiting {
     /// A call was sent. What is returned ends its wait.
     pub fn add(&mut self, form: Form, begun: Begun, now: Instant) -> u64 {
@@ -76,9 +87,9 @@ impl Waiting {
         self.calls.remove(&call).is_some_and(|call| call.is_slow)
     }
 
-    /// It was given up before it showed anything. True if that makes the target silent.
-    pub fn give_up(&mut self, call: u64, usual: &Usual, now: Instant) -> bool {
-        let Some(call) = self.calls.remove(&call) else { return false };
+    /// It was given up before it showed anything. `None` if it was not waiting.
+    pub fn give_up(&mut self, call: u64, usual: &Usual, suspicion: Option<Suspicion>, now: Instant) -> Option<GaveUp> {
+        let call = self.calls.remove(&call)?;
         if self.given_up.last.is_some_and(|last| now.saturating_duration_since(last) > GIVEN_UP_COUNTS) {
             self.given_up = GivenUp::default();
         }
@@ -86,7 +97,9 @@ impl Waiting {
         self.given_up.chance_ln += self.chance_ln(&call, usual, now);
         let first = self.given_up.first.map_or(call.since, |first| first.min(call.since));
         (self.given_up.first, self.given_up.last) = (Some(first), Some(now));
-        self.is_silent(usual, now)
+        let waited = now.saturating_duration_since(call.since);
+        let is_slow = !call.is_slow && waited >= usual.few_wait(call.form);
+        Some(GaveUp { is_slow, is_silent: self.is_silent(usual, suspicion, now) })
     }
 
     pub fn progress(&mut self, now: Instant) {
@@ -100,19 +113,23 @@ impl Waiting {
     }
 
     /// Which calls have become slow, and is the target silent? `None` if it was looked a moment ago.
-    pub fn look(&mut self, usual: &Usual, now: Instant) -> Option<Looked> {
+    pub fn look(&mut self, usual: &Usual, suspicion: Option<Suspicion>, now: Instant) -> Option<Looked> {
         if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK) {
             return None;
         }
         self.looked = Some(now);
-        let mut looked = Looked { is_silent: self.is_silent(usual, now), ..Looked::default() };
+        let mut looked = Looked { is_silent: self.is_silent(usual, suspicion, now), ..Looked::default() };
         for call in self.calls.values_mut() {
             let waits = now.saturating_duration_since(call.since);
-            if !call.is_slow && waits > usual.slow_after(call.form) {
+            // Nothing is known of it: its siblings' times are the best guess.
+            let guess = suspicion.filter(|_| !usual.is_known(call.form)).map(|one| one.late_after[call.form.index()]);
+            let [slow, late] = [usual.slow_after(call.form), usual.late_after(call.form)]
+                .map(|after| guess.map_or(after, |guess| guess.min(after)));
+            if !call.is_slow && waits > slow {
                 call.is_slow = true;
                 looked.slow.push(call.begun);
             }
-            if !call.is_late && waits > usual.late_after(call.form) {
+            if !call.is_late && waits > late {
                 call.is_late = true;
                 looked.slow.push(call.begun);
             }
@@ -123,16 +140,25 @@ impl Waiting {
         Some(looked)
     }
 
-    fn is_silent(&self, usual: &Usual, now: Instant) -> bool {
+    fn is_silent(&self, usual: &Usual, suspicion: Option<Suspicion>, now: Instant) -> bool {
         let waiting = self.calls.values().map(|call| call.since).min();
         let Some(first) = [waiting, self.given_up.first].into_iter().flatten().min() else { return false };
         let quiet_since = self.progress.map_or(first, |progress| progress.max(first));
-        let calls = self.calls.len() + self.given_up.calls;
-        if calls < CALLS_MIN || now.saturating_duration_since(quiet_since) < SILENT_MIN {
+        if now.saturating_duration_since(quiet_since) < SILENT_MIN {
             return false;
         }
         let chance_ln: f64 = self.calls.values().map(|call| self.chance_ln(call, usual, now)).sum();
-        chance_ln + self.given_up.chance_ln < CHANCE_MIN_LN
+        let chance_ln = chance_ln + self.given_up.chance_ln;
+        let calls = self.calls.len() + self.given_up.calls;
+        if calls >= CALLS_MIN && chance_ln < CHANCE_MIN_LN {
+            return true;
+        }
+        let Some(suspicion) = suspicion.filter(|suspicion| suspicion.is_silent) else { return false };
+        let is_late = |call: &Call| {
+            let waits = now.saturating_duration_since(call.since.max(quiet_since));
+            !usual.is_known(call.form) && waits > suspicion.late_after[call.form.index()]
+        };
+        chance_ln < CHANCE_SUSPECTED_LN || self.calls.values().any(is_late)
     }
 
     /// The logarithm of the chance that a good target has shown this call nothing.
@@ -168,7 +194,7 @@ mod tests {
             if millis % every == 0 {
                 waiting.add(form, Begun::default(), now);
             }
-            millis % 250 == 0 && waiting.look(&usual, now).is_some_and(|looked| looked.is_silent)
+            millis % 250 == 0 && waiting.look(&usual, None, now).is_some_and(|looked| looked.is_silent)
         })
     }
 
@@ -189,7 +215,8 @@ mod tests {
             waiting.progress(began);
             (1..60_u32).find(|number| {
                 let call = waiting.add(form, Begun::default(), began + MILLI * 500 * *number);
-                waiting.give_up(call, &usual, began + MILLI * (500 * number + waits))
+                let gave_up = waiting.give_up(call, &usual, None, began + MILLI * (500 * number + waits));
+                gave_up.is_some_and(|gave_up| gave_up.is_silent)
             })
         };
         assert!(noticed_after(450).is_some_and(|calls| calls <= 6), "{:?}", noticed_after(450));
@@ -198,7 +225,8 @@ mod tests {
         for number in 1..60 {
             let now = began + MILLI * 500 * number;
             let call = waiting.add(form, Begun::default(), now);
-            assert!(!waiting.give_up(call, &usual, now + MILLI * 450), "it answers others");
+            let gave_up = waiting.give_up(call, &usual, None, now + MILLI * 500).expect("it waited");
+            assert!(gave_up.is_slow && !gave_up.is_silent, "it answers others");
             waiting.progress(now + MILLI * 460);
         }
     }
@@ -211,13 +239,13 @@ mod tests {
         for second in 1..20 {
             let now = began + MILLI * 1_000 * second;
             waiting.progress(now - MILLI);
-            assert!(!waiting.look(&usual, now).expect("a look").is_silent);
+            assert!(!waiting.look(&usual, None, now).expect("a look").is_silent);
         }
         for call in &calls[1..] {
             waiting.remove(*call);
         }
         let later = began + MILLI * 600_000;
-        assert!(!waiting.look(&usual, later).expect("a look").is_silent);
+        assert!(!waiting.look(&usual, None, later).expect("a look").is_silent);
         assert!(waiting.remove(calls[0]), "it was slow");
     }
 
@@ -229,8 +257,26 @@ mod tests {
             waiting.add(form, Begun::default(), began);
         }
         let is_silent = |waiting: &mut Waiting, seconds: u32| {
-            waiting.look(&usual, began + MILLI * 1_000 * seconds).expect("a look").is_silent
+            waiting.look(&usual, None, began + MILLI * 1_000 * seconds).expect("a look").is_silent
         };
         assert!(!is_silent(&mut waiting, 9) && is_silent(&mut waiting, 15));
+    }
+
+    #[test]
+    fn while_a_sibling_is_silent_one_call_is_enough() {
+        let (form, began) = (Form::new(true, 100), Instant::now());
+        let late_after = [MILLI * 3_000; Form::COUNT];
+        let noticed_after = |usual: &Usual, is_silent: bool| {
+            let mut waiting = Waiting::default();
+            waiting.add(form, Begun::default(), began);
+            (1..200).map(|tenth| tenth * 100).find(|millis| {
+                let suspicion = Some(Suspicion { is_silent, late_after });
+                waiting.look(usual, suspicion, began + MILLI * *millis).is_some_and(|looked| looked.is_silent)
+            })
+        };
+        let (known, unknown) = (usual(form, began), Usual::default());
+        assert_eq!(noticed_after(&known, true), Some(2_000));
+        assert_eq!(noticed_after(&unknown, true), Some(3_100), "as late as its sibling would be");
+        assert_eq!((noticed_after(&known, false), noticed_after(&unknown, false)), (None, None), "it is only slow");
     }
 }

@@ -9,7 +9,6 @@ use super::baseline::{Baseline, SLOW_TIMES};
 /// Bytes of a request's body below which it belongs to a size class; what is larger is in a class of its own. Prompts ten times as
 /// long take longer to their first token.
 const SIZES: [usize; 3] = [8 << 10, 64 << 10, 512 << 10];
-const FORMS: usize = 2 * (SIZES.len() + 1);
 
 /// An attempt is late after so many times the 99th percentile of what is usual; while that is only the longest of few, more.
 const LATE_TIMES: f64 = 2.25;
@@ -30,6 +29,9 @@ pub struct Form {
 }
 
 impl Form {
+    /// How many forms there are.
+    pub const COUNT: usize = 2 * (SIZES.len() + 1);
+
     pub fn new(streamed: bool, body_bytes: usize) -> Form {
         Form { streamed, size: SIZES.iter().position(|size| body_bytes < *size).unwrap_or(SIZES.len()) }
     }
@@ -39,8 +41,15 @@ impl Form {
         Form { streamed, ..self }
     }
 
-    fn index(self) -> usize {
+    /// Its number, from 0 to `COUNT` - 1.
+    pub fn index(self) -> usize {
         usize::from(self.streamed) * (SIZES.len() + 1) + self.size
+    }
+
+    /// All of them, in the order of their numbers.
+    fn all() -> [Form; Form::COUNT] {
+        let classes = SIZES.len() + 1;
+        std::array::from_fn(|index| Form { streamed: index >= classes, size: index % classes })
     }
 
     fn late_unknown(self) -> Duration {
@@ -52,7 +61,7 @@ impl Form {
 #[derive(Debug, Default)]
 pub struct Usual {
     /// Milliseconds to the first content of a stream, or to the end of a whole reply.
-    first_content: [Option<Box<Baseline>>; FORMS],
+    first_content: [Option<Box<Baseline>>; Form::COUNT],
     /// Milliseconds for a kilobyte of a stream's content, after its first.
     pace: Option<Box<Baseline>>,
 }
@@ -102,11 +111,27 @@ impl Usual {
         }
     }
 
+    /// [`Usual::late_after`] of each form, by its number.
+    pub fn late_after_each(&self) -> [Duration; Form::COUNT] {
+        Form::all().map(|form| self.late_after(form))
+    }
+
+    /// Have there been enough replies of this form to say anything about it?
+    pub fn is_known(&self, form: Form) -> bool {
+        self.first_content_ms(form, 0.5).is_some()
+    }
+
     /// When an attempt counts as slow: far beyond the usual, or late.
     pub fn slow_after(&self, form: Form) -> Duration {
         let median = self.first_content_ms(form, 0.5);
         let far_beyond = median.map(|median| Duration::from_secs_f64(median * SLOW_TIMES / 1e3).max(SLOW_MIN));
         far_beyond.unwrap_or_else(|| self.late_after(form))
+    }
+
+    /// One reply in twenty takes longer than this; where too little is known, none.
+    pub fn few_wait(&self, form: Form) -> Duration {
+        let few = self.first_content_ms(form, 0.95).map(|millis| Duration::from_secs_f64(millis / 1e3));
+        few.map_or(self.late_after(form), |few| few.max(SLOW_MIN).min(self.slow_after(form)))
     }
 
     pub fn is_slow_pace(&self, millis_per_kb: f64) -> bool {
@@ -159,5 +184,8 @@ mod tests {
             usual.add_first_content(form, Duration::from_millis(3), now);
         }
         assert_eq!((usual.late_after(form), usual.slow_after(form)), (LATE_MIN, SLOW_MIN));
+        assert!(usual.is_known(form) && !usual.is_known(form.with_stream(false)));
+        assert_eq!(usual.late_after_each()[form.index()], LATE_MIN);
+        assert!((0..Form::COUNT).eq(Form::all().map(Form::index)));
     }
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{HeaderMap, Request};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use pointsman::net::Door;
 use pointsman_tests::reply::{Reply, Speaks};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -143,15 +146,43 @@ impl Question {
     }
 }
 
-pub type Http = Client<HttpConnector, Full<Bytes>>;
+/// Where callers get in.
+#[derive(Clone)]
+pub enum Entry {
+    Port(Client<HttpConnector, Full<Bytes>>, SocketAddr),
+    /// Each with a connection of its own.
+    Door(Door),
+}
+
+impl Entry {
+    async fn send(
+        &self,
+        path: &str,
+        body: String,
+    ) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+        let body = Full::new(Bytes::from(body));
+        let request = Request::post(path).header("content-type", "application/json");
+        match self {
+            Entry::Port(http, address) => {
+                let request = request.uri(format!("http://{address}{path}")).body(body)?;
+                Ok(http.request(request).await?)
+            }
+            Entry::Door(door) => {
+                let request = request.header("host", "june");
+                let (mut sender, connection) = http1::handshake(TokioIo::new(door.knock()?)).await?;
+                tokio::spawn(connection);
+                Ok(sender.send_request(request.body(body)?).await?)
+            }
+        }
+    }
+}
 
 /// Ask them all, each at its time; who waits longer than the patience gets nothing.
-pub async fn call_all(address: SocketAddr, began: Instant, questions: Vec<Question>, patience: Duration) -> Vec<Call> {
-    let http: Http = Client::builder(TokioExecutor::new()).build_http();
+pub async fn call_all(entry: &Entry, began: Instant, questions: Vec<Question>, patience: Duration) -> Vec<Call> {
     let (mut running, mut calls) = (JoinSet::new(), Vec::with_capacity(questions.len()));
     for question in questions {
         sleep_until(began + question.at).await;
-        running.spawn(call(http.clone(), address, question, patience));
+        running.spawn(call(entry.clone(), question, patience));
         while let Some(call) = running.try_join_next() {
             calls.push(call.expect("a caller does not panic"));
         }
@@ -163,7 +194,7 @@ pub async fn call_all(address: SocketAddr, began: Instant, questions: Vec<Questi
     calls
 }
 
-async fn call(http: Http, address: SocketAddr, question: Question, patience: Duration) -> Call {
+async fn call(entry: Entry, question: Question, patience: Duration) -> Call {
     let made = Instant::now();
     let mut call = Call {
         question,
@@ -177,7 +208,7 @@ async fn call(http: Http, address: SocketAddr, question: Question, patience: Dur
         asked_first: None,
         expected: Duration::ZERO,
     };
-    match timeout(patience, read(&http, address, &mut call, made)).await {
+    match timeout(patience, read(&entry, &mut call, made)).await {
         Ok(Ok(())) => call.is_answered = true,
         Ok(Err(why)) => call.why = why,
         Err(_) => call.why = "nothing more came".to_owned(),
@@ -187,11 +218,9 @@ async fn call(http: Http, address: SocketAddr, question: Question, patience: Dur
 }
 
 /// An error says what is wrong with the reply.
-async fn read(http: &Http, address: SocketAddr, call: &mut Call, made: Instant) -> Result<(), String> {
+async fn read(entry: &Entry, call: &mut Call, made: Instant) -> Result<(), String> {
     let (path, body) = call.question.ask();
-    let request = Request::post(format!("http://{address}{path}")).header("content-type", "application/json");
-    let request = request.body(Full::new(Bytes::from(body.to_string()))).map_err(|error| error.to_string())?;
-    let response = http.request(request).await.map_err(|error| format!("no reply: {error}"))?;
+    let response = entry.send(&path, body.to_string()).await.map_err(|error| format!("no reply: {error}"))?;
     let (head, mut body) = response.into_parts();
     let Question { speaks, stream, .. } = call.question;
     call.target = text(&head.headers, "x-pointsman-target");

@@ -12,27 +12,22 @@ mod caller;
 mod calm;
 mod morning;
 mod provider;
+mod scene;
 mod table;
+mod virtual_time;
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pointsman::clock::Clock;
-use pointsman::config;
-use pointsman::fake::{Director, Fake, Protocol};
-use pointsman::gateway::{self, Gateway};
-use pointsman::server::Port;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use self::caller::{Call, Question, Rates, Route, call_all, questions};
+use self::caller::{Rates, questions};
 use self::morning::Morning;
-use self::provider::{Provider, Speed, Spread};
+use self::provider::{Speed, Spread};
+use self::scene::{Line, Scene};
 
 const SECONDS: u64 = 124;
+const SEED: u64 = 1;
 /// Far above what any reply takes here: whoever waits longer has given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Held by who measures: the morning and the calm would disturb one another on two cores.
@@ -59,103 +54,9 @@ const POLICIES: [(&str, &str); 8] = [
     ("chain", "links = [{ policy = \"sticky\", settings = { attempts = 1 } }, { policy = \"failover\" }]"),
 ];
 
-/// A gateway with default settings and its three providers.
-struct Scene {
-    /// By the route that has it first.
-    providers: [(Route, Arc<Provider>); 3],
-    _fakes: Vec<Fake>,
-    gateway: Arc<Gateway>,
-    address: SocketAddr,
-    _helpers: JoinSet<()>,
-}
-
-fn configuration(fakes: &[Fake], policy: &str, settings: &str) -> config::Config {
-    let urls: Vec<String> = fakes.iter().map(Fake::base_url).collect();
-    let settings = if settings.is_empty() { String::new() } else { format!("settings = {{ {settings} }}") };
-    let text = format!(
-        r#"
-        [providers.anthropic]
-        adapter = "anthropic-messages"
-        base_url = "{}"
-        key = "key-of-anthropic"
-
-        [providers.openai]
-        adapter = "openai-chat"
-        base_url = "{}"
-        key = "key-of-openai"
-
-        [providers.gemini]
-        adapter = "gemini"
-        base_url = "{}"
-        key = "key-of-gemini"
-
-        [models."claude-*"]
-        policy = "{policy}"
-        {settings}
-        targets = ["anthropic/*", "openai/gpt-5.5"]
-
-        [models."gpt-*"]
-        targets = ["openai/*", "anthropic/claude-sonnet-4-5"]
-
-        [models."gemini-*"]
-        targets = ["gemini/*"]
-        "#,
-        urls[0], urls[1], urls[2],
-    );
-    config::parse(&text, Path::new("june.toml"), &|_| None).unwrap_or_else(|error| panic!("{policy}: {error}"))
-}
-
-impl Scene {
-    async fn start(policy: &str, settings: &str, speeds: [Speed; 3], morning: Option<&Morning>) -> Scene {
-        let protocols = [Protocol::AnthropicMessages, Protocol::OpenAiChat, Protocol::Gemini];
-        let names = [(Route::Claude, "anthropic"), (Route::Gpt, "openai"), (Route::Healthy, "gemini")];
-        let mut fakes = Vec::new();
-        let providers = [0, 1, 2].map(|at| {
-            let (route, name) = names[at];
-            let morning = morning.filter(|_| route == Route::Claude).cloned();
-            (route, Provider::new(name, speeds[at], morning))
-        });
-        for ((_, provider), protocol) in providers.iter().zip(protocols) {
-            let director = Arc::clone(provider) as Arc<dyn Director>;
-            fakes.push(Fake::start_directed(protocol, director).await.expect("a port"));
-        }
-        let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-        let gateway = Gateway::new(configuration(&fakes, policy, settings), clock).await.expect("a gateway");
-        let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
-        let address = port.address().expect("an address");
-        let mut helpers = JoinSet::new();
-        helpers.spawn(gateway::probe(Arc::clone(&gateway)));
-        helpers.spawn(gateway::look_after(Arc::clone(&gateway)));
-        helpers.spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
-        Scene { providers, _fakes: fakes, gateway, address, _helpers: helpers }
-    }
-
-    fn begin(&self, at: Instant) {
-        self.providers.iter().for_each(|(_, provider)| provider.begin(at));
-    }
-
-    /// Ask all, and learn from the providers whom each call met first.
-    async fn play(&self, began: Instant, questions: Vec<Question>) -> Vec<Call> {
-        let mut calls = call_all(self.address, began, questions, PATIENCE).await;
-        let arrivals = self.providers.each_ref().map(|(_, provider)| (provider.name(), provider.first_arrivals()));
-        for call in &mut calls {
-            let number = call.question.number;
-            let met = arrivals.iter().filter_map(|(name, first)| Some((first.get(&number)?, *name)));
-            // Of a call that needed one attempt its answer says it: whoever else met it was probed beside it.
-            let only = (call.attempts == 1).then(|| call.target.split('/').next()).flatten();
-            let met = met.filter(|(_, name)| only.is_none_or(|only| only == *name));
-            call.asked_first = met.min().map(|(_, name)| name);
-            let provider = self.providers.iter().find(|(route, _)| *route == call.question.route);
-            let times = provider.expect("each route has one").1.times(number);
-            call.expected = if call.question.stream { times.first_token } else { times.whole(call.question.words) };
-        }
-        calls
-    }
-}
-
 /// The morning of one policy: the table, and what does not hold.
-async fn wake_up(scene: Scene, policy: &str, morning: &Morning, began: Instant) -> (String, Vec<String>) {
-    let calls = scene.play(began, questions(RATES, morning.lasts(), WORDS, 1)).await;
+async fn wake_up(scene: Scene, policy: &str, morning: &Morning, began: Instant, seed: u64) -> (String, Vec<String>) {
+    let calls = scene.play(began, questions(RATES, morning.lasts(), WORDS, seed)).await;
     let table = table::table(policy, &bounds::rows(&calls, morning), &calls);
     (table, bounds::violations(&calls, morning))
 }
@@ -183,7 +84,7 @@ async fn callers_hardly_notice_the_morning_whatever_the_policy() {
 async fn play(names: &[&'static str], morning: &Morning) -> Vec<(&'static str, String)> {
     let policies = POLICIES.iter().filter(|(name, _)| names.contains(name));
     let start = policies.map(|(name, settings)| async {
-        (*name, Scene::start(name, settings, [USUAL, SLOWER, USUAL], Some(morning)).await)
+        (*name, Scene::start(Line::Real, name, settings, [USUAL, SLOWER, USUAL], Some(morning), SEED).await)
     });
     let scenes = join_all(start).await;
     let began = Instant::now() + Duration::from_millis(500);
@@ -191,7 +92,7 @@ async fn play(names: &[&'static str], morning: &Morning) -> Vec<(&'static str, S
         let morning = morning.clone();
         tokio::spawn(async move {
             scene.begin(began);
-            (name, wake_up(scene, name, &morning, began).await)
+            (name, wake_up(scene, name, &morning, began, SEED).await)
         })
     });
     let mut wrong = Vec::new();

@@ -73,6 +73,7 @@ pub struct Provider {
     speed: Speed,
     /// Only the first provider has a bad one.
     morning: Option<Morning>,
+    seed: u64,
     /// The morning's beginning.
     began: OnceLock<Instant>,
     arrivals: Mutex<Vec<Arrival>>,
@@ -86,8 +87,8 @@ pub struct Arrival {
 }
 
 impl Provider {
-    pub fn new(name: &'static str, speed: Speed, morning: Option<Morning>) -> Arc<Provider> {
-        Arc::new(Provider { name, speed, morning, began: OnceLock::new(), arrivals: Mutex::default() })
+    pub fn new(name: &'static str, speed: Speed, morning: Option<Morning>, seed: u64) -> Arc<Provider> {
+        Arc::new(Provider { name, speed, morning, seed, began: OnceLock::new(), arrivals: Mutex::default() })
     }
 
     pub fn name(&self) -> &'static str {
@@ -114,7 +115,7 @@ impl Provider {
     }
 
     fn drawn(&self, call: u32, visit: usize) -> (Times, f64) {
-        let mut dice = Rng::with_seed(self.name.len() as u64);
+        let mut dice = Rng::with_seed(self.seed.wrapping_mul(101) + self.name.len() as u64);
         for salt in self.name.bytes().map(u64::from).chain([u64::from(call), visit as u64]) {
             dice = Rng::with_seed(dice.u64(..) ^ salt);
         }
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn chance_is_the_same_for_the_same_visit_only() {
         let spread = Spread { median: 150.0, p95: 450.0, p999: None };
-        let new = |name| Provider::new(name, Speed { first_token: spread, gap: spread }, None);
+        let new = |name| Provider::new(name, Speed { first_token: spread, gap: spread }, None, 1);
         let (one, other) = (new("one"), new("two"));
         assert_eq!(one.drawn(3, 1), new("one").drawn(3, 1));
         assert_ne!(one.drawn(3, 1), one.drawn(3, 2));

@@ -3,7 +3,7 @@ use crate::config::BREAKER;
 use proptest::prelude::*;
 
 fn at(now: Instant) -> Moment<'static> {
-    Moment { now, settings: &BREAKER, chance: u64::MAX / 2 }
+    Moment { now, settings: &BREAKER, chance: u64::MAX / 2, is_suspected: false }
 }
 
 /// An attempt that ends at once.
@@ -124,7 +124,7 @@ fn streams_that_trickle_open_it_and_only_a_stream_that_flows_closes_it() {
 fn the_doubling_survives_a_short_recovery() {
     let (mut now, mut breaker) = (Instant::now(), Breaker::default());
     let settings = BreakerSettings { faults: 1, out: SECOND, out_max: SECOND * 60, ..BREAKER };
-    let moment = |now| Moment { now, settings: &settings, chance: u64::MAX / 2 };
+    let moment = |now| Moment { now, settings: &settings, chance: u64::MAX / 2, is_suspected: false };
     let mut outs = Vec::new();
     for pause in [SECOND, SECOND, SECOND, STABLE * 2, SECOND] {
         let begun = breaker.begin(now);
@@ -193,7 +193,7 @@ proptest! {
         let mut breaker = Breaker::default();
         let mut running: Vec<Begun> = Vec::new();
         for act in acts {
-            let moment = Moment { now, settings: &BREAKER, chance };
+            let moment = Moment { now, settings: &BREAKER, chance, is_suspected: false };
             match act {
                 Act::Begin => running.push(breaker.begin(now)),
                 Act::End(verdict) => if let Some(begun) = running.pop() {
