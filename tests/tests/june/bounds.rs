@@ -16,6 +16,10 @@ const AWAY_WITHIN: Duration = Duration::from_secs(3);
 /// Traffic is back when the provider has this part of its share in the calm.
 const BACK_FROM: f64 = 0.5;
 const BACK_WITHIN: Duration = Duration::from_secs(15);
+/// How far a morning over sockets and the same one in virtual time may be apart.
+const ANSWERED_APART: f64 = 0.002;
+const BACKUP_APART: f64 = 0.15;
+const ATTEMPTS_APART: f64 = 0.1;
 /// The 99th percentile of a normal distribution, in standard deviations.
 const NORMAL_P99: f64 = 2.326;
 /// A share is looked at over so long, at the least.
@@ -82,6 +86,25 @@ fn row(phase: Phase, claude: &[&Call], calm_share: f64, morning: &Morning) -> Ro
 pub fn violations(calls: &[Call], morning: &Morning) -> Vec<String> {
     let rows = rows(calls, morning);
     [answered(calls, morning), first_tokens(&rows), moves(&rows), healthy(calls, morning), trouble(&rows)].concat()
+}
+
+/// Where the same morning went another way in virtual time than over sockets. Who is asked when by whom decides when a circuit
+/// opens and closes, so only what adds up over the whole morning is compared.
+pub fn disagreements(sockets: &[Row], simulated: &[Row]) -> Vec<String> {
+    let mean = |rows: &[Row], value: fn(&Row) -> f64| {
+        let calls: usize = rows.iter().map(|row| row.calls).sum();
+        rows.iter().map(|row| value(row) * row.calls as f64).sum::<f64>() / calls.max(1) as f64
+    };
+    let compared: [(&str, fn(&Row) -> f64, f64); 3] = [
+        ("answered", |row| share(row.answered, row.calls), ANSWERED_APART),
+        ("answered by the backup", |row| row.by_backup, BACKUP_APART),
+        ("attempts for each call", |row| row.attempts, ATTEMPTS_APART),
+    ];
+    let apart = compared.into_iter().filter_map(|(name, value, most)| {
+        let (real, other) = (mean(sockets, value), mean(simulated, value));
+        ((real - other).abs() > most).then(|| format!("{name}: {real:.3} over sockets, and {other:.3} in virtual time"))
+    });
+    apart.collect()
 }
 
 fn answered(calls: &[Call], morning: &Morning) -> Vec<String> {

@@ -12,7 +12,7 @@ use super::bounds::percentiles;
 use super::caller::{Call, Question, Rates, Route, losses, questions};
 use super::provider::{Manner, Speed, Spread};
 use super::scene::{Line, Scene};
-use super::{GAP, QUIET, SEED, WORDS};
+use super::{GAP, QUIET, SEED, WORDS, ready};
 
 const LASTS: Duration = Duration::from_secs(45);
 const RATES: Rates = Rates { claude: 30.0, gpt: 2.0, healthy: 0.0 };
@@ -88,6 +88,7 @@ async fn watch(scene: &Scene, opened: &mut BTreeSet<String>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_calm_with_heavy_tails_nobody_pays() {
     let _quiet = QUIET.lock().await;
+    ready();
     let scene = Scene::start(Line::Real, "failover", "", [TAILS; 3], None, SEED).await;
     let began = Instant::now() + Duration::from_millis(500);
     scene.begin(began);

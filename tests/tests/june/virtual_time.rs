@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::morning::Morning;
 use super::scene::{Line, Scene};
-use super::{POLICIES, SECONDS, SLOWER, USUAL, wake_up};
+use super::{POLICIES, QUIET, Report, SECONDS, SLOWER, USUAL, ready, wake_up};
 
 /// Mornings of each policy without being asked for more. The last four once missed a bound.
 const SEEDS: [u64; 6] = [1, 2, 3, 9, 12, 29];
@@ -22,6 +22,8 @@ const WORKERS: usize = 2;
 
 #[test]
 fn mornings_in_virtual_time() {
+    let _quiet = QUIET.blocking_lock();
+    ready();
     let number = |name| env::var(name).ok().map(|text: String| text.parse::<u64>().expect("a number"));
     let only = env::var("POINTSMAN_JUNE_POLICY").ok();
     let shown = number("POINTSMAN_JUNE_SEED");
@@ -38,7 +40,7 @@ fn mornings_in_virtual_time() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(((policy, settings), seed)) = all.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                    let (table, violations) = play(policy, settings, &morning, seed);
+                    let Report { table, violations, .. } = play(policy, settings, &morning, seed);
                     if !violations.is_empty() || shown.is_some() {
                         println!("seed {seed}: {violations:#?}\n{table}");
                     }
@@ -53,7 +55,15 @@ fn mornings_in_virtual_time() {
     assert!(wrong.is_empty(), "of {} mornings: {wrong:#?}", all.len());
 }
 
-fn play(policy: &str, settings: &str, morning: &Morning, seed: u64) -> (String, Vec<String>) {
+/// The morning that this policy had over sockets.
+pub async fn again(policy: &'static str, morning: &Morning, seed: u64) -> Report {
+    let settings = POLICIES.iter().find(|(name, _)| *name == policy).map_or("", |(_, settings)| settings);
+    let morning = morning.clone();
+    let played = tokio::task::spawn_blocking(move || play(policy, settings, &morning, seed));
+    played.await.expect("no morning breaks down")
+}
+
+fn play(policy: &str, settings: &str, morning: &Morning, seed: u64) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         let scene = Scene::start(Line::Memory, policy, settings, [USUAL, SLOWER, USUAL], Some(morning), seed).await;
