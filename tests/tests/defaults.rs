@@ -28,6 +28,7 @@ const TABLES: [(&str, &str); 6] = [
 const CALLED: [(&str, &str); 20] = [
     ("LISTEN", "server.listen"),
     ("ADMIN", "server.admin"),
+    ("DRAIN_LEAD", "server.drain_lead"),
     ("DRAIN", "server.drain"),
     ("JOURNAL", "journal.requests"),
     ("CASES_TIME", "gate.cases_time"),

@@ -128,7 +128,7 @@ struct Usage(anyhow::Error);
 /// Parse, run, print what went wrong.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log(&arguments.verb);
+    let _log = log(&arguments.verb);
     let mut runtime = match arguments.verb {
         // It limits its own memory, and needs no threads.
         Verb::Compile(_) => tokio::runtime::Builder::new_current_thread(),
@@ -215,7 +215,7 @@ fn user_cache() -> Option<PathBuf> {
 }
 
 /// `POINTSMAN_LOG` is `error`, `warn`, `info`, `debug` or `off`. The demo and the drill have the screen to themselves.
-fn log(verb: &Verb) {
+fn log(verb: &Verb) -> Option<impl Drop + use<>> {
     let default = match verb {
         Verb::Serve(_) | Verb::Fake(_) => LevelFilter::INFO,
         Verb::Check(_)
@@ -231,5 +231,9 @@ fn log(verb: &Verb) {
         Verb::Compile(_) | Verb::Demo(_) | Verb::Drill(_) => LevelFilter::OFF,
     };
     let level = std::env::var("POINTSMAN_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(default);
+    if matches!(verb, Verb::Serve(_) | Verb::Fake(_)) {
+        return Some(crate::log::begin_apart(level));
+    }
     crate::log::begin(level);
+    None
 }

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::compiler;
 use crate::clock::Clock;
@@ -14,6 +18,9 @@ use crate::net::Network;
 use crate::server::{Port, TOKEN_HELP};
 use crate::store::Store;
 use crate::watch as files;
+
+/// How long a background task that broke down rests.
+const BROKEN_REST: Duration = Duration::from_secs(1);
 
 pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
@@ -34,17 +41,36 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let compiler = compiler(config.gate.compile, server.state.as_deref());
     let gateway = tokio::select! {
         gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store) => gateway?,
-        () = signals.next() => return Ok(ExitCode::from(1)),
+        _ = signals.next() => return Ok(ExitCode::from(1)),
     };
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(files::watch(gateway.clone(), source));
-    tokio::spawn(gateway::probe(gateway.clone()));
-    tokio::spawn(gateway::look_after(gateway.clone()));
+    let again = signals.reload.clone();
+    let shared = Arc::clone(&gateway);
+    let mut kept = JoinSet::new();
+    kept.spawn(keep("configuration", move || files::watch(shared.clone(), source.clone(), again.clone())));
+    let shared = Arc::clone(&gateway);
+    kept.spawn(keep("probes", move || gateway::probe(shared.clone())));
+    let shared = Arc::clone(&gateway);
+    kept.spawn(keep("rollouts", move || gateway::look_after(shared.clone())));
     let admin =
         admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
     let data = tokio::spawn(data.serve(gateway.clone(), told(stopped), server.drain));
-    signals.next().await;
+    let lead = match signals.next().await {
+        Stop::Now => Duration::ZERO,
+        Stop::AfterLead => server.drain_lead,
+    };
+    // Balancers look at `/readyz` every few seconds, and send new requests until they have.
+    gateway.readiness().drain();
+    if !lead.is_zero() {
+        tracing::info!(
+            lead_s = lead.as_secs(),
+            "stopping: `/readyz` says so, and requests are still taken for a while"
+        );
+        if timeout(lead, signals.next()).await.is_ok() {
+            return Ok(ExitCode::from(1));
+        }
+    }
     tracing::info!(
         drain_s = server.drain.as_secs(),
         "stopping: no new requests; running replies are finished. A second signal ends at once"
@@ -52,7 +78,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     stop.send_replace(true);
     tokio::select! {
         _ = data => {}
-        () = signals.next() => return Ok(ExitCode::from(1)),
+        _ = signals.next() => return Ok(ExitCode::from(1)),
     }
     if let Some(admin) = admin {
         admin.abort();
@@ -92,22 +118,76 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// SIGINT and SIGTERM, from the beginning on: until somebody listens, the first ends the process at once, and process 1 of a container
-/// ignores the second.
+/// SIGINT, SIGTERM and SIGHUP, from the beginning on: until somebody listens, each of them ends the process at once, and process 1 of
+/// a container ignores the second.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Somebody asked to read the configuration again.
+    reload: Arc<Notify>,
+}
+
+/// How to stop.
+enum Stop {
+    /// A person at a terminal asks.
+    Now,
+    /// A supervisor asks, and whoever sends requests here has to notice first.
+    AfterLead,
 }
 
 impl Signals {
     fn listen() -> anyhow::Result<Signals> {
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let (mut hangup, reload) = (signal(SignalKind::hangup())?, Arc::new(Notify::new()));
+        let notified = Arc::clone(&reload);
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                notified.notify_one();
+            }
+        });
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, reload })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Stop {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Stop::Now,
+            _ = self.terminate.recv() => Stop::AfterLead,
         }
+    }
+}
+
+/// A task that runs as long as the process. One that breaks down begins again.
+async fn keep<F>(name: &'static str, task: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut running = JoinSet::new();
+        running.spawn(task());
+        match running.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                tracing::error!(task = name, again_in_s = BROKEN_REST.as_secs(), "a background task broke down");
+                sleep(BROKEN_REST).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_breaks_down_begins_again() {
+        let begun = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&begun);
+        let task = move || {
+            let number = counted.fetch_add(1, Ordering::Relaxed);
+            async move { assert!(number == 2, "this test makes it panic") }
+        };
+        keep("test", task).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
     }
 }

@@ -166,6 +166,9 @@ pub const FAULT_FOR_MAX: Duration = Duration::from_secs(14_400);
 /// Injected at once: more than anybody keeps an eye on.
 pub const FAULTS_MAX: usize = 32;
 
+/// After SIGTERM, for so long requests are taken while `/readyz` says 503: balancers look every 5 to 10 s. SIGINT skips it.
+pub const DRAIN_LEAD: Duration = Duration::from_secs(10);
+
 /// How long streams may run on after a signal to stop.
 pub const DRAIN: Duration = Duration::from_secs(120);
 

@@ -70,6 +70,7 @@ pub struct Server {
     pub log: LogFormat,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<PathBuf>,
+    pub drain_lead: Duration,
     pub drain: Duration,
     pub edge: Edge,
 }

@@ -66,6 +66,8 @@ pub struct Server {
     pub state: Option<Spanned<String>>,
     /// `text`, or `json`: one object a line. `POINTSMAN_LOG` says how much.
     pub log: Option<LogFormat>,
+    /// After SIGTERM, for so long requests are still taken while `/readyz` says 503, so that balancers notice first.
+    pub drain_lead: Option<Span>,
     /// How long streams may run on after a signal to stop.
     pub drain: Option<Span>,
     /// Connections at once; who comes later waits to be accepted.

@@ -31,6 +31,7 @@ mod pace;
 mod probes;
 mod provider;
 mod race;
+mod readiness;
 mod record;
 mod redact;
 mod refusal;
@@ -92,6 +93,7 @@ pub struct Gateway {
     load: Arc<load::Load>,
     healths: Arc<Healths>,
     keepers: keepers::Keepers,
+    readiness: readiness::Readiness,
     game_day: game_day::GameDay,
     journal: Journal,
     differences: Differences,
@@ -153,6 +155,7 @@ impl Gateway {
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
             keepers: keepers::Keepers::default(),
+            readiness: readiness::Readiness::default(),
             game_day: game_day::GameDay::default(),
             journal,
             differences: Differences::default(),
@@ -197,6 +200,10 @@ impl Gateway {
             targets: route.policy.targets().to_vec(),
         };
         self.table().routes.iter().map(view).collect()
+    }
+
+    pub fn readiness(&self) -> &readiness::Readiness {
+        &self.readiness
     }
 
     /// What is in force now.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, UPGRADE};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::cors::{self, Cors};
 use super::keys::{self, Who};
@@ -19,7 +19,12 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response
     if request.method() == Method::OPTIONS && is_known(&table, request.uri().path()) {
         return cors::options(request.headers(), cors.as_ref());
     }
+    // HTTP/2 has no such header: its connections get a GOAWAY when the lead is over.
+    let is_last = gateway.readiness().is_draining() && request.version() < Version::HTTP_2;
     let mut answer = routed(gateway, table, request).await;
+    if is_last {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(cors) = cors {
         cors.mark(answer.headers_mut());
     }
@@ -35,6 +40,9 @@ async fn routed(gateway: Arc<Gateway>, table: Arc<Table>, request: Request<Unrea
     // Clients probe with `HEAD /`, load balancers ask for health: neither has a key.
     let probe = matches!(path, "/" | "/livez" | "/readyz" | "/health");
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
+        if path == "/readyz" && gateway.readiness().is_draining() {
+            return json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "stopping" }));
+        }
         return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
     let caller = match keys::who(&request, &table.config.server.callers) {

@@ -115,7 +115,7 @@ impl Provider {
     }
 
     fn drawn(&self, call: u32, visit: usize) -> (Times, f64) {
-        let mut dice = Rng::with_seed(self.seed.wrapping_mul(101) + self.name.len() as u64);
+        let mut dice = Rng::with_seed(self.seed.wrapping_sub(1).wrapping_mul(101).wrapping_add(self.name.len() as u64));
         for salt in self.name.bytes().map(u64::from).chain([u64::from(call), visit as u64]) {
             dice = Rng::with_seed(dice.u64(..) ^ salt);
         }

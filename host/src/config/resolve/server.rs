@@ -65,8 +65,9 @@ impl Resolver<'_> {
                 .map(PathBuf::from),
         };
         let edge = self.edge(&written)?;
+        let drain_lead = written.drain_lead.map_or(defaults::DRAIN_LEAD, |span| span.0);
         let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, callers, tls, origins, log, state, drain, edge })
+        Ok(Server { listen, admin, admin_token, callers, tls, origins, log, state, drain_lead, drain, edge })
     }
 
     fn origins(&self, written: Option<&[Spanned<String>]>) -> Result<Origins, ConfigError> {
