@@ -67,11 +67,17 @@ fn chosen() -> (Vec<Cell>, Option<Instant>) {
 async fn clients_survive_their_provider() {
     clients::install().await;
     let (cells, until) = chosen();
+    let before = &table::Table::read();
     let is_time_left = |_: &Cell| std::future::ready(until.is_none_or(|until| Instant::now() < until));
     let played: Vec<(Cell, Verdict, String)> = futures_util::stream::iter(cells)
         .take_while(is_time_left)
         .map(|cell| async move {
-            let (verdict, shown) = cell.play().await;
+            let (mut verdict, mut shown) = cell.play().await;
+            // The timeouts are short, and the machine may be busy with something else.
+            if verdict == Verdict::Error && before.expected(&cell) == Some(Verdict::Survived) {
+                println!("{}: {verdict}, once more", cell.name());
+                (verdict, shown) = cell.play().await;
+            }
             println!("{}: {verdict}", cell.name());
             (cell, verdict, shown)
         })

@@ -8,7 +8,22 @@ use super::cell::{BACKUPS, Cell, Trouble, Verdict};
 use super::clients;
 
 /// Why cells are as they are: the start of their names, and the reason.
-const NOTES: &[(&str, &str)] = &[];
+const NOTES: &[(&str, &str)] = &[
+    (
+        "codex/mid-stream",
+        "Codex keeps the reasoning item that came before the break and asks again with it at the end of its `input`; OpenAI refuses that \
+         item (\"provided without its required following item\", openai/codex#1227), and the refusal of a request is not failed over. \
+         Codex shows it.",
+    ),
+    (
+        "*/mid-stream",
+        "What was shown cannot be taken back, so the client is given an error. Claude Code asks again by itself; the others show it.",
+    ),
+    (
+        "ai/later",
+        "The AI SDK's second step refers to the items of the first by `item_reference`, which only their provider can resolve.",
+    ),
+];
 
 const HEAD: &str = "# Real clients while their provider fails\n\n\
     Written by `UPDATE_GOLDEN=1 POINTSMAN_MATRIX=all cargo test -p pointsman-tests --test matrix`, which says what the words mean; a \
