@@ -206,8 +206,12 @@ fn calls(asked: &Asked) -> Vec<Call> {
     let allowed: Vec<&Tool> = asked.tools.iter().filter(|tool| allowed(&tool.name)).collect();
     let call = |order: &str| {
         let (name, arguments) = order.split_once(" with ")?;
-        let known = allowed.iter().any(|tool| tool.name == name);
-        known.then(|| Call { name: name.to_owned(), arguments: arguments.trim().to_owned() })
+        let is_meant = |tool: &&&Tool| match name.strip_suffix('*') {
+            Some(start) => tool.name.starts_with(start),
+            None => tool.name == name,
+        };
+        let tool = allowed.iter().find(is_meant)?;
+        Some(Call { name: tool.name.clone(), arguments: arguments.trim().to_owned() })
     };
     let mut calls: Vec<Call> = orders(asked).into_iter().filter_map(call).collect();
     let none_yet = calls.is_empty() && asked.results.is_empty();
@@ -220,7 +224,8 @@ fn calls(asked: &Asked) -> Vec<Call> {
     calls
 }
 
-/// `NAME with JSON`, as it stands in the prompt: `use tool NAME with JSON` is a line of it. Once there are results, they alone
+/// `NAME with JSON`, as it stands in the prompt: `use tool NAME with JSON` is a line of it. `START*` is the first tool whose
+/// name begins so: a gateway may have had to shorten it. Once there are results, they alone
 /// say what is next: `then use tool NAME with JSON` ends a line of theirs, whatever stands before it.
 fn orders(asked: &Asked) -> Vec<&str> {
     if asked.results.is_empty() {
@@ -283,6 +288,16 @@ mod tests {
         assert_eq!(with(Choice::None, false, two), [] as [&str; 0]);
         assert_eq!(with(Choice::Any, false, "hello"), ["{\"n\":1}"]);
         assert_eq!(with(Choice::Named("get".into()), false, "hello"), ["{\"n\":1}"]);
+    }
+
+    #[test]
+    fn a_name_may_be_told_by_its_start() {
+        let names = |user: &str| {
+            let answer = Answer::to(&asked(user), Protocol::OpenAiChat);
+            answer.calls.into_iter().map(|call| call.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("use tool ge* with {}"), ["get"]);
+        assert_eq!(names("use tool x* with {}"), [] as [&str; 0]);
     }
 
     #[test]

@@ -22,8 +22,9 @@ fn sample_at(schema: &Value, root: &Value, depth: usize) -> Value {
     if let Some(first) = ["anyOf", "oneOf", "allOf"].iter().find_map(|word| schema[*word].get(0)) {
         return inner(first);
     }
+    // Gemini takes its own names of types, in capitals, in JSON Schema as well.
     let kind = schema["type"].as_str().or_else(|| schema["type"].get(0).and_then(Value::as_str));
-    match kind {
+    match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("object") | None => Value::Object(fields(schema, inner)),
         Some("array") if schema["items"].is_object() => {
             let count = schema["minItems"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
@@ -44,6 +45,19 @@ fn fields(schema: &Value, inner: impl Fn(&Value) -> Value) -> Map<String, Value>
     let required = required.map(|name| (name.to_owned(), json!("text")));
     let described = schema["properties"].as_object().into_iter().flatten();
     required.chain(described.map(|(name, schema)| (name.clone(), inner(schema)))).collect()
+}
+
+/// A type that JSON Schema does not have.
+pub fn unknown_type(schema: &Value) -> Option<&str> {
+    const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+    match schema {
+        Value::Object(object) => {
+            let own = object.get("type").and_then(Value::as_str).filter(|name| !TYPES.contains(name));
+            own.or_else(|| object.values().filter(|value| !value.is_string()).find_map(unknown_type))
+        }
+        Value::Array(list) => list.iter().find_map(unknown_type),
+        _ => None,
+    }
 }
 
 /// Is every object in it closed: `additionalProperties: false`?
@@ -94,6 +108,15 @@ mod tests {
             "unsaid": "text",
         });
         assert_eq!(sample(&schema), expected);
+    }
+
+    #[test]
+    fn types_in_capitals() {
+        let schema =
+            json!({ "type": "OBJECT", "properties": { "a": { "type": "INTEGER" }, "type": { "type": "STRING" } } });
+        assert_eq!(sample(&schema), json!({ "a": 1, "type": "text" }));
+        assert_eq!(unknown_type(&schema), Some("OBJECT"));
+        assert_eq!(unknown_type(&json!({ "properties": { "type": { "type": "string" } } })), None);
     }
 
     #[test]

@@ -34,7 +34,8 @@ struct Place<'a> {
 pub fn check(body: &Value, newest_version: bool, asked: &mut Asked) -> Result<(), String> {
     let messages = body["messages"].as_array().filter(|messages| !messages.is_empty());
     let messages = messages.ok_or("messages: at least one message is required")?;
-    let (mut calls, mut after_user) = (Calls::default(), false);
+    let continues = body["thread"]["type"] == "continue";
+    let (mut calls, mut after_user) = (Calls::beginning(continues), false);
     for (position, message) in messages.iter().enumerate() {
         let at = format!("messages.{position}");
         let role = check_role(&at, message, position, &asked.model)?;
@@ -90,7 +91,12 @@ pub fn is_legal(text: &str) -> bool {
 
 fn check_role<'a>(at: &str, message: &'a Value, position: usize, model: &str) -> Result<&'a str, String> {
     let fields = message.as_object().ok_or(format!("{at}: Input should be a valid dictionary"))?;
-    if let Some(unknown) = fields.keys().find(|name| !["role", "content"].contains(&name.as_str())) {
+    // Claude Code 2.1.332 says with its messages of the system what holds from there on.
+    let known: &[&str] = match message["role"].as_str() {
+        Some("system") => &["role", "content", "output_config"],
+        _ => &["role", "content"],
+    };
+    if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{at}.{unknown}: Extra inputs are not permitted"));
     }
     match message["role"].as_str() {

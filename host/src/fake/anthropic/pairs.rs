@@ -11,9 +11,15 @@ const UNANSWERED: &str = "`tool_use` ids were found without `tool_result` blocks
 pub struct Calls {
     open: Vec<String>,
     all: Vec<String>,
+    /// The API keeps what came before the first message, calls included, as a thread that is continued.
+    continues: bool,
 }
 
 impl Calls {
+    pub fn beginning(continues: bool) -> Calls {
+        Calls { continues, ..Calls::default() }
+    }
+
     pub fn check(&mut self, at: &str, role: &str, blocks: &[Value]) -> Result<(), String> {
         if role == "user" {
             return self.close(at, blocks);
@@ -36,13 +42,16 @@ impl Calls {
     }
 
     fn close(&mut self, at: &str, blocks: &[Value]) -> Result<(), String> {
-        let mut other = false;
+        let (mut other, kept) = (false, std::mem::take(&mut self.continues));
         for block in blocks {
             if block["type"] != "tool_result" {
                 other = true;
                 continue;
             }
             let id = block["tool_use_id"].as_str().unwrap_or_default();
+            if kept && self.open.is_empty() {
+                continue;
+            }
             let Some(position) = self.open.iter().position(|open| open == id) else {
                 let rule =
                     "Each `tool_result` block must have a corresponding `tool_use` block in the previous message";

@@ -225,6 +225,19 @@ fn at_most_four_cache_controls() {
     refused_for(OLD, json!({ "system": [text], "messages": user(4) }), "Found 5.");
 }
 
+/// The calls stand before the messages of a thread that is continued.
+#[test]
+fn results_of_a_thread_that_is_continued() {
+    let results = json!([{ "role": "user", "content": [
+        { "type": "tool_result", "tool_use_id": "toolu_1", "content": "r" },
+        { "type": "tool_result", "tool_use_id": "toolu_2", "content": "s" },
+    ] }]);
+    let thread = json!({ "type": "continue", "previous_message_id": "msg_fake000001" });
+    let body = with(json!({ "messages": results, "thread": thread }));
+    assert!(ask(OLD, &body).is_ok());
+    refused_for(OLD, turns(results), "unexpected `tool_use_id`");
+}
+
 #[test]
 fn calls_and_results_come_in_pairs() {
     let user = json!({ "role": "user", "content": "a" });

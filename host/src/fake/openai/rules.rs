@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::answer::{Asked, is_known};
 use super::super::state::Seen;
 use super::messages;
-use super::tools::{check_choice, check_strict, check_tools, is_legal};
+use super::tools::{check_choice, check_strict, check_tools, check_types, is_legal};
 
 const FIELDS: &[&str] = &[
     "model",
@@ -302,8 +302,9 @@ fn check_format(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
         );
     }
     let schema = &format["schema"];
+    let invalid = format!("Invalid schema for response_format '{name}'");
+    check_types(&invalid, "response_format", schema)?;
     if format["strict"] == true {
-        let invalid = format!("Invalid schema for response_format '{name}'");
         check_strict(&invalid, "response_format", schema)?;
     }
     asked.schema = Some(schema.clone());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::answer::{Asked, Choice, Tool};
-use super::super::schema::{is_all_required, is_closed};
+use super::super::schema::{is_all_required, is_closed, unknown_type};
 use super::rules::{Wrong, is_given, missing, wrong};
 
 const NAME_CHARS_MAX: usize = 64;
@@ -38,6 +38,7 @@ pub fn check_tools(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
         if !schema.is_null() && schema["type"] != "object" {
             return wrong(param, format!("{invalid}: schema must be a JSON Schema of 'type: \"object\"'."));
         }
+        check_types(&invalid, &param, schema)?;
         if tool[kind]["strict"] == true {
             check_strict(&invalid, &param, schema)?;
         }
@@ -71,6 +72,14 @@ pub fn check_choice(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
 }
 
 /// What `strict` demands of a schema. Which one it is stands in `invalid`.
+/// What the API says of a schema with a type that JSON Schema does not have.
+pub fn check_types(invalid: &str, param: &str, schema: &Value) -> Result<(), Wrong> {
+    match unknown_type(schema) {
+        Some(name) => wrong(param, format!("{invalid}: '{name}' is not valid under any of the given schemas.")),
+        None => Ok(()),
+    }
+}
+
 pub fn check_strict(invalid: &str, param: &str, schema: &Value) -> Result<(), Wrong> {
     if !is_closed(schema) {
         return wrong(param, format!("{invalid}: 'additionalProperties' is required to be supplied and to be false."));

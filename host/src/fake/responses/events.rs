@@ -64,6 +64,10 @@ pub fn stream(reply: &Reply<'_>) -> Vec<Piece> {
         match item["type"].as_str() {
             Some("reasoning") => reasoning(&mut events, &place, &item),
             Some("message") => message(&mut events, &place, &item, &reply.answer.text),
+            Some("custom_tool_call") => {
+                let input = item["input"].as_str().unwrap_or_default();
+                events.text("response.custom_tool_call_input", &place, &fragments(input), "input", &json!({}));
+            }
             _ => {
                 let arguments = item["arguments"].as_str().unwrap_or_default();
                 let kind = "response.function_call_arguments";
@@ -80,7 +84,9 @@ pub fn stream(reply: &Reply<'_>) -> Vec<Piece> {
 /// An item before anything is in it.
 fn begun(item: &Value) -> Value {
     let mut item = item.clone();
-    for (field, empty) in [("content", json!([])), ("summary", json!([])), ("arguments", json!(""))] {
+    for (field, empty) in
+        [("content", json!([])), ("summary", json!([])), ("arguments", json!("")), ("input", json!(""))]
+    {
         if item.get(field).is_some() {
             item[field] = empty;
         }

@@ -8,13 +8,20 @@ use super::super::openai::rules::{Wrong, missing, unknown, wrong};
 use super::super::seal::opened;
 use super::parts::{self, check_content, read_images, text_of};
 
+/// The item in which Codex 0.171 offers its tools.
+pub const ADDITIONAL_TOOLS: &str = "additional_tools";
+/// What Codex 0.171 says of its items to OpenAI alone.
+const OF_CODEX: &str = "internal_chat_message_metadata_passthrough";
 const CALL_ID_CHARS_MAX: usize = 64;
 /// Type, what its id must begin with, its fields. Others are let through.
 const ITEMS: &[(&str, &str, &[&str])] = &[
-    ("message", "msg", &["type", "id", "role", "content", "status", "phase"]),
-    ("function_call", "fc", &["type", "id", "call_id", "name", "arguments", "status", "namespace"]),
-    ("function_call_output", "", &["type", "id", "call_id", "output", "status"]),
-    ("reasoning", "rs", &["type", "id", "summary", "content", "encrypted_content", "status"]),
+    ("message", "msg", &["type", "id", "role", "content", "status", "phase", OF_CODEX]),
+    ("function_call", "fc", &["type", "id", "call_id", "name", "arguments", "status", "namespace", OF_CODEX]),
+    ("function_call_output", "", &["type", "id", "call_id", "output", "status", OF_CODEX]),
+    ("custom_tool_call", "ctc", &["type", "id", "call_id", "name", "input", "status", "namespace", OF_CODEX]),
+    ("custom_tool_call_output", "", &["type", "id", "call_id", "name", "output", "status", OF_CODEX]),
+    (ADDITIONAL_TOOLS, "at", &["type", "id", "role", "tools"]),
+    ("reasoning", "rs", &["type", "id", "summary", "content", "encrypted_content", "status", OF_CODEX]),
     ("item_reference", "", &["type", "id"]),
 ];
 const OTHERS: &[&str] = &[
@@ -34,8 +41,6 @@ const OTHERS: &[&str] = &[
     "mcp_approval_request",
     "mcp_approval_response",
     "mcp_call",
-    "custom_tool_call",
-    "custom_tool_call_output",
     "compaction",
     "tool_search_call",
     "tool_search_output",
@@ -74,11 +79,11 @@ pub fn check(input: &Value, continues: bool, asked: &mut Asked) -> Result<(), Wr
                 check_reasoning(&at, item, items.get(index + 1))?;
                 said(asked);
             }
-            "function_call" => {
+            "function_call" | "custom_tool_call" => {
                 calls.push(check_call(&at, item)?);
                 said(asked);
             }
-            "function_call_output" => {
+            "function_call_output" | "custom_tool_call_output" => {
                 let id = check_call_id(&at, item)?;
                 match calls.iter().position(|call| *call == id) {
                     Some(known) => drop(calls.remove(known)),
@@ -175,7 +180,7 @@ fn check_reasoning(at: &str, item: &Value, next: Option<&Value>) -> Result<(), W
     }
     let followed = next
         .is_some_and(|next| next["role"] == "assistant" || !next["call_id"].is_null() || next["type"] == "reasoning");
-    if !followed || next.is_some_and(|next| next["type"] == "function_call_output") {
+    if !followed || next.is_some_and(|next| next["type"].as_str().is_some_and(|kind| kind.ends_with("_output"))) {
         return wrong(
             "input",
             format!("Item '{id}' of type 'reasoning' was provided without its required following item."),
@@ -189,9 +194,10 @@ fn check_call<'a>(at: &str, item: &'a Value) -> Result<&'a str, Wrong> {
     if item["name"].as_str().is_none_or(str::is_empty) {
         return missing(format!("{at}.name"));
     }
-    if !item["arguments"].is_string() {
-        let message = format!("Invalid type for '{at}.arguments': expected a string.");
-        return wrong(format!("{at}.arguments"), message);
+    let field = if item["type"] == "custom_tool_call" { "input" } else { "arguments" };
+    if !item[field].is_string() {
+        let message = format!("Invalid type for '{at}.{field}': expected a string.");
+        return wrong(format!("{at}.{field}"), message);
     }
     Ok(id)
 }

@@ -59,6 +59,12 @@ pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refuse
     })
 }
 
+/// What a tool of free text is given: orders tell it as they tell a function's only argument, `{"input": TEXT}`.
+fn free_text(arguments: &str) -> String {
+    let object: Value = serde_json::from_str(arguments).unwrap_or_default();
+    object["input"].as_str().unwrap_or(arguments).to_owned()
+}
+
 fn id(number: usize) -> String {
     format!("resp_fake{number:06}")
 }
@@ -120,11 +126,23 @@ impl Reply<'_> {
                 "status": if self.answer.finish == Finish::Length { "incomplete" } else { "completed" },
             }));
         }
+        let forms = &self.request.forms;
         let calls = self.answer.calls.iter().enumerate().map(|(position, call)| {
-            json!({
+            let mut item = json!({
                 "id": format!("fc_fake{:06}_{position}", self.number), "type": "function_call", "status": "completed",
                 "call_id": format!("call_{:06}_{position}", self.number), "name": call.name, "arguments": call.arguments,
-            })
+            });
+            if forms.custom.contains(&call.name) {
+                item = json!({
+                    "id": format!("ctc_fake{:06}_{position}", self.number), "type": "custom_tool_call",
+                    "status": "completed", "call_id": item["call_id"], "name": call.name,
+                    "input": free_text(&call.arguments),
+                });
+            }
+            if let Some((_, namespace)) = forms.namespaced.iter().find(|(name, _)| *name == call.name) {
+                item["namespace"] = json!(namespace);
+            }
+            item
         });
         items.extend(calls);
         items

@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::super::answer::Asked;
 use super::super::openai::rules::{Wrong, check_model_name, check_numbers, is_given, unknown, wrong};
-use super::items;
-use super::tools::{check_choice, check_format, check_tools};
+use super::items::{self, ADDITIONAL_TOOLS};
+use super::tools::{Forms, check_choice, check_format, check_tools};
 
 const FIELDS: &[&str] = &[
     "background",
+    "client_metadata",
     "context_management",
     "conversation",
     "include",
@@ -64,6 +65,7 @@ pub struct Request {
     pub summary: bool,
     /// And all of it, sealed.
     pub encrypted: bool,
+    pub forms: Forms,
 }
 
 fn unsupported<T>(field: &str, more: &str) -> Result<T, Wrong> {
@@ -91,11 +93,17 @@ pub fn check(body: &Value) -> Result<Request, Wrong> {
     check_sampling(body, model, effort)?;
     check_lengths(body)?;
     check_state(body)?;
-    check_tools(body, &mut asked)?;
+    let mut forms = Forms::default();
+    check_tools("tools", &body["tools"], None, &mut asked, &mut forms)?;
+    for (index, item) in body["input"].as_array().into_iter().flatten().enumerate() {
+        if item["type"] == ADDITIONAL_TOOLS {
+            check_tools(&format!("input[{index}].tools"), &item["tools"], None, &mut asked, &mut forms)?;
+        }
+    }
     check_choice(&body["tool_choice"], &mut asked)?;
     items::check(&body["input"], is_given(body, "previous_response_id"), &mut asked)?;
     check_format(body, &mut asked)?;
-    Ok(Request { asked, summary: is_given(&body["reasoning"], "summary"), encrypted: includes(ENCRYPTED) })
+    Ok(Request { asked, summary: is_given(&body["reasoning"], "summary"), encrypted: includes(ENCRYPTED), forms })
 }
 
 fn is_thinker(model: &str) -> bool {

@@ -4,12 +4,32 @@ use serde_json::Value;
 
 use super::super::answer::{Asked, Choice, Tool};
 use super::super::openai::rules::{Wrong, missing, unknown, wrong};
-use super::super::openai::tools::{check_strict, is_legal};
+use super::super::openai::tools::{check_strict, check_types, is_legal};
 
-pub fn check_tools(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
-    for (index, tool) in body["tools"].as_array().into_iter().flatten().enumerate() {
-        let at = format!("tools[{index}]");
+/// What calls of some tools look like.
+#[derive(Default)]
+pub struct Forms {
+    /// Names of the tools that take free text.
+    pub custom: Vec<String>,
+    /// Names of tools, and the namespace of each.
+    pub namespaced: Vec<(String, String)>,
+}
+
+/// The tools of a list at `list`, of this namespace if they stand in one.
+pub fn check_tools(
+    list: &str,
+    tools: &Value,
+    namespace: Option<&str>,
+    asked: &mut Asked,
+    forms: &mut Forms,
+) -> Result<(), Wrong> {
+    for (index, tool) in tools.as_array().into_iter().flatten().enumerate() {
+        let at = format!("{list}[{index}]");
         let Some(kind) = tool["type"].as_str() else { return missing(format!("{at}.type")) };
+        if kind == "namespace" {
+            let Some(name) = tool["name"].as_str() else { return missing(format!("{at}.name")) };
+            check_tools(&format!("{at}.tools"), &tool["tools"], Some(name), asked, forms)?;
+        }
         // The others run where the model is.
         if kind != "function" && kind != "custom" {
             continue;
@@ -31,9 +51,14 @@ pub fn check_tools(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
         if !schema.is_null() && schema["type"] != "object" {
             return wrong(param, format!("{invalid}: schema must be a JSON Schema of 'type: \"object\"'."));
         }
+        check_types(&invalid, &param, schema)?;
         if tool["strict"] == true {
             check_strict(&invalid, &param, schema)?;
         }
+        if kind == "custom" {
+            forms.custom.push(name.to_owned());
+        }
+        forms.namespaced.extend(namespace.map(|namespace| (name.to_owned(), namespace.to_owned())));
         asked.tools.push(Tool { name: name.to_owned(), schema: schema.clone() });
     }
     Ok(())
@@ -102,8 +127,10 @@ pub fn check_format(body: &Value, asked: &mut Asked) -> Result<(), Wrong> {
     if !schema.is_object() {
         return missing("text.format.schema");
     }
+    let invalid = format!("Invalid schema for response_format '{name}'");
+    check_types(&invalid, "text.format.schema", schema)?;
     if format["strict"] == true {
-        check_strict(&format!("Invalid schema for response_format '{name}'"), "text.format.schema", schema)?;
+        check_strict(&invalid, "text.format.schema", schema)?;
     }
     asked.schema = Some(schema.clone());
     Ok(())

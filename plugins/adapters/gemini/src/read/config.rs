@@ -92,7 +92,7 @@ fn output(config: &mut Fields) -> Result<OutputFormat, Fault> {
     let own_schema =
         config.take("responseSchema").map(|value| schema::json_schema(&config.at("responseSchema"), value));
     let schema = match (json_schema, own_schema) {
-        (Some(Value::Object(schema)), _) => Some(Value::Object(schema)),
+        (Some(given @ Value::Object(_)), _) => Some(schema::standard(given)),
         (Some(_), _) => return Err(json::wrong(config.at("responseJsonSchema"), "an object")),
         (None, own) => own.transpose()?,
     };

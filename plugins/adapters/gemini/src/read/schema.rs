@@ -13,6 +13,24 @@ pub fn json_schema(path: &str, value: Value) -> Result<Value, Fault> {
     }
 }
 
+/// A JSON Schema, as it stands in the fields for one. Gemini takes its own names of types there as well, in capitals: Gemini
+/// CLI 0.61 writes them into `responseJsonSchema`. Other providers refuse those.
+pub fn standard(value: Value) -> Value {
+    if has_own_types(&value) { translate(value) } else { value }
+}
+
+fn has_own_types(value: &Value) -> bool {
+    const NAMES: [&str; 7] = ["ARRAY", "BOOLEAN", "INTEGER", "NULL", "NUMBER", "OBJECT", "STRING"];
+    match value {
+        Value::Object(keywords) => {
+            let own = keywords.get("type").and_then(Value::as_str).is_some_and(|name| NAMES.contains(&name));
+            own || keywords.values().any(has_own_types)
+        }
+        Value::Array(values) => values.iter().any(has_own_types),
+        _ => false,
+    }
+}
+
 fn translate(value: Value) -> Value {
     let Value::Object(keywords) = value else { return value };
     let mut schema = Map::new();

@@ -27,7 +27,7 @@ fn declaration(mut tool: Fields) -> Result<Tool, Fault> {
     let name = tool.string("name")?;
     let description = tool.optional_string("description")?;
     let parameters = match (tool.take("parametersJsonSchema"), tool.take("parameters")) {
-        (Some(schema @ Value::Object(_)), _) => schema,
+        (Some(given @ Value::Object(_)), _) => schema::standard(given),
         (Some(_), _) => return Err(json::wrong(tool.at("parametersJsonSchema"), "an object")),
         (None, Some(own)) => schema::json_schema(&tool.at("parameters"), own)?,
         (None, None) => json!({ "type": "object", "properties": {} }),

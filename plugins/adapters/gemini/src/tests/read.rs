@@ -222,3 +222,18 @@ fn tools_that_google_runs_are_left_out_elsewhere_and_stay_at_home() {
     assert_eq!(said["tools"][1], json!({ "googleSearch": { "a": 1 } }));
     assert_eq!((&said["tools"][2], encoded.dropped), (&json!({ "codeExecution": {} }), Vec::new()));
 }
+
+/// Gemini CLI 0.61 asks its router so.
+#[test]
+fn json_schemas_with_types_in_capitals() {
+    let given = json!({ "type": "OBJECT", "properties": { "score": { "type": "INTEGER" } }, "required": ["score"] });
+    let meant = json!({ "type": "object", "properties": { "score": { "type": "integer" } }, "required": ["score"] });
+    let request = read(body_with(json!({
+        "tools": [{ "functionDeclarations": [{ "name": "look", "parametersJsonSchema": given }] }],
+        "generationConfig": { "responseMimeType": "application/json", "responseJsonSchema": given },
+    })));
+    let OutputFormat::JsonSchema(output) = &request.output else { panic!("{:?}", request.output) };
+    for schema in [&output.schema, &request.tools[0].parameters] {
+        assert_eq!(serde_json::from_str::<Value>(schema).unwrap(), meant);
+    }
+}

@@ -94,6 +94,7 @@ impl Transcript<'_> {
                 self.assistant(vec![Part::ToolCall(call)]);
                 Ok(())
             }
+            "additional_tools" => self.additional_tools(item),
             "tool_search_output" if whole["call_id"].is_string() => self.search_output(item, whole),
             kind if HOSTED_ITEMS.contains(&kind) => {
                 self.offer.hosted.push(Extra { name: format!("input.{kind}"), value: "null".into() });
@@ -108,6 +109,16 @@ impl Transcript<'_> {
                 Err(unsupported(item.at("type"), format!("an item of type `{kind}` cannot be said to other providers")))
             }
         }
+    }
+
+    /// Tools that are offered from this item on, in place of the field `tools`: Codex 0.171 offers all of its tools so, by
+    /// default. Other providers have one list of tools for the whole request.
+    fn additional_tools(&mut self, mut item: Fields) -> Result<(), Fault> {
+        item.string("role")?;
+        for (at, tool) in item.array("tools")? {
+            self.offer.add(at, tool, None)?;
+        }
+        Ok(())
     }
 
     /// What the caller's search for tools found. Where there is no such search, the tools are offered like any others.

@@ -202,3 +202,38 @@ fn pieces_of_items_without_a_word_are_content_too() {
     let whole = json!({"id": "resp_1", "model": "gpt", "created_at": 7, "status": "completed", "output": [item]});
     assert_eq!(decode_whole(&whole), [started(), other(), finished(Finish::Stop)]);
 }
+
+/// Codex 0.171 has no field `tools` by default: its tools stand in an item, in namespaces, and `exec` takes free text.
+#[test]
+fn tools_that_stand_in_an_item() {
+    let body = body_with(json!({
+        "input": [
+            {"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [
+                {"type": "namespace", "name": "functions", "description": "", "tools": [
+                    {"type": "custom", "name": "exec", "description": "Run JavaScript",
+                        "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/s"}},
+                    {"type": "function", "name": "wait", "parameters": {"type": "object", "properties": {}}},
+                ]},
+                {"type": "function", "name": "plain", "parameters": {"type": "object", "properties": {}}},
+            ]},
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Change it"}]},
+            {"type": "custom_tool_call", "call_id": "c1", "namespace": "functions", "name": "exec", "input": "text(1)"},
+            {"type": "custom_tool_call_output", "call_id": "c1", "output": "1"},
+        ],
+    }));
+    let request = read(body.clone());
+    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["functions__exec", "functions__wait", "plain"]);
+    assert!(request.messages.iter().all(|message| !message.parts.is_empty()), "the item is no message");
+    let shown: Vec<Value> =
+        items_of(body.clone(), &[("functions__exec", &["{\"input\":\"text(2)\"}"]), ("plain", &["{}"])])
+            .into_iter()
+            .map(|item| json!([item["type"], item["namespace"], item["name"]]))
+            .collect();
+    assert_eq!(shown, [json!(["custom_tool_call", "functions", "exec"]), json!(["function_call", null, "plain"])]);
+    // At home, where the body is said anew, they stand in the field: it means the same.
+    let (said, dropped) = encode(request, no_facts());
+    assert_eq!(said["tools"], body["input"][0]["tools"]);
+    assert_eq!(said["input"].as_array().map(Vec::len), Some(3));
+    assert_eq!(dropped, Vec::<String>::new());
+}
