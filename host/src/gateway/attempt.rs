@@ -18,7 +18,6 @@ use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::halves;
 use super::hold::Hold;
-use super::keepers::Keeper;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
@@ -193,8 +192,9 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
+    let keeper = exchange.keeper(target, key_at);
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
-        (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model), None),
+        (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model, keeper.clone()), None),
         (Some(memory), None) => (Writer::translating(exchange, memory, model), None),
         // Only what was written by one hand can be written on by it: the provider's own bytes are said anew.
         (_, Some(memory)) => (Writer::translating(exchange, memory, model), Some((step.target, Said::default()))),
@@ -228,7 +228,6 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     }
     // What another protocol says is kept by nobody: its caller is given another id.
     if let Some(id) = good.id.take().filter(|_| same && !exchange.endpoint.pinning_fields.is_empty()) {
-        let keeper = Keeper { provider: target.provider.name.clone(), key: running.key() };
         exchange.gateway.keepers.note(&id, keeper);
     }
     Ok(good)

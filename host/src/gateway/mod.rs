@@ -23,6 +23,7 @@ mod halves;
 mod hold;
 mod hops;
 mod intake;
+mod items;
 mod keepers;
 mod load;
 mod media;
@@ -33,6 +34,7 @@ mod provider;
 mod race;
 mod record;
 mod redact;
+mod references;
 mod refusal;
 mod relay;
 mod rename;
@@ -92,6 +94,7 @@ pub struct Gateway {
     load: Arc<load::Load>,
     healths: Arc<Healths>,
     keepers: keepers::Keepers,
+    items: items::Items,
     game_day: game_day::GameDay,
     journal: Journal,
     differences: Differences,
@@ -153,6 +156,7 @@ impl Gateway {
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
             keepers: keepers::Keepers::default(),
+            items: items::Items::default(),
             game_day: game_day::GameDay::default(),
             journal,
             differences: Differences::default(),
