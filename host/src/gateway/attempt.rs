@@ -173,7 +173,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let Begun { exchange, step, target, running, .. } = begun;
     let key_at = running.key_at();
     let mut outgoing = Outgoing::build(exchange, target, key_at, None).await?;
-    let (mut is_amended, is_for_another) = (false, target.model(&exchange.asked.model) != exchange.asked.model);
+    let (mut amended, is_for_another) = (None, target.model(&exchange.asked.model) != exchange.asked.model);
     let (response, breaks) = loop {
         let same = outgoing.translating.is_none();
         let request = std::mem::replace(&mut outgoing.request, Request::new(Pieces::new([])));
@@ -183,11 +183,11 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             Ok(sent) => break sent,
             Err(bad) => bad,
         };
-        // Once: who refuses the request again shall be believed.
-        let how = if is_amended { None } else { Amendment::of(&bad.fault, &body, !same || is_for_another) };
-        let Some(how) = how else { return Err(bad) };
+        let is_ours = (!same || is_for_another) && amended.is_none();
+        let how = Amendment::of(&bad.fault, &body, is_ours);
+        let Some(how) = how.and_then(|how| how.after(amended.take())) else { return Err(bad) };
         outgoing = Outgoing::build(exchange, target, key_at, Some(&how)).await.map_err(|_| bad)?;
-        is_amended = true;
+        amended = Some(how);
     };
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
     let model = target.model(&exchange.asked.model);
