@@ -151,6 +151,34 @@ async fn a_refused_parameter_is_left_out_once() {
     assert_eq!(answer.status, 400, "{}", answer.body);
 }
 
+/// OpenAI says by a code which parameter a model does not take: then who names the model itself is answered by it, and by no
+/// backup.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_need_not_know_what_a_thinking_model_refuses() {
+    let line = line().await;
+    for (model, more, refusals, dropped) in [
+        ("gpt-5", json!({ "max_tokens": 200 }), 1, ""),
+        ("gpt-5", json!({ "max_tokens": 200, "stream": true }), 1, ""),
+        ("gpt-5", json!({ "temperature": 0.2 }), 1, "temperature"),
+        ("gpt-5", json!({ "max_tokens": 200, "temperature": 0.2, "top_p": 0.5 }), 3, "temperature, top_p"),
+    ] {
+        let before = line.openai.seen().len();
+        let answer = line.post("/v1/chat/completions", &chat(model, more.clone())).await;
+        served(&answer, &format!("openai/{model}"));
+        let seen = line.openai.seen();
+        assert_eq!((answer.header("x-pointsman-attempts"), seen.len() - before), ("1", refusals + 1), "{more}");
+        assert_eq!(answer.header("x-pointsman-dropped"), dropped, "{more}");
+        let sent = last(&seen);
+        assert_eq!(
+            (&sent["max_completion_tokens"], &sent["max_tokens"]),
+            (&more["max_tokens"], &json!(null)),
+            "{sent}"
+        );
+        assert_eq!(sent["messages"], json!([{ "role": "user", "content": "hello" }]));
+    }
+    assert!(line.anthropic.seen().is_empty());
+}
+
 /// The signature is of another account, or was cut: without the thoughts the conversation goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thought_that_is_refused_is_left_out() {

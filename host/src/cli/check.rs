@@ -22,7 +22,7 @@ pub struct Arguments {
     file: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgument,
-    /// As JSON: `routes`, `endpoints`.
+    /// As JSON: `routes`, `endpoints`, `warnings`.
     #[arg(long)]
     json: bool,
 }
@@ -33,15 +33,15 @@ pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<
     let compiler = compiler(config.gate.compile, config.server.state.as_deref());
     let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), Store::default()).await?;
     let table = gateway.table();
+    let mut warnings = Vec::new();
     for provider in table.providers.values() {
-        if let Some(adapter) = provider.first()
-            && let Some(doubt) = base_url::doubt(adapter).await
-        {
-            eprintln!("warning: {doubt}");
+        if let Some(adapter) = provider.first() {
+            warnings.extend(base_url::doubt(adapter).await);
         }
     }
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if json {
-        print_json(&data(&table))?;
+        print_json(&data(&table, &warnings))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<[String; 3]> = table
@@ -74,7 +74,7 @@ pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn data(table: &Table) -> serde_json::Value {
+fn data(table: &Table, warnings: &[String]) -> serde_json::Value {
     let plugin = |plugin: &Plugin| json!({ "name": plugin.name, "sha256": plugin.sha256 });
     let routes = table.routes.iter().map(|route| {
         let targets: Vec<String> = route.targets.iter().map(target).collect();
@@ -87,7 +87,8 @@ fn data(table: &Table) -> serde_json::Value {
         let (method, path, by) = (endpoint.method.as_str(), endpoint.path.to_string(), plugin(&endpoint.plugin));
         json!({ "method": method, "path": path, "protocol": endpoint.protocol, "plugin": by })
     });
-    json!({ "routes": routes.collect::<Vec<_>>(), "endpoints": endpoints.collect::<Vec<_>>() })
+    let (routes, endpoints) = (routes.collect::<Vec<_>>(), endpoints.collect::<Vec<_>>());
+    json!({ "routes": routes, "endpoints": endpoints, "warnings": warnings })
 }
 
 /// `provider/model`

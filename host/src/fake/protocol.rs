@@ -89,7 +89,7 @@ impl Protocol {
     }
 
     /// OpenAI is one server with two protocols.
-    fn of(self, seen: &Seen) -> Protocol {
+    pub fn of(self, seen: &Seen) -> Protocol {
         match self {
             Protocol::OpenAiChat if seen.bare_path().starts_with("/v1/responses") => Protocol::OpenAiResponses,
             protocol => protocol,

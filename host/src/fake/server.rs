@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use super::Protocol;
 use super::faults::Performance;
 use super::socket::{Scissors, Socket};
 use super::state::{Running, Seen, State};
@@ -74,7 +75,7 @@ async fn answer(
         _ => {}
     }
     // What is not JSON is refused later, as a request without anything in it, unless a fault comes first.
-    let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
     let protocol = state.protocol;
     let path = head.uri.path_and_query().map_or("", |path| path.as_str());
     let mut seen = Seen::new(&head, body, &protocol.model(path, &value));
@@ -92,8 +93,18 @@ async fn answer(
         performance.running.complete();
         return Ok(response);
     }
-    let response = match protocol.script(&performance.seen, &value, performance.number) {
-        Ok(script) => performance.perform(script).await?,
+    let script = match protocol.of(&performance.seen) {
+        Protocol::OpenAiResponses => state.kept.resolve(&performance.seen, &mut value),
+        _ => Ok(()),
+    };
+    let script = script.and_then(|()| protocol.script(&performance.seen, &value, performance.number));
+    let response = match script {
+        Ok(script) => {
+            if protocol.of(&performance.seen) == Protocol::OpenAiResponses {
+                state.kept.note(&performance.seen, &value, &script);
+            }
+            performance.perform(script).await?
+        }
         Err(refused) => {
             performance.running.complete();
             performance.refuse(&refused)

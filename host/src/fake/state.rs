@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Protocol;
 use super::behaviour::Behaviour;
+use super::responses;
 
 /// What is remembered of requests is bounded: `pointsman fake` may run for weeks under load.
 const SEEN_MAX: usize = 50_000;
@@ -96,6 +97,8 @@ pub trait Director: Send + Sync {
 /// What the connections of one fake share.
 pub struct State {
     pub protocol: Protocol,
+    /// Of the Responses API.
+    pub kept: responses::Kept,
     director: Option<Arc<dyn Director>>,
     behaviours: Mutex<Behaviours>,
     seen: Mutex<Memory>,
@@ -122,6 +125,7 @@ impl State {
     pub fn new(protocol: Protocol, director: Option<Arc<dyn Director>>) -> State {
         State {
             protocol,
+            kept: responses::Kept::default(),
             director,
             behaviours: Mutex::default(),
             seen: Mutex::default(),

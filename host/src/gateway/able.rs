@@ -53,6 +53,9 @@ async fn unable(exchange: &Exchange, target: &Target) -> Option<String> {
     if let Some(field) = exchange.asked.pinned.as_ref().filter(|_| adapter.description.protocol != *protocol) {
         return Some(format!("`{field}` needs a target that speaks {protocol}"));
     }
+    if let Some(id) = exchange.references.unknown().filter(|_| adapter.description.protocol != *protocol) {
+        return Some(format!("nothing is known here of the item `{id}`, and it keeps none"));
+    }
     let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
     if !might_lack(&facts, &exchange.body) {
         return None;

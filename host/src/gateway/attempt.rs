@@ -18,7 +18,6 @@ use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::halves;
 use super::hold::Hold;
-use super::keepers::Keeper;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
@@ -174,7 +173,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let Begun { exchange, step, target, running, .. } = begun;
     let key_at = running.key_at();
     let mut outgoing = Outgoing::build(exchange, target, key_at, None).await?;
-    let (mut is_amended, is_for_another) = (false, target.model(&exchange.asked.model) != exchange.asked.model);
+    let (mut amended, is_for_another) = (None, target.model(&exchange.asked.model) != exchange.asked.model);
     let (response, breaks) = loop {
         let same = outgoing.translating.is_none();
         let request = std::mem::replace(&mut outgoing.request, Request::new(Pieces::new([])));
@@ -184,17 +183,18 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             Ok(sent) => break sent,
             Err(bad) => bad,
         };
-        // Once: who refuses the request again shall be believed.
-        let how = if is_amended { None } else { Amendment::of(&bad.fault, &body, !same || is_for_another) };
-        let Some(how) = how else { return Err(bad) };
+        let is_ours = (!same || is_for_another) && amended.is_none();
+        let how = Amendment::of(&bad.fault, &body, is_ours);
+        let Some(how) = how.and_then(|how| how.after(amended.take())) else { return Err(bad) };
         outgoing = Outgoing::build(exchange, target, key_at, Some(&how)).await.map_err(|_| bad)?;
-        is_amended = true;
+        amended = Some(how);
     };
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
+    let keeper = exchange.keeper(target, key_at);
     let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
-        (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model), None),
+        (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model, keeper.clone()), None),
         (Some(memory), None) => (Writer::translating(exchange, memory, model), None),
         // Only what was written by one hand can be written on by it: the provider's own bytes are said anew.
         (_, Some(memory)) => (Writer::translating(exchange, memory, model), Some((step.target, Said::default()))),
@@ -228,7 +228,6 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     }
     // What another protocol says is kept by nobody: its caller is given another id.
     if let Some(id) = good.id.take().filter(|_| same && !exchange.endpoint.pinning_fields.is_empty()) {
-        let keeper = Keeper { provider: target.provider.name.clone(), key: running.key() };
         exchange.gateway.keepers.note(&id, keeper);
     }
     Ok(good)

@@ -103,7 +103,7 @@ impl<'a> Begun<'a> {
         }
         let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
         let (form, conversation) = (exchange.form(), exchange.asked.about.conversation);
-        let key = exchange.kept_by(target);
+        let key = exchange.best_key(target, &health, now);
         let start = Start { keys, key, settings: holds.breaker, is_probe, form, conversation, chance };
         let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {

@@ -23,6 +23,11 @@ const SAMPLING: [&str; 5] = ["temperature", "top_p", "top_k", "frequency_penalty
 const REASONING: [&str; 4] = ["thinking", "output_config", "reasoning", "reasoning_effort"];
 /// Gemini's, for all three.
 const CONFIGS: [&str; 2] = ["generationConfig", "generation_config"];
+/// Where the answer is to stop, which models that think do not take.
+const STOP: &str = "stop";
+/// Fields that are changed one after the other in the same request: a limit under its other name (which are two), and three more.
+/// Each costs a refused request, which comes fast.
+const AMENDED_MAX: usize = 5;
 /// The protocol in which the limit has two names.
 const TWO_LIMITS: &str = "openai-chat";
 
@@ -207,7 +212,9 @@ pub enum Amendment {
 }
 
 impl Amendment {
-    /// `body` is what was sent, and `is_ours` says that the caller did not write it for this model.
+    /// `body` is what was sent, and `is_ours` says that the caller did not write it for this model, and that nothing was amended yet.
+    /// Otherwise only a parameter is changed that OpenAI's `code` says the model does not take:
+    /// <https://platform.openai.com/docs/guides/error-codes>.
     pub fn of(fault: &Fault, body: &Pieces, is_ours: bool) -> Option<Amendment> {
         if !matches!(fault.status, 400 | 422) {
             return None;
@@ -216,10 +223,27 @@ impl Amendment {
             return Some(Amendment::Thoughts { is_silent: fault.message.contains("thinking") });
         }
         let kinds = [FaultKind::Unsupported, FaultKind::InvalidRequest];
-        if !is_ours || !kinds.contains(&fault.kind) {
+        if !is_ours && !names_unsupported(fault) || !kinds.contains(&fault.kind) {
             return None;
         }
         Some(Amendment::Fields(refused_fields(fault, &body.joined())?))
+    }
+
+    /// This one after an earlier one, whose request was refused for something else. `None`: who refuses the same again shall be
+    /// believed.
+    pub fn after(self, earlier: Option<Amendment>) -> Option<Amendment> {
+        match (earlier, self) {
+            (None, new) => Some(new),
+            (Some(Amendment::Fields(mut fields)), Amendment::Fields(new)) => {
+                let is_known = |name: &str| fields.iter().any(|(changed, _)| changed == name);
+                let is_other = new.iter().all(|(name, _)| !is_known(name));
+                (is_other && fields.len() + new.len() <= AMENDED_MAX).then(|| {
+                    fields.extend(new);
+                    Amendment::Fields(fields)
+                })
+            }
+            (Some(_), _) => None,
+        }
     }
 
     /// See [`Amendment::Fields`]; none where thoughts go.
@@ -233,8 +257,14 @@ impl Amendment {
     /// The names of what is left out, for the caller.
     pub fn dropped(&self) -> Vec<String> {
         match self {
-            Amendment::Fields(fields) if fields.iter().any(|(_, value)| value.is_some()) => Vec::new(),
-            Amendment::Fields(fields) => fields.iter().map(|(name, _)| name.clone()).collect(),
+            Amendment::Fields(fields) => {
+                // A limit has a new name or a new value.
+                let is_kept = |name: &str| {
+                    LIMITS.contains(&name)
+                        && fields.iter().any(|(name, value)| LIMITS.contains(&name.as_str()) && value.is_some())
+                };
+                fields.iter().map(|(name, _)| name.clone()).filter(|name| !is_kept(name)).collect()
+            }
             Amendment::Thoughts { .. } => vec!["reasoning".to_owned()],
         }
     }
@@ -287,6 +317,14 @@ fn most(message: &str) -> Option<u64> {
     let (_, after) = [" > ", "at most "].iter().find_map(|words| message.split_once(words))?;
     let digits = after.split(|letter: char| !letter.is_ascii_digit()).next()?;
     digits.parse().ok().filter(|most| *most > 0)
+}
+
+/// Does the refusal say that the model does not take a parameter, and is it one that a request can do without?
+fn names_unsupported(fault: &Fault) -> bool {
+    let code = fault.provider_code.as_deref();
+    let is_about_one = matches!(code, Some("unsupported_parameter" | "unsupported_value"));
+    let field = fault.field.as_deref().map(top);
+    is_about_one && field.is_some_and(|field| field == STOP || names().any(|name| name == field))
 }
 
 /// Without them there is no request, or another one.
@@ -382,6 +420,18 @@ mod tests {
         }
         let fault = refused("top_k: Extra inputs are not permitted", None);
         assert!(Amendment::of(&fault, &body, false).is_none(), "a body that the caller wrote for this model");
+        let coded = |message: &str, field: &str| Fault {
+            provider_code: Some("unsupported_value".to_owned()),
+            ..refused(message, Some(field))
+        };
+        let temperature = coded("Unsupported value: 'temperature' does not support 0.2.", "temperature");
+        let first = Amendment::of(&temperature, &body, false).and_then(|amendment| amendment.after(None));
+        let limit = coded("Unsupported. Use 'max_completion_tokens' instead.", "max_tokens");
+        let both = Amendment::of(&limit, &body, false).and_then(|amendment| amendment.after(first)).expect("both");
+        assert_eq!((both.fields().len(), both.dropped()), (3, vec!["temperature".to_owned()]));
+        let again = Amendment::of(&temperature, &body, false).and_then(|amendment| amendment.after(Some(both)));
+        assert!(again.is_none(), "who refuses the same again is believed");
+        assert!(Amendment::of(&coded("No.", "response_format"), &body, false).is_none());
         let thought = refused("messages.1.content.0: Invalid `signature` in `thinking` block", None);
         let amendment = Amendment::of(&thought, &body, false);
         assert!(matches!(amendment, Some(Amendment::Thoughts { is_silent: true })));

@@ -22,12 +22,14 @@ use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;
 use super::game_day::Befell;
+use super::keepers::Keeper;
 use super::provider::Adapter;
 use super::race::{News, Race};
 use super::record::Record;
+use super::references::References;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
-use super::{Body, Gateway, able, estimate, halves, intake, outgoing, scan, shadow_probe};
+use super::{Body, Gateway, able, estimate, halves, intake, items, outgoing, scan, shadow_probe};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
@@ -52,6 +54,8 @@ pub struct Exchange {
     pub head: Parts,
     pub body: Bytes,
     pub asked: Asked,
+    /// To items of earlier answers.
+    pub references: References,
     pub arrived: Instant,
     /// When all must be over.
     pub deadline: Instant,
@@ -155,6 +159,9 @@ where
     let asked = Asked::find(&body, head.uri.path(), &endpoint)?;
     record.asked(&asked);
     allowance.check(&asked.model)?;
+    let owner = items::owner(caller.as_deref());
+    let references = References::find(&gateway.items, &owner, &endpoint.protocol, &body);
+    let references = references.map_err(|id| Refusal::no_item(&id))?;
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
     if table.routes.len() > 1 && !held.enter_route(&route.in_flight, edge.requests) {
         return Err(Refusal::full("as many requests of this route at once"));
@@ -177,6 +184,7 @@ where
         head,
         body,
         asked,
+        references,
         arrived,
     };
     exchange.unable = able::judge(&exchange).await;
@@ -230,8 +238,10 @@ impl Exchange {
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
             });
+            let whole = self.references.for_stranger(&self.body);
+            let body = whole.as_ref().unwrap_or(&self.body);
             let reading =
-                codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &halves::mended(&self.body)).await;
+                codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &halves::mended(body)).await;
             let mut reading = reading.map_err(|failed| {
                 fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {failed}", self.endpoint.plugin.name))
             })??;
@@ -270,6 +280,19 @@ impl Exchange {
     pub fn kept_by(&self, target: &Target) -> Option<KeyId> {
         let keeper = self.gateway.keepers.of(self.asked.kept.as_deref()?)?;
         (keeper.provider == target.provider.name).then_some(keeper.key)
+    }
+
+    /// The key that an attempt at a target is best made with: the one that made what the request names. Where other keys can
+    /// do as well, it is none that rests.
+    pub fn best_key(&self, target: &Target, health: &Health, now: Instant) -> Option<KeyId> {
+        let best = || self.references.key_of(&target.provider.name).filter(|key| health.rests(&[*key], now).is_none());
+        self.kept_by(target).or_else(best)
+    }
+
+    /// Who a target's provider is, asked with the key at this position.
+    pub fn keeper(&self, target: &Target, key_at: usize) -> Keeper {
+        let key = self.keys(target).get(key_at).copied().unwrap_or(0);
+        Keeper { provider: target.provider.name.clone(), key }
     }
 
     /// Does the request name state that its caller can send again? Then it is better told that nobody has the state than

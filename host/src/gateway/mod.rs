@@ -23,6 +23,7 @@ mod halves;
 mod hold;
 mod hops;
 mod intake;
+mod items;
 mod keepers;
 mod load;
 mod media;
@@ -34,6 +35,7 @@ mod race;
 mod readiness;
 mod record;
 mod redact;
+mod references;
 mod refusal;
 mod relay;
 mod rename;
@@ -94,6 +96,7 @@ pub struct Gateway {
     healths: Arc<Healths>,
     keepers: keepers::Keepers,
     readiness: readiness::Readiness,
+    items: items::Items,
     game_day: game_day::GameDay,
     journal: Journal,
     differences: Differences,
@@ -156,6 +159,7 @@ impl Gateway {
             healths: Arc::new(Healths::default()),
             keepers: keepers::Keepers::default(),
             readiness: readiness::Readiness::default(),
+            items: items::Items::default(),
             game_day: game_day::GameDay::default(),
             journal,
             differences: Differences::default(),

@@ -91,20 +91,21 @@ impl Outgoing {
             _ => None,
         };
         // What only other providers know would be refused: then even the same protocol is said anew, without it.
-        let is_marked = same && is_marked(exchange, adapter);
+        let whole = exchange.references.for_keeper(&exchange.body, &exchange.keeper(target, key_at)).filter(|_| same);
+        let is_marked = same && is_marked(whole.as_ref().unwrap_or(&exchange.body), adapter);
         if is_marked && exchange.reading().await.is_err() {
-            let mended = Mended { body: foreign::without_thoughts(&exchange.body), ..Mended::default() };
-            return forward(exchange, target, adapter, key_at, mended, amendment).await;
+            let body = foreign::without_thoughts(whole.as_ref().unwrap_or(&exchange.body)).or(whole);
+            return forward(exchange, target, adapter, key_at, Mended { body, ..Mended::default() }, amendment).await;
         }
         if same && is_silent.is_none() && !is_marked {
-            match dialect::body(exchange, target, adapter).await? {
-                dialect::Body::AsWritten => {
-                    return forward(exchange, target, adapter, key_at, Mended::default(), amendment).await;
-                }
-                dialect::Body::Mended(mended) => {
-                    return forward(exchange, target, adapter, key_at, mended, amendment).await;
-                }
-                dialect::Body::Anew => {}
+            let mended = match dialect::body(exchange, target, adapter).await? {
+                dialect::Body::AsWritten => Some(Mended::default()),
+                dialect::Body::Mended(mended) => Some(mended),
+                dialect::Body::Anew => None,
+            };
+            if let Some(mended) = mended {
+                let mended = Mended { body: whole, ..mended };
+                return forward(exchange, target, adapter, key_at, mended, amendment).await;
             }
         }
         let reading = exchange.reading().await?;
@@ -135,8 +136,8 @@ fn adapter<'a>(exchange: &Exchange, target: &'a Target) -> Result<&'a Arc<Adapte
     })
 }
 
-fn is_marked(exchange: &Exchange, adapter: &Adapter) -> bool {
-    adapter.description.foreign_marks.iter().any(|mark| memmem::find(&exchange.body, mark.as_bytes()).is_some())
+fn is_marked(body: &[u8], adapter: &Adapter) -> bool {
+    adapter.description.foreign_marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some())
 }
 
 async fn forward(

@@ -107,6 +107,12 @@ impl Refusal {
         Refusal::of(FaultKind::ModelNotFound, Some("model"), text)
     }
 
+    /// OpenAI says so with this status: <https://platform.openai.com/docs/api-reference/responses/create>.
+    pub fn no_item(id: &str) -> Refusal {
+        let text = format!("Item with id '{id}' not found.");
+        Refusal::of(FaultKind::InvalidRequest, Some("input"), text).with_status(StatusCode::NOT_FOUND)
+    }
+
     /// The policy makes no further attempt.
     pub fn gave_up(exchange: &Exchange, mut history: Vec<Failed>, reason: &str) -> Refusal {
         let name = |failed: &Failed| {
@@ -116,6 +122,9 @@ impl Refusal {
         let was_asked = history.iter().any(|failed| failed.fault.kind != FaultKind::Busy);
         let Some(last) = history.last().filter(|_| was_asked || resting(exchange).is_none()) else {
             if let Some(text) = nobody_can(exchange) {
+                if let Some(id) = exchange.references.unknown() {
+                    return Refusal::no_item(id);
+                }
                 return Refusal::of(FaultKind::Unsupported, exchange.asked.pinned.as_deref(), text);
             }
             let retry_after_ms = soonest(exchange);

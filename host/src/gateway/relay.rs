@@ -18,6 +18,8 @@ use super::begun::Failed;
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::hold::Hold;
+use super::items::Noted;
+use super::keepers::Keeper;
 use super::pace::Pace;
 use super::record::Record;
 use super::refusal::{fault, is_about_us, ours};
@@ -228,6 +230,8 @@ pub struct Writer {
     how: How,
     /// For a caller who is streamed one.
     array: Option<Array>,
+    /// For a caller who may refer to what it is answered.
+    noted: Option<Noted>,
 }
 
 enum How {
@@ -246,9 +250,10 @@ enum How {
 }
 
 impl Writer {
-    pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str) -> Writer {
+    /// `keeper`: whose bytes they are.
+    pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str, keeper: Keeper) -> Writer {
         let rename = names_asked(exchange).then(|| Rename::new(reply_model, &exchange.asked.model, sent));
-        Writer::new(exchange, How::Same { rename: rename.flatten(), started: None })
+        Writer::new(exchange, How::Same { rename: rename.flatten(), started: None }, Some(keeper))
     }
 
     pub fn translating(exchange: &Exchange, memory: Vec<u8>, sent: &str) -> Writer {
@@ -256,21 +261,26 @@ impl Writer {
         let id = format!("{:016x}", exchange.random);
         let names_asked = names_asked(exchange);
         let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
-        Writer::new(exchange, How::Translate { memory, names_asked, model, created_unix_s, id })
+        Writer::new(exchange, How::Translate { memory, names_asked, model, created_unix_s, id }, None)
     }
 
-    fn new(exchange: &Exchange, how: How) -> Writer {
+    fn new(exchange: &Exchange, how: How, keeper: Option<Keeper>) -> Writer {
         let array = (exchange.shape() == Shape::Array).then(Array::default);
-        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how, array }
+        let noted = Noted::of(exchange, keeper);
+        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how, array, noted }
     }
 
     /// A reply that is not streamed.
     pub async fn write_whole(&mut self, body: Bytes, batch: Batch) -> Result<Bytes, Fault> {
-        match &self.how {
-            How::Same { rename: None, .. } => Ok(body),
-            How::Same { rename: Some(rename), .. } => Ok(rename.json(&body)),
-            How::Translate { .. } => self.translate(batch.events, true).await,
+        let written = match &self.how {
+            How::Same { rename: None, .. } => body,
+            How::Same { rename: Some(rename), .. } => rename.json(&body),
+            How::Translate { .. } => self.translate(batch.events, true).await?,
+        };
+        if let Some(noted) = &self.noted {
+            noted.whole(&written);
         }
+        Ok(written)
     }
 
     /// Does the caller read the provider's own bytes?
@@ -289,7 +299,16 @@ impl Writer {
 
     async fn events(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
         let names_events = self.names_events();
-        let How::Same { rename, started } = &mut self.how else { return self.translate(batch.events, last).await };
+        let How::Same { rename, started } = &mut self.how else {
+            let written = self.translate(batch.events, last).await?;
+            if let Some(noted) = &self.noted {
+                noted.written(&written);
+            }
+            return Ok(written);
+        };
+        if let Some(noted) = &self.noted {
+            noted.frames(&batch.frames);
+        }
         if started.is_none() {
             *started = batch.events.iter().find_map(|event| match event {
                 chat::Event::Started(started) => Some(started.clone()),

@@ -2,11 +2,12 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/responses>
 //!
-//! This fake remembers nothing, so any id that begins with `resp_` may be a previous response. The encrypted content of a reasoning item
-//! is the base64 of `fake/openai-responses/<id of the item>`.
+//! This fake keeps the items of its answers, but not the answers: any id that begins with `resp_` may be a previous response. The
+//! encrypted content of a reasoning item is the base64 of `fake/openai-responses/<id of the item>`.
 
 mod events;
 mod items;
+mod kept;
 mod parts;
 mod rules;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use super::{Protocol, prefill};
 use self::rules::Request;
 
 pub use self::events::error_event;
+pub use self::kept::Kept;
 
 pub fn script(seen: &Seen, body: &Value, number: usize) -> Result<Script, Refused> {
     openai::rules::check_key(seen).map_err(openai::refusal)?;
