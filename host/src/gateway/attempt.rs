@@ -182,7 +182,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         let sent = send(begun, &outgoing.adapter, outgoing.framing, request, &outgoing.redaction, same).await;
         let bad = match sent {
             Ok(sent) => break sent,
-            Err(bad) => bad,
+            Err(bad) => bad.shown(outgoing.shown.as_ref()),
         };
         // Once: who refuses the request again shall be believed.
         let how = if is_amended { None } else { Amendment::of(&bad.fault, &body, !same || is_for_another) };
@@ -238,7 +238,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
-    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
+    let sent = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await;
+    let (response, breaks) = sent.map_err(|bad| bad.shown(outgoing.shown.as_ref()))?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();
