@@ -131,7 +131,12 @@ async fn answered(clouds: Clouds, request: Request<Incoming>) -> Result<Response
 
 fn answer(asked: &Asked, id: &str, number: usize) -> (u16, String) {
     let token = format!("canary-token-{number}");
-    let aws = || json!({ "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": id, "SecretAccessKey": SECRET, "Token": token, "Expiration": UNTIL });
+    let aws = || {
+        json!({
+            "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": id, "SecretAccessKey": SECRET, "Token": token,
+            "Expiration": UNTIL,
+        })
+    };
     let bearer = || json!({ "access_token": token, "expires_in": 3599, "token_type": "Bearer" }).to_string();
     // Azure's metadata service writes numbers as texts.
     let azure = || json!({ "access_token": token, "expires_in": "86399", "expires_on": "1780480799" }).to_string();

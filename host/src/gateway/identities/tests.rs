@@ -105,11 +105,11 @@ async fn the_first_are_waited_for_and_not_for_long() {
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_refuses_is_replaced_once() {
     let scene = Scene::begin([]);
-    let first = scene.identity.current().await.ok().expect("a credential");
+    let first = scene.identity.current().await.expect("a credential");
     pass(60).await;
     assert!(scene.identity.refuse(&first), "it is replaced");
     pass(1).await;
-    let second = scene.identity.current().await.ok().expect("a credential");
+    let second = scene.identity.current().await.expect("a credential");
     assert_eq!(scene.token().await.as_deref(), Ok("token-2"));
     assert!(!scene.identity.refuse(&second), "its replacement is refused too: the account itself is");
     pass(1).await;
