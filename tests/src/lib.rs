@@ -2,6 +2,7 @@
 
 pub mod broken;
 pub mod clients;
+pub mod clouds;
 pub mod every;
 pub mod guests;
 pub mod languages;

@@ -1,7 +1,9 @@
 //! `pointsman check`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -10,7 +12,7 @@ mod holds;
 use super::{ConfigArgument, compiler, print_json};
 use crate::clock::Clock;
 use crate::config::{self, Source};
-use crate::gateway::{Gateway, Table, Target, base_url};
+use crate::gateway::{Adapter, Gateway, Table, Target, base_url};
 use crate::net::Network;
 use crate::plugin::Plugin;
 use crate::store::Store;
@@ -22,7 +24,7 @@ pub struct Arguments {
     file: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgument,
-    /// As JSON: `routes`, `endpoints`, `warnings`.
+    /// As JSON: `routes`, `endpoints`, `credentials`, `warnings`.
     #[arg(long)]
     json: bool,
 }
@@ -66,6 +68,11 @@ pub async fn run(Arguments { file, config, json }: Arguments) -> anyhow::Result<
         })
         .collect();
     print!("{}", columns(["CALLERS' ENDPOINT", "PROTOCOL", "PLUGIN"], &rows));
+    let rows: Vec<[String; 2]> = credentials(&table).map(|(provider, from)| [provider.to_owned(), from]).collect();
+    if !rows.is_empty() {
+        println!();
+        print!("{}", columns(["PROVIDER", "CREDENTIALS ARE FETCHED"], &rows));
+    }
     let rows = holds::rows(&table);
     if !rows.is_empty() {
         println!();
@@ -87,8 +94,17 @@ fn data(table: &Table, warnings: &[String]) -> serde_json::Value {
         let (method, path, by) = (endpoint.method.as_str(), endpoint.path.to_string(), plugin(&endpoint.plugin));
         json!({ "method": method, "path": path, "protocol": endpoint.protocol, "plugin": by })
     });
-    let (routes, endpoints) = (routes.collect::<Vec<_>>(), endpoints.collect::<Vec<_>>());
-    json!({ "routes": routes, "endpoints": endpoints, "warnings": warnings })
+    let credentials: BTreeMap<_, _> = credentials(table).collect();
+    json!({
+        "routes": routes.collect::<Vec<_>>(), "endpoints": endpoints.collect::<Vec<_>>(), "credentials": credentials,
+        "warnings": warnings,
+    })
+}
+
+/// Providers whose credentials a cloud gives, and where they come from. Nothing is asked for it.
+fn credentials(table: &Table) -> impl Iterator<Item = (&str, String)> {
+    let source = |adapter: &Arc<Adapter>| Some(adapter.source()?.to_string());
+    table.providers.iter().filter_map(move |(name, provider)| Some((name.as_str(), source(provider.first()?)?)))
 }
 
 /// `provider/model`

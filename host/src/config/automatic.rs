@@ -36,6 +36,7 @@ pub fn config(environment: Environment<'_>) -> Result<Config, ConfigError> {
             keys: vec![Secret::new(key)],
             aws: None,
             google: None,
+            azure: None,
             probe: None,
             way: Way { proxy: resolve::usual(environment)?, ..Way::default() },
             settings: "{}".to_owned(),

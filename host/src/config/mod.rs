@@ -4,6 +4,7 @@
 mod automatic;
 pub(crate) mod defaults;
 mod error;
+mod identity;
 mod resolve;
 mod resolved;
 mod written;
@@ -15,6 +16,10 @@ pub use defaults::ADMIN as ADMIN_ADDRESS;
 pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
 pub(crate) use error::File;
+pub use identity::{
+    Aws, AwsIdentity, AwsRole, AwsSource, Azure, AzureSource, ContainerToken, Google, GoogleExternal, SubjectPlace,
+    SubjectToken, without_path,
+};
 pub use resolve::{CALLER_NAME, HOLDS, is_caller_name, usual as usual_proxy};
 pub use resolved::*;
 pub use written::LogFormat;

@@ -2,6 +2,7 @@
 
 mod gate;
 mod holds;
+mod identity;
 mod keys;
 mod plugins;
 mod server;
@@ -16,8 +17,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, File, similar};
 use super::resolved::{
-    AwsKeys, Config, GoogleAccount, Holds, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret,
-    Server, Target,
+    Config, Holds, JournalOnDisk, JournalSettings, Model, Pattern, Probe, Provider, Secret, Server, Target,
 };
 use super::written::{self, Written};
 use super::{Environment, defaults};
@@ -234,42 +234,22 @@ impl Resolver<'_> {
                     Some(checked)
                 }
             };
-            let aws = provider.aws.as_ref().map(|keys| self.aws_keys(keys)).transpose()?;
-            let google = provider.google.as_ref().map(|file| self.google_account(file)).transpose()?;
+            let aws = provider.aws.as_ref().map(|aws| self.aws(aws)).transpose()?;
+            let google = provider.google.as_ref().map(|google| self.google(google)).transpose()?;
+            let azure = provider.azure.as_ref().map(|azure| self.azure(azure)).transpose()?;
+            if let Some(azure) = provider.azure.as_ref().filter(|_| !keys.is_empty()) {
+                let hint = Some("keep one of them".to_owned());
+                return Err(self.error(azure.span(), "there is a key too", hint));
+            }
             let probe = provider.probe.as_ref().map(|probe| self.probe(probe)).transpose()?;
             let written::Provider { timeouts, breaker, attempts, settings, .. } = provider;
             let settings = self.json(settings)?;
             let tables = Tables { timeouts, breaker, attempts };
             self.fits_provider(&tables, &name)?;
             narrower.insert(name.clone(), tables);
-            providers.insert(name, Provider { adapters, base_url, keys, aws, google, probe, way, settings });
+            providers.insert(name, Provider { adapters, base_url, keys, aws, google, azure, probe, way, settings });
         }
         Ok((providers, narrower))
-    }
-
-    fn aws_keys(&self, keys: &written::AwsKeys) -> Result<AwsKeys, ConfigError> {
-        Ok(AwsKeys {
-            access_key_id: self.secret(&keys.access_key_id)?.reveal().to_owned(),
-            secret_access_key: self.secret(&keys.secret_access_key)?,
-            session_token: keys.session_token.as_ref().map(|token| self.secret(token)).transpose()?,
-        })
-    }
-
-    fn google_account(&self, file: &Spanned<String>) -> Result<GoogleAccount, ConfigError> {
-        let path = self.relative(&self.expand(file)?);
-        let wrong = |text: String| {
-            let hint = "give the JSON file of a service account, as Google's console makes it".to_owned();
-            self.error(file.span(), format!("{}: {text}", path.display()), Some(hint))
-        };
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-        let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| wrong("it is not JSON".to_owned()))?;
-        let field = |name: &str| {
-            let value = json[name].as_str().filter(|value| !value.is_empty()).map(str::to_owned);
-            value.ok_or_else(|| wrong(format!("it has no `{name}`")))
-        };
-        let token_uri = base_url(&field("token_uri")?).map_err(&wrong)?;
-        let private_key = Secret::new(field("private_key")?);
-        Ok(GoogleAccount { client_email: field("client_email")?, private_key, token_uri })
     }
 
     fn json(&self, table: toml::Table) -> Result<String, ConfigError> {

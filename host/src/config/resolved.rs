@@ -10,6 +10,7 @@ use std::time::Duration;
 use minisign_verify::PublicKey;
 
 use super::defaults;
+use super::identity::{Aws, Azure, Google};
 use super::written::LogFormat;
 use crate::facts::Book;
 use crate::health::{AdmissionSettings, BreakerSettings, BudgetSettings};
@@ -206,8 +207,10 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// They take turns. Empty: there is none.
     pub keys: Vec<Secret>,
-    pub aws: Option<AwsKeys>,
-    pub google: Option<GoogleAccount>,
+    pub aws: Option<Aws>,
+    pub google: Option<Google>,
+    /// In place of a key.
+    pub azure: Option<Azure>,
     /// Absent: it is not probed.
     pub probe: Option<Probe>,
     pub way: Way,

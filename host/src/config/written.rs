@@ -1,5 +1,7 @@
 //! The TOML, as it is written.
 
+mod identity;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::facts::Facts;
+
+pub use identity::{Aws, AwsIdentity, Azure, AzureIdentity, Google, GoogleIdentity};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -245,9 +249,9 @@ pub struct Provider {
     pub key: Option<Spanned<String>>,
     /// Several, which take turns; one that is refused or used up rests.
     pub keys: Option<Spanned<Vec<Spanned<String>>>>,
-    pub aws: Option<AwsKeys>,
-    /// A service account's JSON file.
-    pub google: Option<Spanned<String>>,
+    pub aws: Option<Spanned<Aws>>,
+    pub google: Option<Spanned<Google>>,
+    pub azure: Option<Spanned<Azure>>,
     pub probe: Option<Probe>,
     /// `http://[USER:PASSWORD@]HOST:PORT`, through which all its requests go, or `none`. Absent: what HTTPS_PROXY, ALL_PROXY and
     /// NO_PROXY in the environment say of its URL if that is https.
@@ -283,15 +287,6 @@ pub struct Probe {
 pub enum Adapters {
     One(String),
     Several(Vec<String>),
-}
-
-/// `[providers.NAME.aws]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AwsKeys {
-    pub access_key_id: Spanned<String>,
-    pub secret_access_key: Spanned<String>,
-    pub session_token: Option<Spanned<String>>,
 }
 
 /// `[journal]`: what `pointsman explain` and `pointsman replay` know.

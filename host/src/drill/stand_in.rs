@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::KEY;
 use super::scene::{Place, Scene};
-use crate::config::{AwsKeys, Config, JournalSettings, Secret};
+use crate::config::{Aws, AwsKeys, Config, JournalSettings, Secret};
 use crate::fake::Protocol;
 use crate::gateway::Table;
 
@@ -22,7 +22,10 @@ pub fn without_secrets(config: &Config) -> Config {
         provider.keys = (1..=provider.keys.len()).map(key).collect();
         if let Some(aws) = &mut provider.aws {
             let access_key_id = format!("{KEY}1");
-            *aws = AwsKeys { access_key_id, secret_access_key: Secret::new("drill"), session_token: None };
+            *aws = Aws::Keys(AwsKeys { access_key_id, secret_access_key: Secret::new("drill"), session_token: None });
+        }
+        if provider.azure.take().is_some() {
+            provider.keys = vec![key(1)];
         }
         // Its tokens are made by a server of Google's, which is not simulated.
         if provider.google.take().is_some() && provider.base_url.is_none() {

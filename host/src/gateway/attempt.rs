@@ -181,7 +181,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         let sent = send(begun, &outgoing.adapter, outgoing.framing, request, &outgoing.redaction, same).await;
         let bad = match sent {
             Ok(sent) => break sent,
-            Err(bad) => bad,
+            Err(bad) => bad.shown(outgoing.shown.as_ref()),
         };
         let is_ours = (!same || is_for_another) && amended.is_none();
         let how = Amendment::of(&bad.fault, &body, is_ours);
@@ -237,7 +237,8 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let Begun { exchange, step, target, running, .. } = begun;
     let outgoing = Outgoing::build_on(exchange, target, running.key_at(), said).await?;
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
-    let (response, breaks) = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await?;
+    let sent = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await;
+    let (response, breaks) = sent.map_err(|bad| bad.shown(outgoing.shown.as_ref()))?;
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
     let operation = exchange.endpoint.operation.clone();

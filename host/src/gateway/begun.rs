@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::decide::Step;
 use super::exchange::Exchange;
+use super::identities::Shown;
 use super::refusal::{fault, is_about_us, is_unknown_path};
 use super::table::Target;
 use crate::health::{self, Running, Start};
@@ -48,6 +49,16 @@ pub struct Bad {
 impl From<Fault> for Bad {
     fn from(fault: Fault) -> Bad {
         Bad { fault, raw: None }
+    }
+}
+
+impl Bad {
+    /// The request was sent with a credential that can perhaps be replaced: then its refusal is no word on the account.
+    pub fn shown(mut self, shown: Option<&Shown>) -> Bad {
+        if shown.is_some_and(|shown| shown.judge(&mut self.fault)) {
+            self.raw = None;
+        }
+        self
     }
 }
 

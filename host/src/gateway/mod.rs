@@ -6,6 +6,7 @@ mod act;
 mod allowance;
 mod array;
 mod attempt;
+mod authorize;
 pub mod base_url;
 mod begun;
 mod commit;
@@ -22,6 +23,7 @@ mod gate;
 mod halves;
 mod hold;
 mod hops;
+mod identities;
 mod intake;
 mod items;
 mod keepers;
@@ -76,6 +78,7 @@ pub use exchange::answer;
 pub use game_day::{Injected, InjectionView, Order};
 pub use outgoing::said;
 pub use probes::probe;
+pub use provider::Adapter;
 pub use rollout::look_after;
 pub use spent::Spent;
 pub use table::{Route, Table, Target};
@@ -90,7 +93,7 @@ pub struct Gateway {
     compiler: Compiler,
     /// Held while a new table is made, so that two changes do not undo each other.
     changing: tokio::sync::Mutex<()>,
-    clock: Clock,
+    clock: Arc<Clock>,
     callers: Arc<Callers>,
     load: Arc<load::Load>,
     healths: Arc<Healths>,
@@ -102,6 +105,7 @@ pub struct Gateway {
     differences: Differences,
     store: Arc<Store>,
     clients: upstream::Clients,
+    identities: identities::Identities,
 }
 
 impl Gateway {
@@ -153,7 +157,7 @@ impl Gateway {
             table: ArcSwap::from_pointee(table),
             compiler,
             changing: tokio::sync::Mutex::new(()),
-            clock,
+            clock: Arc::new(clock),
             callers: Arc::default(),
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
@@ -165,6 +169,7 @@ impl Gateway {
             differences: Differences::default(),
             store,
             clients,
+            identities: identities::Identities::default(),
         }))
     }
 

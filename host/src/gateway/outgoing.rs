@@ -7,13 +7,14 @@ use hyper::Request;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 
-use super::Gateway;
+use super::authorize::{Authorized, authorize};
 use super::dialect::{self, Amendment, Mended};
 use super::exchange::Exchange;
 use super::foreign;
 use super::hops::Hops;
+use super::identities::Shown;
 use super::media;
-use super::provider::{Access, Adapter};
+use super::provider::Adapter;
 use super::redact::Redaction;
 use super::scan;
 use super::shadow::Shadow;
@@ -25,9 +26,9 @@ use crate::facts::Facts;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-use crate::plugin::bindings::provider::{Call, Encoded, Framing, HeaderAuth};
+use crate::plugin::bindings::provider::{Call, Encoded, Framing};
+use crate::upstream::Pieces;
 use crate::upstream::frame::content_types;
-use crate::upstream::{Pieces, sign};
 
 /// Headers that an adapter may not set, and that it is not shown: they are the connection's, or carry keys.
 const HOST_HEADERS: &[&str] = &[
@@ -64,6 +65,8 @@ pub struct Outgoing {
     pub framing: Framing,
     /// Of what the provider is shown.
     pub redaction: Arc<Redaction>,
+    /// The credential that it is shown, if that can be replaced.
+    pub shown: Option<Shown>,
     /// Names of the caller's fields that this provider's protocol cannot say.
     pub dropped: Vec<String>,
     /// Names of tools that the provider reads in the place of the caller's.
@@ -171,10 +174,12 @@ async fn forward(
     }
     let headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
     let query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
-    let (request, redaction) = request(exchange, adapter, key_at, &call, &query, headers, body).await?;
+    let (request, Authorized { redaction, shown }) =
+        request(exchange, adapter, key_at, &call, &query, headers, body).await?;
     Ok(Outgoing {
         request,
         redaction,
+        shown,
         adapter: Arc::clone(adapter),
         framing: call.framing,
         dropped,
@@ -234,10 +239,12 @@ async fn translate(
         headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
         query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     }
-    let (request, redaction) = request(exchange, adapter, key_at, &encoded.call, &query, headers, body).await?;
+    let (request, Authorized { redaction, shown }) =
+        request(exchange, adapter, key_at, &encoded.call, &query, headers, body).await?;
     Ok(Outgoing {
         request,
         redaction,
+        shown,
         adapter: Arc::clone(adapter),
         framing: encoded.call.framing,
         dropped: encoded.dropped,
@@ -330,7 +337,7 @@ async fn request(
     query: &str,
     headers: HeaderMap,
     body: Pieces,
-) -> Result<(Request<Pieces>, Arc<Redaction>), Fault> {
+) -> Result<(Request<Pieces>, Authorized), Fault> {
     let request = said(&adapter.base_url, call, query, headers, body).map_err(|text| {
         let fault = PluginFault::Nonsense(text);
         adapter.plugin.tally.note_fault(&fault);
@@ -340,8 +347,8 @@ async fn request(
     if let Some(trace) = Trace::of(&exchange.head.headers) {
         trace.send(request.headers_mut());
     }
-    let redaction = authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
-    Ok((request, redaction))
+    let authorized = authorize(&exchange.gateway, adapter, key_at, &mut request).await?;
+    Ok((request, authorized))
 }
 
 /// The request that an adapter means, without the secret. `headers` are the caller's.
@@ -380,44 +387,6 @@ pub fn said<B>(
     let mut request = request.map_err(|error| format!("{} {url}: {error}", call.method))?;
     *request.headers_mut() = headers;
     Ok(request)
-}
-
-/// Show the provider who asks. The only place where a secret meets a request.
-///
-/// # Errors
-/// Why that cannot be done.
-pub async fn authorize(
-    gateway: &Gateway,
-    adapter: &Adapter,
-    key_at: usize,
-    request: &mut Request<Pieces>,
-) -> Result<Arc<Redaction>, Fault> {
-    let now = gateway.clock.unix();
-    let mut redaction = Arc::clone(&adapter.redaction);
-    let authorized = match &adapter.access {
-        Access::Open => Ok(()),
-        Access::Header(header, keys) => match keys.get(key_at) {
-            Some(key) => sign::with_header(request, header, key, &adapter.origin),
-            None => Err("there is no such key".to_owned()),
-        },
-        Access::Aws(how, keys) => sign::with_sigv4(request, how, keys, &adapter.origin, now),
-        Access::Google { scope, account, tokens } => {
-            let token = match adapter.client(gateway) {
-                Ok(client) => tokens.get(account, scope, &client, now).await,
-                Err(text) => Err(text),
-            };
-            let token = token.map_err(|text| {
-                super::refusal::fault(FaultKind::Authentication, format!("asking for an access token: {text}"))
-            })?;
-            redaction = Arc::new(Redaction::new([&token]));
-            let bearer = HeaderAuth { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() };
-            sign::with_header(request, &bearer, &token, &adapter.origin)
-        }
-    };
-    authorized.map(|()| redaction).map_err(|text| {
-        let text = format!("provider `{}` cannot be shown who asks: {text}", adapter.provider);
-        super::refusal::fault(FaultKind::AdapterFailed, text)
-    })
 }
 
 pub fn adapter_failed(adapter: &Adapter, fault: &PluginFault) -> Fault {

@@ -1,6 +1,7 @@
-//! Active probes, where the configuration asks for them: while a target is out, its provider is asked for something that costs
-//! nothing (such as its list of models), so that recovery is noticed without a caller's request at stake. Who is well is never
-//! probed, and no probe ever makes a call that is paid for.
+//! What goes on beside requests: credentials of a cloud are asked for before requests need them, and active probes, where the
+//! configuration asks for them: while a target is out, its provider is asked for something that costs nothing (such as its list
+//! of models), so that recovery is noticed without a caller's request at stake. Who is well is never probed, and no probe ever
+//! makes a call that is paid for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::Gateway;
-use super::outgoing::authorize;
+use super::authorize::authorize;
 use super::provider::Adapter;
 use crate::config;
 use crate::upstream::{Pieces, SentAt};
@@ -31,6 +32,7 @@ pub async fn probe(gateway: Arc<Gateway>) {
     loop {
         ticks.tick().await;
         while running.try_join_next().is_some() {}
+        gateway.identities.follow(&gateway);
         let (table, now) = (gateway.table(), Instant::now());
         for (name, provider) in &table.config.providers {
             let Some(probe) = &provider.probe else { continue };

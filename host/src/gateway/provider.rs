@@ -12,7 +12,8 @@ use crate::config::{self, Secret};
 use crate::health::{self, KeyId};
 use crate::plugin::bindings::provider::{self, Auth};
 use crate::plugin::{Codec, Kind, Plugin};
-use crate::upstream::{self, Client, Origin, Tokens};
+use crate::upstream::identity::Source;
+use crate::upstream::{self, Client, Origin};
 
 /// A provider as configured: an account, and the adapters that can speak to it.
 pub struct Provider {
@@ -59,11 +60,15 @@ pub enum Access {
     /// The keys take turns.
     Header(provider::HeaderAuth, Vec<Secret>),
     Aws(provider::AwsSigv4, config::AwsKeys),
-    Google {
-        scope: String,
-        account: config::GoogleAccount,
-        tokens: Arc<Tokens>,
-    },
+    /// Credentials that last some time.
+    Fetched(Showing, Source),
+}
+
+/// How a fetched credential is shown.
+#[derive(Clone)]
+pub enum Showing {
+    Bearer,
+    Signature(provider::AwsSigv4),
 }
 
 impl Provider {
@@ -89,6 +94,11 @@ impl Provider {
     /// The live version of the first adapter.
     pub fn first(&self) -> Option<&Arc<Adapter>> {
         self.adapters.first().map(|versions| &versions.live)
+    }
+
+    /// All that serve callers, in their live versions.
+    pub fn adapters(&self) -> impl Iterator<Item = &Arc<Adapter>> {
+        self.adapters.iter().map(|versions| &versions.live)
     }
 
     /// The adapter for a caller's operation, in the version that serves the request with this random number: one that speaks
@@ -198,6 +208,10 @@ impl Adapter {
         gateway.clients.of(&self.way)
     }
 
+    pub fn way(&self) -> &config::Way {
+        &self.way
+    }
+
     /// A URL at the provider's origin; `path` begins with a slash.
     pub fn origin_with(&self, path: &str) -> String {
         let after_scheme = self.base_url.find("://").map_or(0, |at| at + 3);
@@ -218,13 +232,21 @@ impl Access {
     /// Absent when the configuration has no such secret.
     fn new(auth: &Auth, config: &config::Provider) -> Option<Access> {
         match auth {
-            Auth::Header(header) => {
-                (!config.keys.is_empty()).then(|| Access::Header(header.clone(), config.keys.clone()))
-            }
-            Auth::AwsSigv4(how) => Some(Access::Aws(how.clone(), config.aws.clone()?)),
+            // A token of Entra ID is shown as such, whatever stands for a key.
+            Auth::Header(header) => match &config.azure {
+                Some(azure) => Some(Access::Fetched(Showing::Bearer, Source::Azure(azure.clone()))),
+                None => (!config.keys.is_empty()).then(|| Access::Header(header.clone(), config.keys.clone())),
+            },
+            Auth::AwsSigv4(how) => Some(match config.aws.clone()? {
+                config::Aws::Keys(keys) => Access::Aws(how.clone(), keys),
+                config::Aws::Fetched(identity) => {
+                    let source = Source::Aws { identity, region: how.region.clone() };
+                    Access::Fetched(Showing::Signature(how.clone()), source)
+                }
+            }),
             Auth::GoogleOauth(scope) => {
-                let account = config.google.clone()?;
-                Some(Access::Google { scope: scope.clone(), account, tokens: Arc::default() })
+                let source = Source::Google { account: config.google.clone()?, scope: scope.clone() };
+                Some(Access::Fetched(Showing::Bearer, source))
             }
         }
     }
@@ -234,8 +256,8 @@ impl Access {
             Access::Open => Redaction::default(),
             Access::Header(_, keys) => Redaction::new(keys),
             Access::Aws(_, keys) => Redaction::new([&keys.secret_access_key].into_iter().chain(&keys.session_token)),
-            // What is shown are tokens, which come and go.
-            Access::Google { .. } => Redaction::default(),
+            // They come and go, and each brings its own.
+            Access::Fetched(..) => Redaction::default(),
         }
     }
 
@@ -244,7 +266,7 @@ impl Access {
             Access::Open => vec![KeyId::default()],
             Access::Header(_, keys) => keys.iter().map(|key| health::key_id(key.reveal())).collect(),
             Access::Aws(_, keys) => vec![health::key_id(&keys.access_key_id)],
-            Access::Google { account, .. } => vec![health::key_id(&account.client_email)],
+            Access::Fetched(_, source) => vec![health::key_id(&source.to_string())],
         }
     }
 }
@@ -252,7 +274,9 @@ impl Access {
 fn wanted(auth: &Auth) -> &'static str {
     match auth {
         Auth::Header(_) => "a `key`, such as key = \"${ENV_VARIABLE}\" (or several, as `keys`)",
-        Auth::AwsSigv4(_) => "`aws` credentials, such as aws = { access_key_id = \"…\", secret_access_key = \"…\" }",
-        Auth::GoogleOauth(_) => "a `google` service account, such as google = \"account.json\"",
+        Auth::AwsSigv4(_) => "`aws` credentials, such as aws = { identity = \"auto\" }",
+        Auth::GoogleOauth(_) => {
+            "`google` credentials, such as google = \"account.json\" or google = { identity = \"metadata\" }"
+        }
     }
 }

@@ -1,0 +1,120 @@
+//! Credentials for the clouds: as they are, or where they come from.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+/// `[providers.NAME.aws]`: keys, or where temporary ones come from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    pub access_key_id: Option<Spanned<String>>,
+    pub secret_access_key: Option<Spanned<String>>,
+    pub session_token: Option<Spanned<String>>,
+    /// In place of keys. Absent, as they are: `auto`.
+    pub identity: Option<Spanned<AwsIdentity>>,
+    /// A role that is assumed with these credentials.
+    pub role_arn: Option<Spanned<String>>,
+    /// What the role's owner asks for, if it does.
+    pub external_id: Option<Spanned<String>>,
+    /// Names the session in AWS's logs. Absent: AWS_ROLE_SESSION_NAME, or `pointsman`.
+    pub role_session_name: Option<Spanned<String>>,
+    /// Of the STS that is asked. Absent: that of the provider's settings.
+    pub region: Option<Spanned<String>>,
+}
+
+/// Where temporary credentials for AWS come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AwsIdentity {
+    /// The first of the others that the environment speaks of, in this order.
+    Auto,
+    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+    Environment,
+    /// AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN (EKS: IRSA).
+    WebIdentity,
+    /// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI (ECS, EKS Pod Identity).
+    Container,
+    /// The metadata service of an EC2 instance, version 2.
+    Instance,
+}
+
+/// `google = "FILE"`, or a table.
+#[derive(Debug)]
+pub enum Google {
+    File(String),
+    Table(GoogleTable),
+}
+
+/// `[providers.NAME.google]`: one of the first two.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoogleTable {
+    /// Of the type `service_account` or `external_account`.
+    pub credentials_file: Option<String>,
+    pub identity: Option<GoogleIdentity>,
+    /// The e-mail of the machine's service account that is meant. Absent: its default one.
+    pub service_account: Option<String>,
+}
+
+/// Where Google's tokens come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoogleIdentity {
+    /// The file that GOOGLE_APPLICATION_CREDENTIALS names, or the metadata server if it names none.
+    Auto,
+    /// The metadata server of Google's machines (Compute Engine, GKE, Cloud Run).
+    Metadata,
+}
+
+/// `[providers.NAME.azure]`: in place of a key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Azure {
+    /// Absent: `auto`.
+    pub identity: Option<AzureIdentity>,
+    /// Absent: AZURE_CLIENT_ID; a managed identity needs none if the machine has only one.
+    pub client_id: Option<Spanned<String>>,
+    /// Absent: AZURE_TENANT_ID.
+    pub tenant_id: Option<Spanned<String>>,
+    /// What the tokens are for. Absent: `https://cognitiveservices.azure.com`.
+    pub resource: Option<Spanned<String>>,
+}
+
+/// Where Entra ID's tokens come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AzureIdentity {
+    /// `workload` if there is an AZURE_FEDERATED_TOKEN_FILE, else `managed`.
+    Auto,
+    /// IDENTITY_ENDPOINT and IDENTITY_HEADER (App Service, Container Apps), or the metadata service of a machine.
+    Managed,
+    /// AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID and AZURE_CLIENT_ID (AKS).
+    Workload,
+}
+
+impl<'de> Deserialize<'de> for Google {
+    /// An untagged enum would say of a wrong field only that nothing fits.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Google;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the path of a credentials file, or a table such as { identity = \"metadata\" }")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Google, E> {
+                Ok(Google::File(text.to_owned()))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Google, M::Error> {
+                GoogleTable::deserialize(MapAccessDeserializer::new(map)).map(Google::Table)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
