@@ -25,7 +25,7 @@ const TABLES: [(&str, &str); 6] = [
     ("COMPILE", "gate"),
 ];
 /// Settings that are called otherwise there.
-const CALLED: [(&str, &str); 20] = [
+const CALLED: [(&str, &str); 21] = [
     ("LISTEN", "server.listen"),
     ("ADMIN", "server.admin"),
     ("DRAIN_LEAD", "server.drain_lead"),

@@ -1,4 +1,5 @@
-//! The program, run as people run it: for `command_line.rs`, `drill_page/`, `own_policy.rs`, `restart.rs` and `shipping/`.
+//! The program, run as people run it: for `command_line.rs`, `drill_page/`, `own_policy.rs`, `restart.rs`, `serving.rs` and
+//! `shipping/`.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -128,10 +129,15 @@ impl Serving {
         run(&arguments, &[("POINTSMAN_ADMIN", &self.operators), ("POINTSMAN_ADMIN_TOKEN", TOKEN)]).await
     }
 
-    pub async fn stop(mut self) -> (i32, String) {
+    pub async fn stop(self) -> (i32, String) {
         let id = self.child.id().expect("it runs");
-        let kill = Command::new("bash").args(["-c", &format!("kill -TERM {id}")]).status().await.expect("bash");
+        let kill = Command::new("bash").args(["-c", &format!("kill -INT {id}")]).status().await.expect("bash");
         assert!(kill.success());
+        self.ended().await
+    }
+
+    /// It was told to stop, and does.
+    pub async fn ended(mut self) -> (i32, String) {
         let status = tokio::time::timeout(Duration::from_secs(120), self.child.wait())
             .await
             .expect("in time")

@@ -163,7 +163,7 @@ mod tests {
 
     fn items() -> Items {
         let (items, now) = (Items::default(), Instant::now());
-        let mut note = |item: Value, keeper: Option<Keeper>| {
+        let note = |item: Value, keeper: Option<Keeper>| {
             items.note(OWNER, item["id"].as_str().expect("an id"), item.to_string().as_bytes(), keeper, now);
         };
         note(json!({"id": "rs_1", "type": "reasoning", "summary": []}), Some(keeper(1)));

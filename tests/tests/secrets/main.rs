@@ -214,7 +214,7 @@ impl Stage {
         let (callers, operators) = (port.address().expect("an address"), admin.address().expect("an address"));
         tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
         tokio::spawn(admin.serve_admin(Arc::clone(&gateway), Secret::new(ADMIN), std::future::pending()));
-        tokio::spawn(pointsman::watch::watch(Arc::clone(&gateway), Source::File(file)));
+        tokio::spawn(pointsman::watch::watch(Arc::clone(&gateway), Source::File(file), Arc::default()));
         let came_out = Mutex::new(vec![("the configuration, printed for a programmer".to_owned(), told.into_bytes())]);
         Stage { callers, operators, gateway, quoting, fakes, nonsense, folder, text, came_out }
     }

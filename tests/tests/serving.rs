@@ -1,0 +1,110 @@
+//! The process that serves: signals, and a log that nobody takes.
+
+mod program;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use pointsman::fake::{Fake, Protocol};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use self::program::{Folder, Serving, TOKEN, program};
+
+const BODY: &str = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
+
+/// A configuration with one provider, the fake.
+fn configuration(folder: &Folder, fake: &Fake, server: &str) -> String {
+    let text = format!(
+        "[server]\n{server}\n[providers.anthropic]\nadapter = \"anthropic-messages\"\nkey = \"k\"\nbase_url = \"{}\"\n\
+         [models.\"*\"]\ntargets = [\"anthropic/*\"]\n",
+        fake.base_url()
+    );
+    folder.write("pointsman.toml", text)
+}
+
+/// Status and head of what a path answers; a body makes it a POST.
+async fn curl(address: &str, path: &str, body: Option<&str>) -> (u16, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "-i", "--max-time", "20", &format!("http://{address}{path}")]);
+    if let Some(body) = body {
+        curl.args(["-H", "content-type: application/json", "-d", body]);
+    }
+    let output = curl.output().await.expect("curl");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, text.to_lowercase())
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("it runs");
+    let status = Command::new("bash").args(["-c", &format!("kill -{name} {id}")]).status().await.expect("bash");
+    assert!(status.success());
+}
+
+/// An address that was free a moment ago.
+async fn free() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_takes_costs_no_request() {
+    let (folder, fake) = (Folder::new("serving-log"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    for (name, stderr) in [("full", Stdio::from(full)), ("closed", Stdio::piped()), ("never read", Stdio::piped())] {
+        let address = free().await;
+        let config = configuration(&folder, &fake, &format!("listen = \"{address}\""));
+        let mut command = program(&["serve", "--config", &config], &[("POINTSMAN_LOG", "debug")]);
+        let mut child = command.stderr(stderr).spawn().expect("it starts");
+        // Its reader goes away.
+        if name == "closed" {
+            drop(child.stderr.take());
+        }
+        let up = async {
+            while TcpStream::connect(&address).await.is_err() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(120), up).await.unwrap_or_else(|_| panic!("{name}: it does not listen"));
+        // A pipe holds 64 KiB, and each of these is some hundred bytes of log.
+        for number in 0..300 {
+            let (status, text) = curl(&address, "/v1/messages", Some(BODY)).await;
+            assert_eq!(status, 200, "{name}: request {number}: {text}");
+        }
+        signal(&child, "INT").await;
+        let ended = timeout(Duration::from_secs(60), child.wait()).await.expect("in time").expect("a status");
+        assert_eq!(ended.code(), Some(0), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_it_stops_balancers_are_told_and_requests_taken() {
+    let (folder, fake) = (Folder::new("serving-stop"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let config = configuration(&folder, &fake, "listen = \"127.0.0.1:0\"\ndrain_lead = \"5s\"");
+    let serving = Serving::start(&["serve", "--config", &config], &[]).await;
+    let address = serving.callers.clone();
+    assert_eq!(curl(&address, "/readyz", None).await.0, 200);
+    signal(&serving.child, "TERM").await;
+    while curl(&address, "/readyz", None).await.0 == 200 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((curl(&address, "/readyz", None).await.0, curl(&address, "/livez", None).await.0), (503, 200));
+    let (status, head) = curl(&address, "/v1/messages", Some(BODY)).await;
+    assert!(status == 200 && head.contains("\r\nconnection: close\r\n"), "{head}");
+    let (code, said) = serving.ended().await;
+    assert!(code == 0 && said.contains("requests are still taken"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_reads_the_configuration_again() {
+    let (folder, fake) = (Folder::new("serving-hup"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let config = configuration(&folder, &fake, "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"");
+    let serving = Serving::start(&["serve", "--config", &config], &[("POINTSMAN_ADMIN_TOKEN", TOKEN)]).await;
+    signal(&serving.child, "HUP").await;
+    assert_eq!(serving.target("m").await, "anthropic/m", "it goes on");
+    sleep(Duration::from_secs(2)).await;
+    let (code, said) = serving.stop().await;
+    assert!(code == 0 && said.contains("the changed configuration is in force"), "{said}");
+}
