@@ -42,6 +42,7 @@ pub async fn watch(gateway: Arc<Gateway>, source: Source, again: Arc<Notify>) {
                 continue;
             }
         }
+        #[expect(clippy::disallowed_methods, reason = "it is compared with the times that the file system gives files")]
         let began = SystemTime::now();
         match reload(&gateway, &path).await {
             Ok(()) => tracing::info!(file = %path.display(), "the changed configuration is in force"),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pointsman::config;
 use pointsman::fake::{Fake, Protocol};
 use pointsman_tests::clouds::{Clouds, Mood};
@@ -237,7 +238,7 @@ async fn without_credentials_another_target_answers_and_nobody_rests() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_reply_is_said_without_it() {
-    for (name, protocol, settings, variable, parts) in [
+    let wrong = [
         (
             "w1",
             Protocol::Bedrock,
@@ -259,7 +260,9 @@ async fn a_wrong_reply_is_said_without_it() {
             "AZURE_POD_IDENTITY_AUTHORITY_HOST",
             ["/metadata/identity/oauth2/token", "`access_token`"],
         ),
-    ] {
+    ];
+    // At once: each waits for as long as a request may.
+    let asked = wrong.into_iter().map(|(name, protocol, settings, variable, parts)| async move {
         let scene = Scene::start(name, protocol).await;
         scene.clouds.be(Mood::Wrong);
         let place = if variable == "GCE_METADATA_HOST" { scene.clouds.address.to_string() } else { scene.clouds.url() };
@@ -269,14 +272,17 @@ async fn a_wrong_reply_is_said_without_it() {
         for part in parts {
             assert!(answer.body.contains(part), "{part}: {}", answer.body);
         }
-    }
-    let scene = Scene::start("w4", Protocol::Bedrock).await;
-    let (url, other) = (scene.clouds.url(), scene.write("other", "canary-other"));
-    let environment =
-        [("AWS_WEB_IDENTITY_TOKEN_FILE", other.as_str()), ("AWS_ROLE_ARN", ROLE), ("AWS_ENDPOINT_URL_STS", &url)];
-    scene.configure(&bedrock("identity = \"web-identity\""), &environment).await;
-    let answer = scene.ask("lone").await;
-    for part in ["AssumeRoleWithWebIdentity", ROLE, "AccessDenied"] {
-        assert!(answer.status == 503 && answer.body.contains(part), "{part}: {}", answer.body);
-    }
+    });
+    let refused = async {
+        let scene = Scene::start("w4", Protocol::Bedrock).await;
+        let (url, other) = (scene.clouds.url(), scene.write("other", "canary-other"));
+        let environment =
+            [("AWS_WEB_IDENTITY_TOKEN_FILE", other.as_str()), ("AWS_ROLE_ARN", ROLE), ("AWS_ENDPOINT_URL_STS", &url)];
+        scene.configure(&bedrock("identity = \"web-identity\""), &environment).await;
+        let answer = scene.ask("lone").await;
+        for part in ["AssumeRoleWithWebIdentity", ROLE, "AccessDenied"] {
+            assert!(answer.status == 503 && answer.body.contains(part), "{part}: {}", answer.body);
+        }
+    };
+    tokio::join!(join_all(asked), refused);
 }

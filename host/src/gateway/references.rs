@@ -62,7 +62,8 @@ impl References {
             let text = |at: usize| fields[at].clone().and_then(|at| scan::text(&json[at]));
             let (kind, Some(id)) = (text(0), text(1)) else { continue };
             let is_reference = kind.as_deref() == Some("item_reference");
-            if !is_reference && !(kind.as_deref() == Some("reasoning") && text(2).is_none()) {
+            let is_bare_thought = kind.as_deref() == Some("reasoning") && text(2).is_none();
+            if !is_reference && !is_bare_thought {
                 continue;
             }
             match items.known(owner, &id, now) {
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(references.for_keeper(body.as_bytes(), &keeper(1)), None);
         assert_eq!(references.unknown(), Some("fc_9"));
         let other = references.for_keeper(body.as_bytes(), &keeper(3)).expect("another body");
-        assert!(other.ends_with(br#","name":"n","type":"function_call"},{"type":"item_reference","id":"fc_9"}] }"#));
+        assert!(other.ends_with(br#","name":"n","arguments":"{}"},{"type":"item_reference","id":"fc_9"}] }"#));
     }
 
     #[test]

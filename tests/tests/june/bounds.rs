@@ -95,16 +95,16 @@ pub fn disagreements(sockets: &[Row], simulated: &[Row]) -> Vec<String> {
         let calls: usize = rows.iter().map(|row| row.calls).sum();
         rows.iter().map(|row| value(row) * row.calls as f64).sum::<f64>() / calls.max(1) as f64
     };
-    let compared: [(&str, fn(&Row) -> f64, f64); 3] = [
-        ("answered", |row| share(row.answered, row.calls), ANSWERED_APART),
-        ("answered by the backup", |row| row.by_backup, BACKUP_APART),
-        ("attempts for each call", |row| row.attempts, ATTEMPTS_APART),
-    ];
-    let apart = compared.into_iter().filter_map(|(name, value, most)| {
+    let apart = |name: &str, value: fn(&Row) -> f64, most: f64| {
         let (real, other) = (mean(sockets, value), mean(simulated, value));
         ((real - other).abs() > most).then(|| format!("{name}: {real:.3} over sockets, and {other:.3} in virtual time"))
-    });
-    apart.collect()
+    };
+    let all = [
+        apart("answered", |row| share(row.answered, row.calls), ANSWERED_APART),
+        apart("answered by the backup", |row| row.by_backup, BACKUP_APART),
+        apart("attempts for each call", |row| row.attempts, ATTEMPTS_APART),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 fn answered(calls: &[Call], morning: &Morning) -> Vec<String> {

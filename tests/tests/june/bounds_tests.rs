@@ -178,15 +178,13 @@ fn percentiles_are_values_that_were_there() {
 fn a_morning_that_goes_another_way_is_noticed() {
     let real = rows(&good(), &morning());
     assert!(disagreements(&real, &real).is_empty());
-    let changes: [(&str, fn(&mut Row)); 3] = [
-        ("answered:", |row| row.answered -= 1),
-        ("answered by the backup", |row| row.by_backup = 1.0),
-        ("attempts", |row| row.attempts += 0.2),
-    ];
-    for (name, change) in changes {
+    let check = |name: &str, change: fn(&mut Row)| {
         let mut other = real.clone();
         other.iter_mut().for_each(change);
         let found = disagreements(&real, &other);
         assert!(found.len() == 1 && found[0].starts_with(name), "{name}: {found:?}");
-    }
+    };
+    check("answered:", |row| row.answered -= 1);
+    check("answered by the backup", |row| row.by_backup = 1.0);
+    check("attempts", |row| row.attempts += 0.2);
 }

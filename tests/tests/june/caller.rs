@@ -149,7 +149,7 @@ impl Question {
 /// Where callers get in.
 #[derive(Clone)]
 pub enum Entry {
-    Port(Client<HttpConnector, Full<Bytes>>, SocketAddr),
+    Port(Box<Client<HttpConnector, Full<Bytes>>>, SocketAddr),
     /// Each with a connection of its own.
     Door(Door),
 }

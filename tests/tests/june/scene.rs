@@ -134,7 +134,7 @@ impl Scene {
             Line::Real => {
                 let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
                 let address = port.address().expect("an address");
-                (port, Entry::Port(Client::builder(TokioExecutor::new()).build_http(), address))
+                (port, Entry::Port(Box::new(Client::builder(TokioExecutor::new()).build_http()), address))
             }
             Line::Memory => {
                 let (port, door) = Port::memory();
