@@ -23,7 +23,7 @@ pub fn without_thoughts(body: &[u8]) -> Option<Bytes> {
     }
     // A turn that has lost its thought goes on without thinking: Anthropic demands that with a budget it begins with one.
     if value["thinking"]["type"] == "enabled" {
-        value.as_object_mut()?.remove("thinking");
+        value.as_object_mut()?.shift_remove("thinking");
     }
     Some(Bytes::from(value.to_string()))
 }

@@ -137,12 +137,12 @@ impl Reader<'_> {
                 if is_for_keeper && !is_readable {
                     return None;
                 }
-                fields.remove("status");
+                fields.shift_remove("status");
             }
             // An id promises that the item is kept under it.
             Some("message" | "function_call" | "custom_tool_call") => {
-                fields.remove("id");
-                fields.remove("status");
+                fields.shift_remove("id");
+                fields.shift_remove("status");
             }
             _ => {}
         }
