@@ -398,8 +398,16 @@ async fn what_came_before_the_keys_has_to_be_signed_too() {
     let trusting = |keys: &Keys| config(&format!("[gate]\npublic_keys = [\"{}\"]\n", keys.public));
     let state = setting.folder.path("state");
     let begun = async |config| {
-        let store = Store::open(Path::new(&state)).await.expect("a store");
-        Gateway::with(store, config, Clock::system()).await.expect("a gateway")
+        // What runs of the gateway before, which was dropped a moment ago, may still hold the folder.
+        let mut store = Store::open(Path::new(&state)).await;
+        for _ in 0..1_000 {
+            if !store.as_ref().is_err_and(|error| format!("{error:#}").contains("in use by another gateway")) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            store = Store::open(Path::new(&state)).await;
+        }
+        Gateway::with(store.expect("a store"), config, Clock::system()).await.expect("a gateway")
     };
     let slot = |gateway: &Gateway| gateway.slots().into_iter().find(|slot| slot.name == "failover").expect("a slot");
     let (first, second) = (bundled("fastest"), bundled("sticky"));
