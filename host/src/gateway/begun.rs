@@ -55,7 +55,7 @@ impl From<Fault> for Bad {
 impl Bad {
     /// The request was sent with a credential that can perhaps be replaced: then its refusal is no word on the account.
     pub fn shown(mut self, shown: Option<&Shown>) -> Bad {
-        if shown.is_some_and(|shown| shown.judge(&mut self.fault)) {
+        if shown.is_some_and(|shown| shown.reclassify(&mut self.fault)) {
             self.raw = None;
         }
         self

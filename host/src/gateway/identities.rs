@@ -217,9 +217,9 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// What a fault means that came of a request with this credential: a refused one that can be replaced is no reason to let
+    /// Changes an authentication fault to `busy`, and returns true, if the credential can be replaced: that is no reason to let
     /// the account rest, because the next request shows another.
-    pub fn judge(&self, fault: &mut Fault) -> bool {
+    pub fn reclassify(&self, fault: &mut Fault) -> bool {
         let is_replaced = fault.kind == FaultKind::Authentication && self.identity.refuse(&self.issued);
         if is_replaced {
             fault.kind = FaultKind::Busy;

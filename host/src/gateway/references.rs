@@ -105,13 +105,13 @@ impl References {
         let mut text = BytesMut::from(&body[..self.input.start]);
         let mut joint: &[u8] = b"[";
         for (at, element) in self.elements.iter().enumerate() {
-            let said = match items.next_if(|(replaced, _)| *replaced == at) {
-                Some((_, item)) => reader.said(item),
+            let written = match items.next_if(|(replaced, _)| *replaced == at) {
+                Some((_, item)) => reader.substitute(item),
                 None => Some(Bytes::copy_from_slice(&input[element.clone()])),
             };
-            if let Some(said) = said {
+            if let Some(written) = written {
                 text.extend_from_slice(joint);
-                text.extend_from_slice(&said);
+                text.extend_from_slice(&written);
                 joint = b",";
             }
         }
@@ -127,7 +127,7 @@ impl Reader<'_> {
     }
 
     /// The item itself, for one who does not know its id. `None` for a thought that is nothing to this reader.
-    fn said(&self, item: &Item) -> Option<Bytes> {
+    fn substitute(&self, item: &Item) -> Option<Bytes> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(&item.json) else { return Some(item.json.clone()) };
         let is_for_keeper = matches!(self, Reader::Keeper(_));
         match fields.get("type").and_then(Value::as_str) {

@@ -19,7 +19,8 @@ const STABLE: Duration = Duration::from_secs(60);
 const SLOW_SHARE: f64 = 0.45;
 /// With fewer attempts slowness says nothing. Five slow ones in a row are the least that the evidence takes.
 const SLOW_SAMPLES: u32 = 5;
-/// The same while another model of the provider is slow or silent: two slow ones in a row.
+/// `SLOW_SHARE` and `SLOW_SAMPLES` while another model of the same provider is slow or silent: two slow attempts in a row open the
+/// circuit, because models of one provider usually fail together.
 const SLOW_SHARE_SUSPECTED: f64 = 0.25;
 const SLOW_SAMPLES_SUSPECTED: u32 = 2;
 /// For so long after its circuit closed a model is judged by its own attempts alone.

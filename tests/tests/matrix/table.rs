@@ -19,10 +19,6 @@ const NOTES: &[(&str, &str)] = &[
         "*/mid-stream",
         "What was shown cannot be taken back, so the client is given an error. Claude Code asks again by itself; the others show it.",
     ),
-    (
-        "ai/later",
-        "The AI SDK's second step refers to the items of the first by `item_reference`, which only their provider can resolve.",
-    ),
 ];
 
 const HEAD: &str = "# Real clients while their provider fails\n\n\

@@ -20,9 +20,9 @@ pub struct Aws {
     pub role_arn: Option<Spanned<String>>,
     /// What the role's owner asks for, if it does.
     pub external_id: Option<Spanned<String>>,
-    /// Names the session in AWS's logs. Absent: AWS_ROLE_SESSION_NAME, or `pointsman`.
+    /// Names the session in AWS's logs. Default: AWS_ROLE_SESSION_NAME, or `pointsman`.
     pub role_session_name: Option<Spanned<String>>,
-    /// Of the STS that is asked. Absent: that of the provider's settings.
+    /// The region of the STS endpoint. Default: the region of the provider's settings.
     pub region: Option<Spanned<String>>,
 }
 
@@ -56,7 +56,7 @@ pub struct GoogleTable {
     /// Of the type `service_account` or `external_account`.
     pub credentials_file: Option<String>,
     pub identity: Option<GoogleIdentity>,
-    /// The e-mail of the machine's service account that is meant. Absent: its default one.
+    /// The e-mail address of the service account to use. Default: the machine's default service account.
     pub service_account: Option<String>,
 }
 
@@ -74,13 +74,13 @@ pub enum GoogleIdentity {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Azure {
-    /// Absent: `auto`.
+    /// Where the tokens come from. Default: `auto`, which is `workload` if AZURE_FEDERATED_TOKEN_FILE is set, else `managed`.
     pub identity: Option<AzureIdentity>,
-    /// Absent: AZURE_CLIENT_ID; a managed identity needs none if the machine has only one.
+    /// The application's (client) ID. Default: AZURE_CLIENT_ID. A machine with a single managed identity needs none.
     pub client_id: Option<Spanned<String>>,
-    /// Absent: AZURE_TENANT_ID.
+    /// The directory's (tenant) ID, for a workload identity. Default: AZURE_TENANT_ID.
     pub tenant_id: Option<Spanned<String>>,
-    /// What the tokens are for. Absent: `https://cognitiveservices.azure.com`.
+    /// What the tokens are for. Default: `https://cognitiveservices.azure.com`.
     pub resource: Option<Spanned<String>>,
 }
 
