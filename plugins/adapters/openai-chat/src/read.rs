@@ -34,12 +34,14 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     if let (Some(user), Some(_)) = (&user, &safety_identifier) {
         left.push(Extra { name: "user".into(), value: Value::from(user.as_str()).to_string() });
     }
+    let mut tools = tools::list(&mut top)?;
+    let tool_choice = tools::choice(&mut top, &mut tools)?;
     let mut request = Request {
         model: top.string("model")?,
         protocol: crate::PROTOCOL.into(),
         messages: messages::read(&mut top)?,
-        tools: tools::list(&mut top)?,
-        tool_choice: tools::choice(&mut top)?,
+        tools,
+        tool_choice,
         parallel_tool_calls: top.bool("parallel_tool_calls")?,
         output: tools::output(&mut top)?,
         max_output_tokens: max_completion_tokens.or(max_tokens),

@@ -1,7 +1,9 @@
 //! What calls look like to a caller of this protocol. Other providers know functions only; here a tool may also take free
-//! text (`custom`), stand in a namespace, or be the search for tools that the caller runs itself.
+//! text (`custom`), stand in a namespace, be the search for tools that the caller runs itself, or one of the tools of
+//! `client_tools`.
 
 use crate::TOOL_SEARCH;
+use crate::client_tools::ClientTool;
 use serde::{Deserialize, Serialize};
 
 /// The tools of a request whose calls are not those of a function without a namespace.
@@ -12,6 +14,7 @@ pub struct Forms {
     /// The name that other providers read, the namespace, and the name in it.
     pub namespaced: Vec<(String, String, String)>,
     pub has_search: bool,
+    pub client_tools: Vec<ClientTool>,
 }
 
 /// The form of one call.
@@ -20,6 +23,7 @@ pub enum Form {
     Function,
     Custom,
     Search,
+    ClientTool(ClientTool),
 }
 
 impl Forms {
@@ -34,6 +38,8 @@ impl Forms {
             Form::Custom
         } else if self.has_search && name == TOOL_SEARCH {
             Form::Search
+        } else if let Some(tool) = self.client_tools.iter().find(|tool| tool.name() == name) {
+            Form::ClientTool(*tool)
         } else {
             Form::Function
         };

@@ -3,6 +3,7 @@
 //! becomes of each request field is in the README beside this crate.
 
 mod classify;
+mod client_tools;
 mod decode;
 mod encode;
 mod forms;

@@ -27,7 +27,7 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     let mut offer = tools::Offer::read(&mut top)?;
     let model = top.string("model")?;
     let messages = items::read(&mut top, &mut offer)?;
-    let tool_choice = tools::choice(&mut top, &offer)?;
+    let tool_choice = tools::choice(&mut top, &mut offer)?;
     let mut request = Request {
         model,
         protocol: PROTOCOL.into(),

@@ -57,7 +57,26 @@ fn parameters(function: &mut Fields) -> Result<String, Fault> {
     Ok(Value::Object(schema).to_string())
 }
 
-pub fn choice(top: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
+/// The only tools that may be called, of those that are offered: other providers are offered no more than these, which keeps
+/// the rule at the price of their prompt cache.
+fn allowed(tools: &mut Vec<Tool>, choice: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
+    let mut allowed = Fields::new(choice.at("allowed_tools"), choice.required("allowed_tools")?)?;
+    let mut names = Vec::new();
+    for (at, tool) in allowed.array("tools")? {
+        let mut tool = Fields::new(at, tool)?;
+        let kind = tool.string("type")?;
+        let mut function = Fields::new(tool.at(&kind), tool.required(&kind)?)?;
+        names.push(function.string("name")?);
+    }
+    tools.retain(|tool| names.contains(&tool.name));
+    match allowed.string("mode")?.as_str() {
+        "auto" => Ok((!tools.is_empty()).then_some(ToolChoice::Auto)),
+        "required" => Ok(Some(ToolChoice::Required)),
+        _ => Err(wrong(allowed.at("mode"), "auto or required")),
+    }
+}
+
+pub fn choice(top: &mut Fields, tools: &mut Vec<Tool>) -> Result<Option<ToolChoice>, Fault> {
     let value = match top.take("tool_choice") {
         None => return Ok(None),
         Some(value) => value,
@@ -72,6 +91,9 @@ pub fn choice(top: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
     }
     let mut choice = Fields::new("tool_choice", value)?;
     let kind = choice.string("type")?;
+    if kind == "allowed_tools" {
+        return allowed(tools, &mut choice);
+    }
     if kind != "function" && kind != freeform::KIND {
         return Err(unsupported("tool_choice.type", format!("other providers have no tool choice of type `{kind}`")));
     }

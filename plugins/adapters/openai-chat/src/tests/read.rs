@@ -68,12 +68,29 @@ fn fields_that_only_openai_serves_are_refused_by_name() {
         (json!({"functions": []}), "functions"),
         (json!({"function_call": "auto"}), "function_call"),
         (json!({"tools": [{"type": "grammar", "grammar": {"name": "x"}}]}), "tools[0].type"),
-        (json!({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}), "tool_choice.type"),
         (json!({"response_format": {"type": "grammar"}}), "response_format.type"),
     ];
     for (fields, name) in cases {
         let fault = read_with(fields).unwrap_err();
         assert_eq!((field(&fault), fault.kind), (name, FaultKind::Unsupported));
+    }
+}
+
+#[test]
+fn only_allowed_tools_are_offered_elsewhere() {
+    let named = |name: &str| json!({"type": "function", "function": {"name": name}});
+    for (allowed, mode, offered, choice) in [
+        (vec!["b"], "auto", vec!["b"], Some(ToolChoice::Auto)),
+        (vec!["c", "a"], "required", vec!["a", "c"], Some(ToolChoice::Required)),
+        (vec!["unknown"], "auto", vec![], None),
+        (vec![], "auto", vec![], None),
+    ] {
+        let tools: Vec<Value> = allowed.into_iter().map(named).collect();
+        let choose = json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}});
+        let tools: Vec<Value> = ["a", "b", "c"].into_iter().map(named).collect();
+        let request = read_with(json!({"tools": tools, "tool_choice": choose})).unwrap();
+        assert_eq!(request.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), offered);
+        assert_eq!(request.tool_choice, choice);
     }
 }
 
@@ -99,6 +116,15 @@ fn mistakes_are_named() {
         ),
         (json!({"tool_choice": "maybe"}), "tool_choice"),
         (json!({"tool_choice": {"type": "function"}}), "tool_choice.function"),
+        (json!({"tool_choice": {"type": "allowed_tools"}}), "tool_choice.allowed_tools"),
+        (
+            json!({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": []}}}),
+            "tool_choice.allowed_tools.mode",
+        ),
+        (
+            json!({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function"}]}}}),
+            "tool_choice.allowed_tools.tools[0].function",
+        ),
         (
             json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}),
             "response_format.json_schema.schema",

@@ -2,6 +2,7 @@
 
 use super::content::{self, Speaker};
 use super::{Dropped, tools, unsupported};
+use crate::client_tools::ClientTool;
 use crate::reasoning::Secret;
 use crate::{ITEM, NAMESPACE, OF_MESSAGE, ids};
 use pointsman_sdk::codec::Fault;
@@ -178,6 +179,11 @@ impl Writer<'_> {
             Some(kind) if kind == freeform::KIND => {
                 let input = freeform::input(&call.arguments);
                 json!({"type": "custom_tool_call", "call_id": id, "name": call.name, "input": input})
+            }
+            Some(kind) if let Some(tool) = kind.as_str().and_then(ClientTool::named) => {
+                let mut item = json!({"type": format!("{}_call", tool.name()), "call_id": id});
+                item[tool.field()] = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
+                item
             }
             Some(_) => {
                 let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));

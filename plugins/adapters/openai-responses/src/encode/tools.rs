@@ -1,6 +1,7 @@
 //! Tools, and the shape that the answer must have: the fields that carry JSON schemas.
 
 use super::{Dropped, unsupported};
+use crate::client_tools::ClientTool;
 use crate::{FOUND, NAMESPACE, TOOL_SEARCH};
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Tool, ToolChoice};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
@@ -70,6 +71,10 @@ pub fn name_in(namespace: &str, flat: &str) -> String {
 fn own(at: &str, mut tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault> {
     let Some(Value::String(kind)) = take(&mut tool.extras, "type") else { return function(at, tool, dropped) };
     let mut wire = json!({"type": kind});
+    if ClientTool::named(&kind).is_some() {
+        dropped.extras(tool.extras, &mut wire);
+        return Ok(wire);
+    }
     if kind == TOOL_SEARCH {
         wire["parameters"] = schema(&format!("{at}.parameters"), &tool.parameters)?;
     } else {
@@ -117,11 +122,17 @@ pub fn choice(choice: Option<ToolChoice>, tools: &[Tool], has_tools: bool) -> Re
             return Err(fault_at(FaultKind::InvalidRequest, "tool_choice", "a tool must be called, but there is none"));
         }
         Some(ToolChoice::Required) => Some("required".into()),
+        Some(ToolChoice::Named(name)) if is_client_tool(tools, &name) => Some(json!({"type": name})),
         Some(ToolChoice::Named(name)) => {
             let is_custom = tools.iter().any(|tool| tool.name == name && freeform::is_marked(&tool.extras));
             Some(json!({"type": if is_custom { freeform::KIND } else { "function" }, "name": name}))
         }
     })
+}
+
+fn is_client_tool(tools: &[Tool], name: &str) -> bool {
+    let kind = Extra { name: "type".into(), value: Value::from(name).to_string() };
+    ClientTool::named(name).is_some() && tools.iter().any(|tool| tool.name == name && tool.extras.contains(&kind))
 }
 
 /// The `text.format`.

@@ -3,6 +3,7 @@
 
 use super::tools::{Offer, flat_name};
 use super::{content, unsupported};
+use crate::client_tools::ClientTool;
 use crate::reasoning::{PARAGRAPH, Secret};
 use crate::{FOUND, ITEM, NAMESPACE, OF_MESSAGE, TOOL_SEARCH};
 use pointsman_sdk::codec::Fault;
@@ -96,6 +97,16 @@ impl Transcript<'_> {
             }
             "additional_tools" => self.additional_tools(item),
             "tool_search_output" if whole["call_id"].is_string() => self.search_output(item, whole),
+            kind if let Some(tool) = ClientTool::called(kind) => {
+                let call = client_tool_call(tool, id, item)?;
+                self.assistant(vec![Part::ToolCall(call)]);
+                Ok(())
+            }
+            kind if ClientTool::answered(kind).is_some() => {
+                let result = client_tool_result(id, item, whole)?;
+                self.results(Part::ToolResult(result));
+                Ok(())
+            }
             kind if HOSTED_ITEMS.contains(&kind) => {
                 self.offer.hosted.push(Extra { name: format!("input.{kind}"), value: "null".into() });
                 let extras = vec![Extra { name: ITEM.into(), value: whole.to_string() }];
@@ -249,6 +260,29 @@ fn search_call(mut item: Fields) -> Result<ToolCall, Fault> {
     let kind = Extra { name: "type".into(), value: Value::from(TOOL_SEARCH).to_string() };
     let extras = std::iter::once(kind).chain(item.rest()).collect();
     Ok(ToolCall { id, name: TOOL_SEARCH.into(), arguments, extras })
+}
+
+/// A call of a tool that OpenAI defines and the caller runs. The oldest of them have no identifier but the item's.
+fn client_tool_call(tool: ClientTool, id: Option<String>, mut item: Fields) -> Result<ToolCall, Fault> {
+    let at = item.at("call_id");
+    let id = item.optional_string("call_id")?.or(id).ok_or_else(|| wrong(at, "a string"))?;
+    let arguments = item.required(tool.field())?.to_string();
+    let kind = Extra { name: "type".into(), value: Value::from(tool.name()).to_string() };
+    Ok(ToolCall { id, name: tool.name().into(), arguments, extras: std::iter::once(kind).chain(item.rest()).collect() })
+}
+
+/// What came of it: a text, or the output of each command, which other providers get as JSON.
+fn client_tool_result(id: Option<String>, mut item: Fields, whole: &Value) -> Result<ToolResult, Fault> {
+    let at = item.at("call_id");
+    let call_id = item.optional_string("call_id")?.or(id).ok_or_else(|| wrong(at, "a string"))?;
+    let output = match item.take("output") {
+        None => String::new(),
+        Some(Value::String(output)) => output,
+        Some(output) => output.to_string(),
+    };
+    let content = vec![ResultPart::Text(Text { text: output, extras: Vec::new() })];
+    let extras = vec![Extra { name: ITEM.into(), value: whole.to_string() }];
+    Ok(ToolResult { call_id, name: None, failed: whole["status"] == "failed", content, extras })
 }
 
 /// The name of the tool that is called, as other providers read it. The extra of the namespace stays with it.

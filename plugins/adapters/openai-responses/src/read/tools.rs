@@ -1,6 +1,7 @@
 //! Tools, which of them to call, and the shape that the answer must have.
 
 use super::unsupported;
+use crate::client_tools::ClientTool;
 use crate::forms::Forms;
 use crate::{NAMESPACE, TOOL_SEARCH};
 use pointsman_sdk::codec::Fault;
@@ -68,6 +69,10 @@ impl Offer {
                 let tool = search(fields)?;
                 self.forms.has_search = true;
                 self.push(tool, namespace);
+            }
+            _ if let Some(tool) = ClientTool::offered(&whole) => {
+                self.forms.client_tools.push(tool);
+                self.push(client_tool(tool, fields), namespace);
             }
             _ => self.hosted.push(Extra { name: format!("{HOSTED}{kind}"), value: whole.to_string() }),
         }
@@ -144,13 +149,45 @@ fn search(mut fields: Fields) -> Result<Tool, Fault> {
     Ok(Tool { name: TOOL_SEARCH.into(), description, parameters, strict: None, extras })
 }
 
-pub fn choice(top: &mut Fields, offer: &Offer) -> Result<Option<ToolChoice>, Fault> {
+/// A tool that OpenAI defines and the caller runs: a function like any other.
+fn client_tool(tool: ClientTool, fields: Fields) -> Tool {
+    let kind = Extra { name: "type".into(), value: Value::from(tool.name()).to_string() };
+    let extras = std::iter::once(kind).chain(fields.rest()).collect();
+    let description = Some(tool.description().to_owned());
+    Tool { name: tool.name().into(), description, parameters: tool.parameters().to_string(), strict: None, extras }
+}
+
+/// The only tools that may be called, of those that are offered: other providers are offered no more than these, which keeps
+/// the rule at the price of their prompt cache.
+fn allowed(offer: &mut Offer, choice: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
+    let mut names = Vec::new();
+    for (at, tool) in choice.array("tools")? {
+        let mut tool = Fields::new(at, tool)?;
+        let kind = tool.string("type")?;
+        let namespace = tool.optional_string(NAMESPACE)?;
+        names.push(match (tool.optional_string("name")?, namespace) {
+            (Some(name), Some(namespace)) => flat_name(&namespace, &name),
+            (Some(name), None) => name,
+            (None, _) => kind,
+        });
+    }
+    let is_allowed = |name: &str| names.iter().any(|allowed| allowed == name);
+    offer.tools.retain(|tool| is_allowed(&tool.name));
+    offer.hosted.retain(|extra| extra.name.strip_prefix(HOSTED).is_none_or(is_allowed));
+    match choice.string("mode")?.as_str() {
+        "auto" => Ok((!offer.tools.is_empty()).then_some(ToolChoice::Auto)),
+        "required" => Ok(Some(ToolChoice::Required)),
+        _ => Err(wrong(choice.at("mode"), "auto or required")),
+    }
+}
+
+pub fn choice(top: &mut Fields, offer: &mut Offer) -> Result<Option<ToolChoice>, Fault> {
     let choice = match top.take("tool_choice") {
         None => return Ok(None),
         Some(Value::String(word)) => match word.as_str() {
-            "auto" => ToolChoice::Auto,
-            "none" => ToolChoice::None,
-            "required" => ToolChoice::Required,
+            "auto" => Some(ToolChoice::Auto),
+            "none" => Some(ToolChoice::None),
+            "required" => Some(ToolChoice::Required),
             _ => return Err(wrong("tool_choice", "auto, none, required or a function")),
         },
         Some(value) => {
@@ -159,11 +196,13 @@ pub fn choice(top: &mut Fields, offer: &Offer) -> Result<Option<ToolChoice>, Fau
             match kind.as_str() {
                 "function" | freeform::KIND => {
                     let name = choice.string("name")?;
-                    ToolChoice::Named(match choice.optional_string(NAMESPACE)? {
+                    Some(ToolChoice::Named(match choice.optional_string(NAMESPACE)? {
                         Some(namespace) => flat_name(&namespace, &name),
                         None => name,
-                    })
+                    }))
                 }
+                "allowed_tools" => allowed(offer, &mut choice)?,
+                kind if let Some(tool) = ClientTool::named(kind) => Some(ToolChoice::Named(tool.name().into())),
                 _ => {
                     let message = format!("other providers cannot be told a choice of type `{kind}`");
                     return Err(unsupported(choice.at("type"), message));
@@ -171,10 +210,10 @@ pub fn choice(top: &mut Fields, offer: &Offer) -> Result<Option<ToolChoice>, Fau
             }
         }
     };
-    if choice == ToolChoice::Required && offer.tools.is_empty() && !offer.hosted.is_empty() {
+    if choice == Some(ToolChoice::Required) && offer.tools.is_empty() && !offer.hosted.is_empty() {
         return Err(unsupported("tool_choice", "other providers have none of the tools that must be called"));
     }
-    Ok(Some(choice))
+    Ok(choice)
 }
 
 /// Takes `format` out of the field `text`.

@@ -21,6 +21,8 @@ fn body() -> Value {
             ]},
             {"type": "tool_search", "execution": "client", "description": "Find tools",
                 "parameters": {"type": "object", "properties": {"query": {"type": "string"}}}},
+            {"type": "local_shell"},
+            {"type": "shell", "environment": {"type": "local"}},
             {"type": "web_search", "external_web_access": false},
         ],
         "input": [
@@ -34,6 +36,11 @@ fn body() -> Value {
             {"type": "tool_search_output", "call_id": "c3", "execution": "client", "tools": [
                 {"type": "namespace", "name": "mail", "tools": [{"type": "function", "name": "send", "parameters": {}}]},
             ]},
+            {"type": "local_shell_call", "call_id": "c4", "action": {"type": "exec", "command": ["ls"], "env": {}}},
+            {"type": "local_shell_call_output", "call_id": "c4", "output": "a.txt"},
+            {"type": "shell_call", "call_id": "c5", "action": {"commands": ["ls"]}},
+            {"type": "shell_call_output", "call_id": "c5", "max_output_length": 9, "output": [
+                {"stdout": "a.txt", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]},
         ],
     }))
 }
@@ -42,7 +49,10 @@ fn body() -> Value {
 fn elsewhere_they_are_functions() {
     let request = read(body());
     let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
-    assert_eq!(names, ["apply_patch", "mcp__files__read", "mcp__files__write", "tool_search", "mail__send"]);
+    assert_eq!(
+        names,
+        ["apply_patch", "mcp__files__read", "mcp__files__write", "tool_search", "local_shell", "shell", "mail__send"]
+    );
     assert!(request.tools[0].parameters.contains("start: /.+/s"), "{}", request.tools[0].parameters);
     let calls: Vec<(&str, &str)> = request
         .messages
@@ -58,7 +68,9 @@ fn elsewhere_they_are_functions() {
         [
             ("apply_patch", r#"{"input":"*** Begin Patch"}"#),
             ("mcp__files__read", "{}"),
-            ("tool_search", r#"{"query":"mail"}"#)
+            ("tool_search", r#"{"query":"mail"}"#),
+            ("local_shell", r#"{"type":"exec","command":["ls"],"env":{}}"#),
+            ("shell", r#"{"commands":["ls"]}"#),
         ]
     );
     let named: Vec<&str> = request.extras.iter().map(|extra| extra.name.as_str()).collect();
@@ -120,6 +132,8 @@ fn calls_come_back_in_the_callers_form() {
             ("mcp__files__read", &["{\"a\":1}"]),
             ("tool_search", &["{\"query\":", "\"x\"}"]),
             ("mail__send", &[]),
+            ("local_shell", &["{\"command\":", "[\"ls\"]}"]),
+            ("shell", &["no JSON"]),
         ],
     );
     let shown: Vec<Value> = items
@@ -138,9 +152,11 @@ fn calls_come_back_in_the_callers_form() {
             json!({"type": "function_call", "name": "read", "namespace": "mcp__files__", "arguments": "{\"a\":1}"}),
             json!({"type": "tool_search_call", "execution": "client", "arguments": {"query": "x"}}),
             json!({"type": "function_call", "name": "send", "namespace": "mail", "arguments": "{}"}),
+            json!({"type": "local_shell_call", "action": {"type": "exec", "command": ["ls"], "env": {}}}),
+            json!({"type": "shell_call", "action": {}}),
         ]
     );
-    for (item, prefix) in items.iter().zip(["ctc_", "ctc_", "fc_", "tsc_", "fc_"]) {
+    for (item, prefix) in items.iter().zip(["ctc_", "ctc_", "fc_", "tsc_", "fc_", "lsh_", "sh_"]) {
         assert!(item["id"].as_str().unwrap().starts_with(prefix), "{item}");
     }
 }
@@ -151,13 +167,62 @@ fn a_choice_of_such_a_tool_is_its_name() {
         (json!({"type": "custom", "name": "apply_patch"}), "apply_patch"),
         (json!({"type": "function", "name": "read", "namespace": "mcp__files__"}), "mcp__files__read"),
         (json!({"type": "function", "name": "x"}), "x"),
+        (json!({"type": "local_shell"}), "local_shell"),
     ] {
         let mut body = body();
         body["tool_choice"] = choice.clone();
         assert_eq!(read(body.clone()).tool_choice, Some(ToolChoice::Named(name.into())));
-        if choice["type"] == "custom" {
+        if choice["type"] != "function" {
             assert_eq!(encode(read(body), no_facts()).0["tool_choice"], choice);
         }
+    }
+}
+
+#[test]
+fn patches_by_openais_own_tool() {
+    let operation = json!({"type": "update_file", "path": "a.txt", "diff": "@@\n-a\n+b"});
+    let body = body_with(json!({
+        "tools": [{"type": "apply_patch"}],
+        "input": [
+            {"role": "user", "content": "Change it"},
+            {"type": "apply_patch_call", "id": "apc_1", "call_id": "c1", "status": "completed", "operation": operation},
+            {"type": "apply_patch_call_output", "call_id": "c1", "status": "failed", "output": "no such file"},
+        ],
+    }));
+    let request = read(body.clone());
+    let result = request.messages.iter().flat_map(|message| &message.parts).find_map(|part| match part {
+        Part::ToolResult(result) => Some(result),
+        _ => None,
+    });
+    assert!(result.is_some_and(|result| result.failed && result.call_id == "c1"), "{result:?}");
+    let (sent, _) = encode(request, no_facts());
+    assert_eq!(sent["input"][1], json!({"type": "apply_patch_call", "call_id": "c1", "operation": operation}));
+    assert_eq!(sent["input"][2], body["input"][2]);
+    let items = items_of(body, &[("apply_patch", &[&operation.to_string()])]);
+    assert_eq!((&items[0]["type"], &items[0]["operation"]), (&json!("apply_patch_call"), &operation));
+}
+
+#[test]
+fn a_shell_in_a_container_of_openais_is_not_the_callers() {
+    let request = read(body_with(json!({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]})));
+    assert_eq!((request.tools.len(), request.extras[0].name.as_str()), (0, "tools.shell"));
+}
+
+#[test]
+fn only_allowed_tools_are_offered_elsewhere() {
+    let tools = json!([
+        {"type": "function", "name": "read", "namespace": "mcp__files__"},
+        {"type": "custom", "name": "apply_patch"},
+        {"type": "local_shell"},
+    ]);
+    for (mode, choice) in [("auto", ToolChoice::Auto), ("required", ToolChoice::Required)] {
+        let mut body = body();
+        body["tool_choice"] = json!({"type": "allowed_tools", "mode": mode, "tools": tools});
+        let request = read(body);
+        let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["apply_patch", "mcp__files__read", "local_shell"]);
+        assert_eq!(request.tool_choice, Some(choice));
+        assert!(request.extras.iter().all(|extra| !extra.name.starts_with("tools.")), "{:?}", request.extras);
     }
 }
 

@@ -115,8 +115,9 @@ fn tools_that_others_do_not_have() {
     let fault =
         read_fault(body_with(json!({"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}})));
     assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tool_choice.type")));
-    let fault = read_fault(body_with(json!({"tool_choice": {"type": "allowed_tools"}})));
-    assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tool_choice.type")));
+    let choice = json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]});
+    let fault = read_fault(body_with(json!({"tools": [{"type": "web_search"}], "tool_choice": choice})));
+    assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tool_choice")));
 }
 
 #[test]
@@ -129,6 +130,11 @@ fn the_callers_mistakes_name_their_field() {
         (body_with(json!({"temperature": 3})), "temperature"),
         (body_with(json!({"max_output_tokens": -1})), "max_output_tokens"),
         (body_with(json!({"tool_choice": "maybe"})), "tool_choice"),
+        (body_with(json!({"tool_choice": {"type": "allowed_tools"}})), "tool_choice.mode"),
+        (
+            body_with(json!({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{}]}})),
+            "tool_choice.tools[0].type",
+        ),
         (body_with(json!({"tools": [{"type": "function"}]})), "tools[0].name"),
     ] {
         let fault = read_fault(body);

@@ -109,7 +109,7 @@ fn images_in_results() {
 
 #[test]
 fn items_that_others_do_not_know() {
-    for kind in ["item_reference", "compaction", "local_shell_call"] {
+    for kind in ["item_reference", "compaction", "mcp_approval_response"] {
         let fault = fault(json!({"type": kind, "id": "x"}));
         assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("input[1].type")));
     }

@@ -105,7 +105,7 @@ impl Open {
                 out.event("response.reasoning_summary_text.done", sequence, fields);
                 self.part_event("response.reasoning_summary_part.done", sequence, out);
             }
-            Kind::Call { form: Form::Search, .. } => {}
+            Kind::Call { form: Form::Search | Form::ClientTool(_), .. } => {}
             Kind::Call { form: Form::Custom, .. } => {
                 let fields = json!({"item_id": id, "output_index": output_index, "delta": text});
                 out.event("response.custom_tool_call_input.delta", sequence, fields);
@@ -149,7 +149,7 @@ impl Open {
 
     /// A call whose arguments are not the caller's words until they are complete.
     fn is_said_at_its_end(&self) -> bool {
-        matches!(self.kind, Kind::Call { form: Form::Custom | Form::Search, .. })
+        matches!(self.kind, Kind::Call { form: Form::Custom | Form::Search | Form::ClientTool(_), .. })
     }
 
     fn is_reasoning(&self) -> bool {
@@ -184,6 +184,10 @@ impl Open {
                     Form::Custom => {
                         call["type"] = "custom_tool_call".into();
                         (call["name"], call["input"]) = (name.as_str().into(), self.text.as_str().into());
+                    }
+                    Form::ClientTool(tool) => {
+                        call["type"] = format!("{}_call", tool.name()).into();
+                        call[tool.field()] = tool.wanted(&self.text);
                     }
                     Form::Search => {
                         call["type"] = "tool_search_call".into();

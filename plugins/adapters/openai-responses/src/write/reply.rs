@@ -92,6 +92,7 @@ impl Reply {
             Kind::Call { form: Form::Function, .. } => "fc",
             Kind::Call { form: Form::Custom, .. } => "ctc",
             Kind::Call { form: Form::Search, .. } => "tsc",
+            Kind::Call { form: Form::ClientTool(tool), .. } => tool.id_prefix(),
         };
         let response = &self.response;
         self.open.get_or_insert_with(|| Open::new(part, response.output_index(), response.item_id(prefix), kind))
