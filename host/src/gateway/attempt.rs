@@ -10,10 +10,10 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::amendment::Amendment;
 use super::begun::{Bad, Begun, Failed};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
-use super::dialect::Amendment;
 use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::halves;

@@ -12,22 +12,16 @@ use super::provider::Adapter;
 use super::scan;
 use super::table::Target;
 use crate::facts::Facts;
-use crate::plugin::bindings::chat::{Part, Request, Role};
+use crate::plugin::bindings::chat::{Request, Role};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::Encoded;
-use crate::upstream::Pieces;
 
 /// Fields at the top in which dialects differ: limits, sampling and reasoning of all protocols that callers speak.
-const LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+pub const LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 const SAMPLING: [&str; 5] = ["temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"];
 const REASONING: [&str; 4] = ["thinking", "output_config", "reasoning", "reasoning_effort"];
 /// Gemini's, for all three.
 const CONFIGS: [&str; 2] = ["generationConfig", "generation_config"];
-/// Where the answer is to stop, which models that think do not take.
-const STOP: &str = "stop";
-/// Fields that are changed one after the other in the same request: a limit under its other name (which are two), and three more.
-/// Each costs a refused request, which comes fast.
-const AMENDED_MAX: usize = 5;
 /// The protocol in which the limit has two names.
 const TWO_LIMITS: &str = "openai-chat";
 
@@ -101,7 +95,8 @@ impl Given {
     }
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
+/// The names of all of them.
+pub fn names() -> impl Iterator<Item = &'static str> {
     LIMITS.into_iter().chain(SAMPLING).chain(REASONING).chain(CONFIGS)
 }
 
@@ -202,171 +197,11 @@ pub fn with_fields(json: &[u8], fields: &[(String, Option<Value>)]) -> Bytes {
     text.freeze()
 }
 
-/// What is changed in a request that its target refused, for the one more attempt that it gets there.
-pub enum Amendment {
-    /// Fields at the top, as in [`Mended::fields`].
-    Fields(Vec<(String, Option<Value>)>),
-    /// Earlier thoughts go. `is_silent`: the model is not to think in this turn either, because a turn that thinks must begin with
-    /// the thought that it had.
-    Thoughts { is_silent: bool },
-}
-
-impl Amendment {
-    /// `body` is what was sent, and `is_ours` says that the caller did not write it for this model, and that nothing was amended yet.
-    /// Otherwise only a parameter is changed that OpenAI's `code` says the model does not take:
-    /// <https://platform.openai.com/docs/guides/error-codes>.
-    pub fn of(fault: &Fault, body: &Pieces, is_ours: bool) -> Option<Amendment> {
-        if !matches!(fault.status, 400 | 422) {
-            return None;
-        }
-        if fault.kind == FaultKind::Unsupported && is_about_thoughts(&fault.message) {
-            return Some(Amendment::Thoughts { is_silent: fault.message.contains("thinking") });
-        }
-        let kinds = [FaultKind::Unsupported, FaultKind::InvalidRequest];
-        if !is_ours && !names_unsupported(fault) || !kinds.contains(&fault.kind) {
-            return None;
-        }
-        Some(Amendment::Fields(refused_fields(fault, &body.joined())?))
-    }
-
-    /// This one after an earlier one, whose request was refused for something else. `None`: who refuses the same again shall be
-    /// believed.
-    pub fn after(self, earlier: Option<Amendment>) -> Option<Amendment> {
-        match (earlier, self) {
-            (None, new) => Some(new),
-            (Some(Amendment::Fields(mut fields)), Amendment::Fields(new)) => {
-                let is_known = |name: &str| fields.iter().any(|(changed, _)| changed == name);
-                let is_other = new.iter().all(|(name, _)| !is_known(name));
-                (is_other && fields.len() + new.len() <= AMENDED_MAX).then(|| {
-                    fields.extend(new);
-                    Amendment::Fields(fields)
-                })
-            }
-            (Some(_), _) => None,
-        }
-    }
-
-    /// See [`Amendment::Fields`]; none where thoughts go.
-    pub fn fields(&self) -> &[(String, Option<Value>)] {
-        match self {
-            Amendment::Fields(fields) => fields,
-            Amendment::Thoughts { .. } => &[],
-        }
-    }
-
-    /// The names of what is left out, for the caller.
-    pub fn dropped(&self) -> Vec<String> {
-        match self {
-            Amendment::Fields(fields) => {
-                // A limit has a new name or a new value.
-                let is_kept = |name: &str| {
-                    LIMITS.contains(&name)
-                        && fields.iter().any(|(name, value)| LIMITS.contains(&name.as_str()) && value.is_some())
-                };
-                fields.iter().map(|(name, _)| name.clone()).filter(|name| !is_kept(name)).collect()
-            }
-            Amendment::Thoughts { .. } => vec!["reasoning".to_owned()],
-        }
-    }
-}
-
-/// The request without its earlier thoughts.
-pub fn without_thoughts(request: &Request, is_silent: bool) -> Request {
-    let mut request = request.clone();
-    for message in &mut request.messages {
-        message.parts.retain(|part| !matches!(part, Part::Reasoning(_)));
-    }
-    request.messages.retain(|message| !message.parts.is_empty());
-    if is_silent {
-        request.reasoning_effort = Some("none".to_owned());
-        request.reasoning_budget_tokens = None;
-        // What stands beside thinking is refused without it.
-        let is_beside = |name: &str| name.starts_with("thinking") || name.starts_with("context_management");
-        request.extras.retain(|extra| !is_beside(&extra.name));
-    }
-    request
-}
-
-/// Anthropic's signature that does not fit or a thought that is missing, OpenAI's encrypted content.
-fn is_about_thoughts(message: &str) -> bool {
-    let is_anthropics =
-        message.contains("thinking") && (message.contains("signature") || message.contains("Expected `"));
-    is_anthropics || message.to_ascii_lowercase().contains("encrypted content")
-}
-
-/// The field that a refusal names and that a request can do without: it goes, gets the name that the refusal says, or the most that
-/// the refusal allows.
-fn refused_fields(fault: &Fault, body: &[u8]) -> Option<Vec<(String, Option<Value>)>> {
-    let message = fault.message.as_str();
-    let field = fault.field.iter().map(String::as_str).chain(named(message)).map(top);
-    let mut field = field.filter(|name| !NEEDED.contains(name));
-    let (name, at) = field.find_map(|name| Some((name, scan::value_at(body, name)?)))?;
-    if !LIMITS.contains(&name) {
-        return Some(vec![(name.to_owned(), None)]);
-    }
-    let value: Value = serde_json::from_slice(&body[at]).ok()?;
-    let instead = LIMITS.into_iter().find(|limit| *limit != name && message.contains(&format!("'{limit}' instead")));
-    Some(match instead {
-        Some(instead) => vec![(name.to_owned(), None), (instead.to_owned(), Some(value))],
-        None => vec![(name.to_owned(), Some(most(message)?.into()))],
-    })
-}
-
-/// "max_tokens: 99999 > 64000, which is the maximum", "This model supports at most 16384 completion tokens".
-fn most(message: &str) -> Option<u64> {
-    let (_, after) = [" > ", "at most "].iter().find_map(|words| message.split_once(words))?;
-    let digits = after.split(|letter: char| !letter.is_ascii_digit()).next()?;
-    digits.parse().ok().filter(|most| *most > 0)
-}
-
-/// Does the refusal say that the model does not take a parameter, and is it one that a request can do without?
-fn names_unsupported(fault: &Fault) -> bool {
-    let code = fault.provider_code.as_deref();
-    let is_about_one = matches!(code, Some("unsupported_parameter" | "unsupported_value"));
-    let field = fault.field.as_deref().map(top);
-    is_about_one && field.is_some_and(|field| field == STOP || names().any(|name| name == field))
-}
-
-/// Without them there is no request, or another one.
-const NEEDED: [&str; 10] = [
-    "model",
-    "messages",
-    "input",
-    "contents",
-    "system",
-    "instructions",
-    "systemInstruction",
-    "tools",
-    "stream",
-    "response_format",
-];
-
-/// Of `reasoning.effort` and `messages[0].content`, the field at the top.
-fn top(path: &str) -> &str {
-    path.split(['.', '[']).next().unwrap_or(path)
-}
-
-/// Words of a message that may name a field: its first word, its last where it says what was supplied, what it quotes, and the
-/// names that dialects differ in.
-fn named(message: &str) -> impl Iterator<Item = &str> {
-    let first = message.split_once(": ").map(|(first, _)| first).filter(|first| !first.contains(char::is_whitespace));
-    let supplied = message.rsplit_once("supplied: ").map(|(_, name)| name.trim_end_matches('.'));
-    let quoted = message.split(['\'', '`', '"']).skip(1).step_by(2).take(4);
-    let words = message.split_whitespace().filter(|word| names().any(|name| name == *word));
-    first.into_iter().chain(supplied).chain(quoted).chain(words)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gateway::refusal;
-
-    fn refused(message: &str, field: Option<&str>) -> Fault {
-        let field = field.map(str::to_owned);
-        Fault { status: 400, field, ..refusal::fault(FaultKind::Unsupported, message) }
-    }
 
     #[test]
     fn fields_change_and_all_other_bytes_stay() {
@@ -383,58 +218,6 @@ mod tests {
         assert_eq!(changed(&[("max_tokens", Some(json!(3)))]).matches("\"max_tokens\":3").count(), 1);
         assert_eq!(with_fields(b"{}", &[]), "{}");
         assert_eq!(with_fields(br#"{"a":1}"#, &[("a".to_owned(), None)]), "{}");
-    }
-
-    #[test]
-    fn a_refusal_names_what_can_be_left_out() {
-        let body =
-            json!({ "model": "m", "messages": [], "temperature": 0.2, "max_tokens": 9, "top_k": 3, "thinking": {} });
-        let body = Pieces::new([Bytes::from(body.to_string())]);
-        let fields = |message: &str, field: Option<&str>| match Amendment::of(&refused(message, field), &body, true) {
-            Some(Amendment::Fields(fields)) => fields,
-            _ => Vec::new(),
-        };
-        let gone = |name: &str| vec![(name.to_owned(), None)];
-        for (message, field, expected) in [
-            (
-                "Unsupported value: 'temperature' does not support 0.2 with this model.",
-                Some("temperature"),
-                gone("temperature"),
-            ),
-            ("Unrecognized request argument supplied: top_k", None, gone("top_k")),
-            ("top_k: Extra inputs are not permitted", None, gone("top_k")),
-            ("`temperature` is deprecated for this model.", None, gone("temperature")),
-            ("adaptive thinking is not supported on this model", None, gone("thinking")),
-            ("thinking.type: 'enabled' is not supported for this model. Use 'adaptive'.", None, gone("thinking")),
-            ("messages.1.content: Field required", None, Vec::new()),
-            ("Unknown parameter: 'not_there'.", Some("not_there"), Vec::new()),
-            ("max_tokens: 9 > 8, which is the maximum", None, vec![("max_tokens".to_owned(), Some(json!(8)))]),
-            ("max_tokens: must be odd", None, Vec::new()),
-            (
-                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-                Some("max_tokens"),
-                vec![("max_tokens".to_owned(), None), ("max_completion_tokens".to_owned(), Some(json!(9)))],
-            ),
-        ] {
-            assert_eq!(fields(message, field), expected, "{message}");
-        }
-        let fault = refused("top_k: Extra inputs are not permitted", None);
-        assert!(Amendment::of(&fault, &body, false).is_none(), "a body that the caller wrote for this model");
-        let coded = |message: &str, field: &str| Fault {
-            provider_code: Some("unsupported_value".to_owned()),
-            ..refused(message, Some(field))
-        };
-        let temperature = coded("Unsupported value: 'temperature' does not support 0.2.", "temperature");
-        let first = Amendment::of(&temperature, &body, false).and_then(|amendment| amendment.after(None));
-        let limit = coded("Unsupported. Use 'max_completion_tokens' instead.", "max_tokens");
-        let both = Amendment::of(&limit, &body, false).and_then(|amendment| amendment.after(first)).expect("both");
-        assert_eq!((both.fields().len(), both.dropped()), (3, vec!["temperature".to_owned()]));
-        let again = Amendment::of(&temperature, &body, false).and_then(|amendment| amendment.after(Some(both)));
-        assert!(again.is_none(), "who refuses the same again is believed");
-        assert!(Amendment::of(&coded("No.", "response_format"), &body, false).is_none());
-        let thought = refused("messages.1.content.0: Invalid `signature` in `thinking` block", None);
-        let amendment = Amendment::of(&thought, &body, false);
-        assert!(matches!(amendment, Some(Amendment::Thoughts { is_silent: true })));
     }
 
     #[test]

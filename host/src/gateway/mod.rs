@@ -4,6 +4,7 @@ mod able;
 mod about;
 mod act;
 mod allowance;
+mod amendment;
 mod array;
 mod attempt;
 mod authorize;

@@ -7,8 +7,9 @@ use hyper::Request;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 
+use super::amendment::{self, Amendment};
 use super::authorize::{Authorized, authorize};
-use super::dialect::{self, Amendment, Mended};
+use super::dialect::{self, Mended};
 use super::exchange::Exchange;
 use super::foreign;
 use super::hops::Hops;
@@ -112,7 +113,7 @@ impl Outgoing {
             }
         }
         let reading = exchange.reading().await?;
-        let silenced = is_silent.map(|is_silent| dialect::without_thoughts(&reading.request, is_silent));
+        let silenced = is_silent.map(|is_silent| amendment::without_thoughts(&reading.request, is_silent));
         let asked = silenced.as_ref().unwrap_or(&reading.request);
         let mut outgoing = translate(exchange, target, adapter, same, key_at, asked, amendment).await?;
         outgoing.translating = (!same).then(|| reading.memory.clone());

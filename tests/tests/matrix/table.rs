@@ -10,14 +10,8 @@ use super::clients;
 /// Why cells are as they are: the start of their names, and the reason.
 const NOTES: &[(&str, &str)] = &[
     (
-        "codex/mid-stream",
-        "Codex keeps the reasoning item that came before the break and asks again with it at the end of its `input`; OpenAI refuses that \
-         item (\"provided without its required following item\", openai/codex#1227), and the refusal of a request is not failed over. \
-         Codex shows it.",
-    ),
-    (
         "*/mid-stream",
-        "What was shown cannot be taken back, so the client is given an error. Claude Code asks again by itself; the others show it.",
+        "What was shown cannot be taken back, so the client is given an error. Claude Code and Codex ask again by themselves; the others show it.",
     ),
 ];
 

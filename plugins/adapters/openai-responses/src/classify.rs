@@ -80,6 +80,9 @@ fn by_status(status: u16, said: &Said) -> FaultKind {
     let text = said.text();
     match status {
         400 if text.begins(&["the encrypted content", "encrypted content"]) => FaultKind::Unsupported,
+        // A thought and what it led to stand together: `read` and `encode` see to it, but a caller whose reply broke off keeps one
+        // of them and sends it back (openai/codex#1227).
+        400 if text.mentions(&["was provided without its required"]) => FaultKind::Unsupported,
         // The servers that have no code for it say so in these words.
         400 | 422 if text.mentions(&["maximum context length", "maximum model length", "context window"]) => {
             FaultKind::ContextTooLong

@@ -152,12 +152,13 @@ impl<'a> Transcript<'a> {
 
     fn settle(&mut self) {
         let texts: Vec<Value> = self.texts.drain(..).map(text_part).collect();
-        if self.assistant_spoke {
-            let calls = std::mem::take(&mut self.calls);
+        let (calls, thoughts) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.thoughts));
+        // A turn of nothing but another provider's thoughts leaves no message: an empty one would be the end of the assistant's turn.
+        if self.assistant_spoke && !(texts.is_empty() && calls.is_empty() && thoughts.is_empty()) {
             let content = if texts.is_empty() && !calls.is_empty() { Value::Null } else { content(texts) };
             let mut message = Map::new();
             message.insert("role".into(), "assistant".into());
-            put_thoughts(self.terms, &mut message, std::mem::take(&mut self.thoughts));
+            put_thoughts(self.terms, &mut message, thoughts);
             message.insert("content".into(), content);
             if !calls.is_empty() {
                 message.insert("tool_calls".into(), calls.into());

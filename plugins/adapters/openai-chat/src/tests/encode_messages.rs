@@ -65,7 +65,7 @@ fn thoughts_are_never_sent_as_words() {
     ])
     .unwrap();
     assert_eq!(wire[1]["content"], Value::Null);
-    assert_eq!(wire[3], json!({"role": "assistant", "content": ""}));
+    assert_eq!(wire.as_array().map(Vec::len), Some(3), "an empty message would be an assistant's turn: {wire}");
     assert!(!wire.to_string().contains("hm"));
 }
 

@@ -55,6 +55,12 @@ fn by_status() {
 fn by_words_where_nothing_else_says_it() {
     let thought = "The encrypted content for item rs_1 could not be verified.";
     assert_eq!(kind(400, "invalid_request_error", Value::Null, thought), FaultKind::Unsupported);
+    for alone in [
+        "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
+        "Item 'fc_1' of type 'function_call' was provided without its required 'reasoning' item: 'rs_1'.",
+    ] {
+        assert_eq!(kind(400, "invalid_request_error", json!("input"), alone), FaultKind::Unsupported);
+    }
     let item = "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.";
     assert_eq!(kind(404, "invalid_request_error", Value::Null, item), FaultKind::InvalidRequest);
     assert_eq!(kind(503, "server_error", Value::Null, "The engine is overloaded"), FaultKind::Overloaded);
