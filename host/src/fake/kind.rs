@@ -74,6 +74,7 @@ impl Kind {
             What::Overloaded => Fault::Status { status: protocol.overloaded(), retry_after_s },
             What::QuotaExhausted => match protocol {
                 Protocol::OpenAiChat | Protocol::OpenAiResponses => openai_quota(),
+                Protocol::AnthropicMessages if retry_after.is_none() => anthropic_quota(),
                 Protocol::AnthropicMessages | Protocol::Gemini | Protocol::Bedrock | Protocol::Ollama => {
                     Fault::Status { status: 402, retry_after_s: None }
                 }
@@ -92,6 +93,14 @@ fn openai_quota() -> Fault {
     let kind = "insufficient_quota";
     let body = json!({ "error": { "message": message, "type": kind, "param": null, "code": kind } });
     Fault::StatusBody { status: 429, content_type: "application/json".to_owned(), body: body.to_string() }
+}
+
+/// Anthropic says 400, and tells a spend limit from a wrong request by its sentence: anthropics/claude-code#38035.
+fn anthropic_quota() -> Fault {
+    let message =
+        "You have reached your specified API usage limits. You will regain access on 2100-01-01 at 00:00 UTC.";
+    let body = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": message } });
+    Fault::StatusBody { status: 400, content_type: "application/json".to_owned(), body: body.to_string() }
 }
 
 #[cfg(test)]

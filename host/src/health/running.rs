@@ -18,6 +18,8 @@ use crate::plugin::bindings::provider::RateLimit;
 
 /// A provider that asks for more patience than this gets this much. An absurd number must not retire a target for ever.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// The same for a quota that is used up. A month's is asked for again each day: somebody may have bought more.
+const QUOTA_REST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a key rests whose provider says "rate limited" and not for how long.
 const RATE_LIMIT_REST: Duration = Duration::from_secs(5);
 /// How long a key rests at first that the provider refuses, or for this model: somebody has to change something.
@@ -209,7 +211,8 @@ impl Running {
     /// for. True if a key rests now.
     pub fn fail(mut self, kind: FaultKind, status: u16, retry_after: Option<Duration>, now: Instant) -> bool {
         self.ended = true;
-        let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
+        let most = if kind == FaultKind::QuotaExhausted { QUOTA_REST_MAX } else { RETRY_AFTER_MAX };
+        let retry_after = retry_after.map(|wait| wait.min(most));
         self.change(now, |running, state, moment| {
             running.end_wait(state);
             let verdict = match blame(kind) {

@@ -8,12 +8,10 @@ use super::cell::{BACKUPS, Cell, Trouble, Verdict};
 use super::clients;
 
 /// Why cells are as they are: the start of their names, and the reason.
-const NOTES: &[(&str, &str)] = &[
-    (
-        "*/mid-stream",
-        "What was shown cannot be taken back, so the client is given an error. Claude Code and Codex ask again by themselves; the others show it.",
-    ),
-];
+const NOTES: &[(&str, &str)] = &[(
+    "*/mid-stream",
+    "What was shown cannot be taken back, so the client is given an error. Claude Code and Codex ask again by themselves; the others show it.",
+)];
 
 const HEAD: &str = "# Real clients while their provider fails\n\n\
     Written by `UPDATE_GOLDEN=1 POINTSMAN_MATRIX=all cargo test -p pointsman-tests --test matrix`, which says what the words mean; a \

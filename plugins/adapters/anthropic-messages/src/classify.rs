@@ -4,6 +4,7 @@
 
 mod aws;
 mod google;
+mod regain;
 
 pub use aws::exception;
 
@@ -44,7 +45,9 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
         Some(message) if !message.is_empty() => message.clone(),
         _ => describe_foreign(head.status, body),
     };
-    let retry_after_ms = retry_after_ms(head).or_else(|| google::retry_after_ms(&error));
+    let retry_after_ms = retry_after_ms(head)
+        .or_else(|| google::retry_after_ms(&error))
+        .or_else(|| regain::retry_after_ms(head, &message));
     fault(head.status, error, message, retry_after_ms)
 }
 

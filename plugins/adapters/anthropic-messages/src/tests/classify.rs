@@ -45,6 +45,23 @@ fn errors_of_the_provider() {
 }
 
 #[test]
+fn a_spend_limit_says_in_words_when_it_ends() {
+    let of = |message: &str, date: Option<&str>| {
+        let date = date.map(|date| Header { name: "Date".into(), value: date.into() });
+        let head = ReplyHead { status: 400, headers: date.into_iter().collect() };
+        let fault = Codec::classify("chat".into(), head, error("invalid_request_error", message).into_bytes());
+        (fault.kind, fault.retry_after_ms)
+    };
+    let limit = "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.";
+    let date = "Mon, 30 Nov 2026 22:00:00 GMT";
+    assert_eq!(of(limit, Some(date)), (FaultKind::QuotaExhausted, Some(7_200_000)));
+    assert_eq!(of(limit, None), (FaultKind::QuotaExhausted, None));
+    assert_eq!(of(limit, Some("Tue, 01 Dec 2026 22:00:00 GMT")), (FaultKind::QuotaExhausted, None), "it is past");
+    let other = limit.replace("UTC", "PST");
+    assert_eq!(of(&other, Some(date)), (FaultKind::QuotaExhausted, None));
+}
+
+#[test]
 fn pages_of_what_stands_in_front() {
     let html = "<html><head><title>502 Bad Gateway</title></head></html>";
     let table = [
