@@ -1,8 +1,8 @@
 //! Same protocol on both sides: the bytes go through. And what never goes through.
 
-use pointsman::fake::{Fake, Protocol};
+use pointsman::fake::{Behaviour, Fake, Fault, Protocol};
 use pointsman_tests::broken::{Act, Broken};
-use pointsman_tests::{CLAUDE, GPT, Line, chat_body, messages_body};
+use pointsman_tests::{CLAUDE, GPT, Line, chat_body, messages_body, wait_until};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -281,4 +281,24 @@ async fn what_only_one_protocol_has_goes_to_who_speaks_it() {
         assert_eq!(answer.json()["embeddings"].as_array().map(Vec::len), Some(2), "{}", answer.body);
         assert_eq!(answer.header("x-pointsman-target"), format!("gemini/{model}"));
     }
+}
+
+/// What the provider's cache took part in is a large line of its bill: it is kept, and shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_the_providers_cache_are_kept() {
+    let line = Line::start().await;
+    let usage = json!({ "input_tokens": 5, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 40, "output_tokens": 7 });
+    let body = json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
+        "content": [{ "type": "text", "text": "hi" }], "usage": usage });
+    let fault = Fault::StatusBody { status: 200, content_type: "application/json".into(), body: body.to_string() };
+    line.anthropic.behave(Behaviour { fault, ..Behaviour::default() });
+    let answer = line.claude(CLAUDE, "hello", false).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let journal = line.gateway.journal();
+    let id = answer.header("x-pointsman-request-id");
+    wait_until("an entry", || journal.find(id).is_some()).await;
+    let entry = journal.find(id).expect("an entry");
+    assert_eq!((entry.input_tokens, entry.cache_read_tokens, entry.cache_write_tokens), (945, 900, 40));
+    let story = pointsman::journal::story(&entry);
+    assert!(story.contains("945 tokens in (900 read from the cache, 40 written to it) and 7 out"), "{story}");
 }

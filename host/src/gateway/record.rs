@@ -331,7 +331,10 @@ impl Line {
             first_token_ms: self.first_token.map(millis),
             total_ms,
             input_tokens: usage.input,
+            cache_read_tokens: usage.cache_read,
+            cache_write_tokens: usage.cache_write,
             output_tokens: usage.output,
+            reasoning_tokens: usage.reasoning,
         };
         gateway.journal.add(entry, settings);
     }
@@ -377,6 +380,8 @@ impl Drop for Record {
             first_token_ms = line.first_token.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
             total_ms = u64::try_from(line.arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
             input_tokens = usage.input,
+            cache_read_tokens = Some(usage.cache_read).filter(|tokens| *tokens > 0),
+            cache_write_tokens = Some(usage.cache_write).filter(|tokens| *tokens > 0),
             output_tokens = usage.output,
             spliced = (!line.spliced.is_empty()).then(|| line.spliced.join(", ")),
             outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),

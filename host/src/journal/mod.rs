@@ -52,8 +52,19 @@ pub struct Entry {
     pub why: String,
     pub first_token_ms: Option<u64>,
     pub total_ms: u64,
+    /// All of them, read from the provider's cache or not.
     pub input_tokens: u64,
+    /// Of `input_tokens`, those that were read from the provider's cache, at a tenth to a half of their price.
+    #[serde(default)]
+    pub cache_read_tokens: u64,
+    /// Of `input_tokens`, those that were written to the provider's cache, which costs more at Anthropic and at Bedrock.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
+    /// With those of reasoning.
     pub output_tokens: u64,
+    /// Of `output_tokens`, those of reasoning.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
 }
 
 /// A policy was asked.

@@ -53,10 +53,20 @@ pub fn story(entry: &Entry) -> String {
     let why = if entry.why.is_empty() { String::new() } else { format!(": {}", entry.why) };
     let tokens = match (entry.input_tokens, entry.output_tokens) {
         (0, 0) => String::new(),
-        (input, output) => format!(", {input} tokens in and {output} out"),
+        (input, output) => format!(", {input} tokens in{} and {output} out", cached(entry)),
     };
     tell(format!("{}{}{why}{tokens}", at(entry.total_ms), end(&entry.outcome)));
     story
+}
+
+/// What of the input went by the provider's cache.
+fn cached(entry: &Entry) -> String {
+    match (entry.cache_read_tokens, entry.cache_write_tokens) {
+        (0, 0) => String::new(),
+        (read, 0) => format!(" ({read} read from the cache)"),
+        (0, written) => format!(" ({written} written to the cache)"),
+        (read, written) => format!(" ({read} read from the cache, {written} written to it)"),
+    }
 }
 
 fn at(ms: u64) -> String {
