@@ -255,3 +255,21 @@ fn not_found(answer: &Answer, id: &str) {
     let expected = (&json!("invalid_request_error"), &json!("input"));
     assert_eq!((&body["error"]["type"], &body["error"]["param"]), expected, "{body}");
 }
+
+/// A response that one caller got is nothing that another can continue, though both are asked for with the same key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_response_is_its_callers_own() {
+    let mut agent = Agent::start("claude", false).await;
+    let made = agent.post(&agent.body(&json!("hello"))).await.json()["id"].clone();
+    let mut next = agent.body(&json!("go on"));
+    next["previous_response_id"] = made;
+    let asked = agent.responses.seen().len();
+    agent.key = "caller-two";
+    let answer = agent.post(&next).await;
+    assert_eq!(answer.status, 404, "{}", answer.body);
+    assert!(answer.body.contains("previous_response_id"), "{}", answer.body);
+    assert_eq!(agent.responses.seen().len(), asked, "no provider was asked");
+    agent.key = "caller-one";
+    let answer = agent.post(&next).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}

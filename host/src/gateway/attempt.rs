@@ -18,6 +18,7 @@ use super::exchange::{Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::halves;
 use super::hold::Hold;
+use super::items;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
@@ -228,7 +229,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     }
     // What another protocol says is kept by nobody: its caller is given another id.
     if let Some(id) = good.id.take().filter(|_| same && !exchange.endpoint.pinning_fields.is_empty()) {
-        exchange.gateway.keepers.note(&id, keeper);
+        exchange.gateway.keepers.note(items::owner(exchange.caller.as_deref()), &id, keeper);
     }
     Ok(good)
 }

@@ -22,7 +22,7 @@ use super::commit::{HeldBack, Uncommitted};
 use super::decide::{self, Next};
 use super::endpoint::Endpoint;
 use super::game_day::Befell;
-use super::keepers::Keeper;
+use super::keepers::{Anothers, Keeper};
 use super::provider::Adapter;
 use super::race::{News, Race};
 use super::record::Record;
@@ -56,6 +56,8 @@ pub struct Exchange {
     pub asked: Asked,
     /// To items of earlier answers.
     pub references: References,
+    /// Who keeps what the request names, where that is known.
+    kept_by: Option<Keeper>,
     pub arrived: Instant,
     /// When all must be over.
     pub deadline: Instant,
@@ -162,6 +164,12 @@ where
     let owner = items::owner(caller.as_deref());
     let references = References::find(&gateway.items, &owner, &endpoint.protocol, &body);
     let references = references.map_err(|id| Refusal::no_item(&id))?;
+    let kept_by = match &asked.kept {
+        Some(id) => {
+            gateway.keepers.of(&owner, id).map_err(|Anothers| Refusal::not_kept(asked.pinned.as_deref(), id))?
+        }
+        None => None,
+    };
     let route = Arc::clone(table.route(&asked.model).ok_or_else(|| Refusal::no_route(&asked.model, &table))?);
     if table.routes.len() > 1 && !held.enter_route(&route.in_flight, edge.requests) {
         return Err(Refusal::full("as many requests of this route at once"));
@@ -185,6 +193,7 @@ where
         body,
         asked,
         references,
+        kept_by,
         arrived,
     };
     exchange.unable = able::judge(&exchange).await;
@@ -278,7 +287,7 @@ impl Exchange {
 
     /// The key with which a target made what the request names, if it was this target's provider.
     pub fn kept_by(&self, target: &Target) -> Option<KeyId> {
-        let keeper = self.gateway.keepers.of(self.asked.kept.as_deref()?)?;
+        let keeper = self.kept_by.as_ref()?;
         (keeper.provider == target.provider.name).then_some(keeper.key)
     }
 

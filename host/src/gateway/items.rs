@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use memchr::memmem;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::Gateway;
@@ -36,11 +37,15 @@ const AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The event that has a whole item.
 const ITEM_DONE: &str = "response.output_item.done";
 
-/// Who may refer to an item: the digest of the caller's key; zeros where anyone may call.
+/// Who may refer to an item: the digest of the caller's name, so that a new key of the same caller's finds what the old one had; of
+/// its key where it has no name; zeros where anyone may call.
 pub type Owner = [u8; 32];
 
 pub fn owner(caller: Option<&Caller>) -> Owner {
-    caller.map_or([0; 32], |caller| caller.digest)
+    caller.map_or([0; 32], |caller| match caller.name.as_str() {
+        "" => caller.digest,
+        name => Sha256::digest(name).into(),
+    })
 }
 
 /// One item of an answer.

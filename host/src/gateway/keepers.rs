@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::mem;
 
+use super::items::Owner;
 use crate::health::KeyId;
 use crate::sync::{Mutex, PoisonError};
 
@@ -20,18 +21,23 @@ pub struct Keeper {
     pub key: KeyId,
 }
 
+/// A reply to another caller.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Anothers;
+
 /// The keepers of the newest replies. It is forgotten with the process.
 #[derive(Default)]
 pub struct Keepers(Mutex<Generations>);
 
+/// By the id of the reply: whose it is, and who keeps it.
 #[derive(Default)]
 struct Generations {
-    young: HashMap<String, Keeper>,
-    old: HashMap<String, Keeper>,
+    young: HashMap<String, (Owner, Keeper)>,
+    old: HashMap<String, (Owner, Keeper)>,
 }
 
 impl Keepers {
-    pub fn note(&self, id: &str, keeper: Keeper) {
+    pub fn note(&self, owner: Owner, id: &str, keeper: Keeper) {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             return;
         }
@@ -39,18 +45,27 @@ impl Keepers {
         if generations.young.len() >= REPLIES_MAX / 2 {
             generations.old = mem::take(&mut generations.young);
         }
-        generations.young.insert(id.to_owned(), keeper);
+        generations.young.insert(id.to_owned(), (owner, keeper));
     }
 
-    pub fn of(&self, id: &str) -> Option<Keeper> {
+    /// Who made the reply with this id. `None` where that is not known.
+    ///
+    /// # Errors
+    /// It was made for another caller.
+    pub fn of(&self, owner: &Owner, id: &str) -> Result<Option<Keeper>, Anothers> {
         let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.young.get(id).or_else(|| generations.old.get(id)).cloned()
+        match generations.young.get(id).or_else(|| generations.old.get(id)) {
+            Some((whose, _)) if whose != owner => Err(Anothers),
+            known => Ok(known.map(|(_, keeper)| keeper.clone())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ONE: Owner = [1; 32];
 
     fn keeper(key: KeyId) -> Keeper {
         Keeper { provider: "a".to_owned(), key }
@@ -60,27 +75,35 @@ mod tests {
     fn the_newest_are_remembered_and_no_more() {
         let keepers = Keepers::default();
         for at in 0..2 * REPLIES_MAX {
-            keepers.note(&format!("resp_{at}"), keeper(at as KeyId));
+            keepers.note(ONE, &format!("resp_{at}"), keeper(at as KeyId));
         }
         let held = keepers.0.lock().unwrap();
         assert!(held.young.len() + held.old.len() <= REPLIES_MAX);
         drop(held);
         let newest = 2 * REPLIES_MAX - 1;
-        assert_eq!(keepers.of(&format!("resp_{newest}")), Some(keeper(newest as KeyId)));
+        assert_eq!(keepers.of(&ONE, &format!("resp_{newest}")), Ok(Some(keeper(newest as KeyId))));
         let half_ago = newest - REPLIES_MAX / 2 + 1;
-        assert_eq!(keepers.of(&format!("resp_{half_ago}")), Some(keeper(half_ago as KeyId)));
-        assert_eq!(keepers.of("resp_0"), None);
+        assert_eq!(keepers.of(&ONE, &format!("resp_{half_ago}")), Ok(Some(keeper(half_ago as KeyId))));
+        assert_eq!(keepers.of(&ONE, "resp_0"), Ok(None));
     }
 
     #[test]
     fn an_id_that_is_none_is_not_remembered() {
         let keepers = Keepers::default();
         for id in ["", &"x".repeat(ID_BYTES_MAX + 1)] {
-            keepers.note(id, keeper(1));
-            assert_eq!(keepers.of(id), None);
+            keepers.note(ONE, id, keeper(1));
+            assert_eq!(keepers.of(&ONE, id), Ok(None));
         }
-        keepers.note("a", keeper(1));
-        keepers.note("a", keeper(2));
-        assert_eq!(keepers.of("a"), Some(keeper(2)));
+        keepers.note(ONE, "a", keeper(1));
+        keepers.note(ONE, "a", keeper(2));
+        assert_eq!(keepers.of(&ONE, "a"), Ok(Some(keeper(2))));
+    }
+
+    #[test]
+    fn what_was_made_for_another_caller_is_not_found() {
+        let keepers = Keepers::default();
+        keepers.note(ONE, "a", keeper(1));
+        assert_eq!(keepers.of(&[2; 32], "a"), Err(Anothers));
+        assert_eq!(keepers.of(&[2; 32], "b"), Ok(None));
     }
 }

@@ -113,6 +113,12 @@ impl Refusal {
         Refusal::of(FaultKind::InvalidRequest, Some("input"), text).with_status(StatusCode::NOT_FOUND)
     }
 
+    /// What the request names (an earlier response, a thread) was made for another caller, which is nothing to this one.
+    pub fn not_kept(field: Option<&str>, id: &str) -> Refusal {
+        let text = format!("nothing with the id '{id}' is known for this caller: send the whole conversation");
+        Refusal::of(FaultKind::Unsupported, field, text).with_status(StatusCode::NOT_FOUND)
+    }
+
     /// The policy makes no further attempt.
     pub fn gave_up(exchange: &Exchange, mut history: Vec<Failed>, reason: &str) -> Refusal {
         let name = |failed: &Failed| {
