@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pointsman::fake::{Fault, Protocol};
+use pointsman::fake::{Behaviour, Fault, Protocol};
 
 use super::oracle::judge;
-use super::plan::{Plan, Speaks, TOTAL};
+use super::plan::{Plan, Speaks, TOTAL, Trouble, What};
 use super::ready;
 use super::world::{History, Outcome, run};
 
@@ -13,12 +13,20 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// A plan in which nothing goes wrong and nobody leaves; the first request is a stream of Chat Completions, answered by OpenAI.
 fn calm() -> (u64, Plan) {
-    let fits =
-        |plan: &Plan| !plan.is_limited && plan.targets.len() == 2 && plan.targets[0].protocol == Protocol::OpenAiChat;
+    let fits = |plan: &Plan| {
+        !plan.is_limited
+            && plan.targets.len() == 3
+            && !plan.splices
+            && !plan.is_full
+            && plan.targets[0].protocol == Protocol::OpenAiChat
+    };
     let (seed, mut plan) = (0..).map(|seed| (seed, Plan::new(seed))).find(|(_, plan)| fits(plan)).expect("one of them");
     plan.targets.iter_mut().for_each(|target| target.troubles.clear());
     plan.asks.iter_mut().for_each(|ask| ask.leaves_after = None);
+    // Three of the one route, one of the other.
+    let other = plan.asks.iter().find(|ask| ask.model() == "other").cloned();
     plan.asks.truncate(3);
+    plan.asks.extend(other);
     (plan.asks[0].speaks, plan.asks[0].stream) = (Speaks::Chat, true);
     // One configuration, and its policy asks the targets in their order.
     plan.configurations.truncate(1);
@@ -223,6 +231,47 @@ fn a_provider_that_asked_for_patience_and_was_asked_again() {
     finds("5 s of patience", asked_again(Duration::from_secs(1)));
     finds("5 s of patience", asked_again(Duration::from_millis(4_990)));
     assert!(doctored(asked_again(Duration::from_millis(5_001))).iter().all(|text| !text.contains("of patience")));
+}
+
+#[test]
+fn a_route_that_is_refused_or_waits_because_of_another() {
+    let is_other = |outcome: &&mut Outcome| outcome.ask.model() == "other";
+    finds("lost, though own was well", |history| {
+        let outcome = history.outcomes.iter_mut().find(is_other).expect("one of them");
+        outcome.status = 503;
+        outcome.body = b"{\"error\":{\"message\":\"full\"}}".to_vec();
+    });
+    let (seed, mut plan) = calm();
+    plan.asks.iter_mut().for_each(|ask| ask.stream = true);
+    ready();
+    let mut history = run(seed, &plan);
+    assert_eq!(judge(&plan, &history), Vec::<String>::new());
+    let outcome = history.outcomes.iter_mut().find(is_other).expect("one of them");
+    outcome.head_at = outcome.head_at.map(|at| at + Duration::from_millis(1_500));
+    outcome.ended_at += Duration::from_millis(1_500);
+    assert!(judge(&plan, &history).iter().any(|text| text.contains("it waited")));
+}
+
+#[test]
+fn requests_that_wait_at_a_target_known_to_be_silent() {
+    let (seed, mut plan) = calm();
+    ready();
+    let mut history = run(seed, &plan);
+    let behaviour = Behaviour { fault: Fault::HangBeforeContent, ..Behaviour::default() };
+    let (from, to) = (Duration::from_secs(10), Duration::from_secs(50));
+    let ask_at = |history: &mut History, seconds: u64| {
+        let at = Some(history.began + Duration::from_secs(seconds));
+        let again = pointsman::fake::Seen { at, body: "nobody's".into(), ..attempt_of_the_first(history) };
+        history.seen[1].push(again);
+    };
+    plan.targets[1].troubles.push(Trouble { from, to, what: What::Behaves(behaviour) });
+    (11..=18).for_each(|at| ask_at(&mut history, at));
+    // Known from 28 on: 2 probes and one every two seconds.
+    (29..42).for_each(|at| ask_at(&mut history, at));
+    let found = |history: &History| judge(&plan, history).into_iter().any(|text| text.contains("known to be silent"));
+    assert!(!found(&history));
+    ask_at(&mut history, 42);
+    assert!(found(&history));
 }
 
 #[test]

@@ -6,9 +6,17 @@ use pointsman::fake::{Fault, Protocol, Seen};
 use pointsman_tests::reply::Reply;
 use tokio::time::Instant;
 
-use super::plan::{ATTEMPTS_MAX, Plan, TOTAL, WELL_AFTER, What};
+use super::plan::{ATTEMPTS_MAX, OTHER, Plan, TOTAL, Target, WELL_AFTER, What};
 use super::world::{History, Outcome};
 
+/// What a request may take beside its provider's usual time, on a route where all is well.
+const MOMENT: Duration = Duration::from_secs(1);
+/// A target that has been silent to so many attempts for so long is known to be: more than the breakers of these configurations
+/// need, and longer than any limit for the first content.
+const SILENT_ATTEMPTS: usize = 8;
+const SILENT_FOR: Duration = Duration::from_secs(10);
+/// Then it may be probed so often.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// What virtual time may add to a deadline.
 const DEADLINE_SPARE: Duration = Duration::from_millis(50);
 
@@ -29,6 +37,7 @@ pub fn judge(plan: &Plan, history: &History) -> Vec<String> {
         }));
     }
     patience(plan, history, &mut wrong);
+    silence(plan, history, &mut wrong);
     for (target, open) in plan.targets.iter().zip(&history.open) {
         if *open > 0 {
             wrong.push(format!("{open} replies of {} are still open at the end", target.name));
@@ -51,11 +60,17 @@ fn one(plan: &Plan, history: &History, outcome: &Outcome) -> Vec<String> {
     let counted = attempts.len() - resent(plan, history, &attempts);
     // Beside a request one target may be probed.
     check(counted <= ATTEMPTS_MAX + 1, format!("{counted} attempts, {} requests", attempts.len()));
-    let latest = attempts.iter().filter_map(|(_, seen)| seen.at).max().unwrap_or(outcome.asked_at);
+    // A probe beside the request may be sent again when its connection breaks, which nobody waits for.
+    let is_resent = |at: usize, seen: &Seen| {
+        let mut before = attempts.iter().filter(|(other, first)| *other == at && first.at < seen.at);
+        before.any(|(_, first)| may_break(&plan.targets[at], history, first, seen))
+    };
+    let begun = attempts.iter().filter(|(at, seen)| !is_resent(*at, seen)).filter_map(|(_, seen)| seen.at);
+    let latest = begun.max().unwrap_or(outcome.asked_at);
     let committed = outcome.head_at.filter(|_| outcome.status == 200);
     check(
-        committed.is_none_or(|committed| latest <= committed),
-        "an attempt began after the caller had seen something".to_owned(),
+        plan.splices || committed.is_none_or(|committed| latest <= committed),
+        format!("an attempt began after the caller had seen something: {}", times(plan, history, &attempts, committed)),
     );
     let took = outcome.ended_at.saturating_duration_since(outcome.asked_at);
     check(took <= TOTAL + DEADLINE_SPARE, format!("it took {took:?}"));
@@ -86,15 +101,31 @@ fn one(plan: &Plan, history: &History, outcome: &Outcome) -> Vec<String> {
         check(good || outcome.ask.stream, "200, and no answer".to_owned());
     }
     // Lost, though somebody could have answered. A stream that dies after its beginning is its target's fault.
-    let somebody = plan.targets.iter().find(|target| is_well(target, history, outcome));
+    let is_other = |target: &Target| target.name == OTHER;
+    let asked_for_other = outcome.ask.model() == "other";
+    let mut route = plan.targets.iter().filter(|target| is_other(target) == asked_for_other);
+    let somebody = route.find(|target| is_well(target, history, outcome));
     if let Some(somebody) = somebody
         && !plan.is_limited
+        && (asked_for_other || !plan.is_full)
     {
+        // What befalls the targets of another route is nothing to this one: neither is it refused, nor does it wait.
+        let waited = outcome.head_at.map(|head_at| head_at.saturating_duration_since(outcome.asked_at));
+        let is_soon = waited.is_some_and(|waited| waited <= somebody.well.first_token + MOMENT);
+        let waits = asked_for_other && outcome.ask.stream && !is_soon;
+        check(!waits, format!("it waited {waited:?} for {}, which was well", somebody.name));
         check(outcome.status == 200, format!("lost, though {} was well", somebody.name));
         let own = outcome.header("x-pointsman-target").starts_with(&somebody.name);
         check(good || !own, "a bad end by a target that was well".to_owned());
     }
     wrong
+}
+
+/// When which target was asked, and when the caller saw something.
+fn times(plan: &Plan, history: &History, attempts: &[(usize, &Seen)], committed: Option<Instant>) -> String {
+    let since = |at: Option<Instant>| at.map_or(0.0, |at| at.saturating_duration_since(history.began).as_secs_f64());
+    let asked = attempts.iter().map(|(at, seen)| format!("{} at {:.3}", plan.targets[*at].name, since(seen.at)));
+    format!("{}; a head at {:.3}", asked.collect::<Vec<_>>().join(", "), since(committed))
 }
 
 /// What the targets saw of one request.
@@ -168,12 +199,10 @@ fn patience(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
             let is_told = |at: Instant| at > told && at + Duration::from_millis(1) < until;
             let rash =
                 seen[number + 1..].iter().find(|later| later.header(header) == key && later.at.is_some_and(is_told));
-            // A caller who left did not let us hear it.
+            // A caller who left did not let us hear it, nor one who went elsewhere before.
             let heard = history.outcomes.iter().any(|outcome| {
-                let mark = format!("ask {}:", outcome.ask.number);
-                memchr::memmem::find(&asked.body, mark.as_bytes()).is_some()
-                    && outcome.ended_at >= told
-                    && !outcome.left
+                let is_its = || attempts(history, outcome).iter().any(|(_, seen)| std::ptr::eq(*seen, asked));
+                outcome.ended_at >= told && !outcome.left && is_its() && !goes_elsewhere(history, outcome, asked, told)
             });
             if let Some(rash) = rash.filter(|_| heard) {
                 let since = |at: Instant| at.saturating_duration_since(history.began).as_secs_f64();
@@ -182,6 +211,41 @@ fn patience(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
                     target.name,
                     since(told),
                     rash.at.map_or(0.0, since)
+                ));
+            }
+        }
+    }
+}
+
+/// Did this request's caller turn to somebody else before it was `told`?
+fn goes_elsewhere(history: &History, outcome: &Outcome, asked: &Seen, told: Instant) -> bool {
+    let between = |at: Option<Instant>| at.is_some_and(|at| asked.at < Some(at) && at < told);
+    attempts(history, outcome).iter().any(|(_, other)| between(other.at))
+}
+
+/// A target that is known to be silent gets probes now and then, and nobody's request to wait with, while another is well.
+fn silence(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
+    let since = |at: Instant| at.saturating_duration_since(history.began);
+    for (target, seen) in plan.targets.iter().zip(&history.seen) {
+        for trouble in &target.troubles {
+            let What::Behaves(behaviour) = &trouble.what else { continue };
+            let others = plan.targets.iter().filter(|other| other.name != target.name && other.name != OTHER);
+            let is_covered = others.flat_map(|other| &other.troubles).all(|of_other| of_other.from > trouble.to);
+            if !matches!(behaviour.fault, Fault::HangBeforeHeaders | Fault::HangBeforeContent) || !is_covered {
+                continue;
+            }
+            let times = seen.iter().filter_map(|seen| seen.at.map(since));
+            let mut times: Vec<Duration> = times.filter(|at| (trouble.from..trouble.to).contains(at)).collect();
+            times.sort();
+            let Some(known) = times.get(SILENT_ATTEMPTS - 1).map(|at| *at + SILENT_FOR) else { continue };
+            let after = times.iter().filter(|at| **at >= known).count();
+            let most = 2 + trouble.to.saturating_sub(known).as_secs() / PROBE_EVERY.as_secs();
+            if after as u64 > most {
+                wrong.push(format!(
+                    "{} was known to be silent from {:.3} to {:.3}, and was asked {after} times then, not {most}",
+                    target.name,
+                    known.as_secs_f64(),
+                    trouble.to.as_secs_f64()
                 ));
             }
         }

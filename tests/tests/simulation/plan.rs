@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use fastrand::Rng;
-use pointsman::fake::{Behaviour, Fault, Protocol};
+use pointsman::fake::{Behaviour, Continuing, Fault, Protocol, Speech};
 pub use pointsman_tests::reply::Speaks;
 
 /// Until then things go wrong.
@@ -17,6 +17,10 @@ pub const WELL_AFTER: Duration = Duration::from_secs(30);
 /// Of a whole request.
 pub const TOTAL: Duration = Duration::from_secs(60);
 pub const ATTEMPTS_MAX: usize = 3;
+/// Requests with this number and higher ones are of the model `other`, whose only target nothing befalls.
+pub const OTHER_FROM: usize = 1_000;
+/// The only target of the model `other`.
+pub const OTHER: &str = "own";
 
 /// A run.
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub struct Plan {
     pub asks: Vec<Ask>,
     /// Something limits how much is accepted, so that a request may be refused though a target is well.
     pub is_limited: bool,
+    /// The gateway has room for a few requests at once: one whose targets hang may be refused, one of another route may not.
+    pub is_full: bool,
+    /// Every target says the same, and where one breaks off another goes on.
+    pub splices: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +102,85 @@ impl Plan {
             at += millis(&mut dice, 5_000..90_000);
         }
         let asks = asks(&mut dice);
-        Plan { targets, configurations, asks, is_limited }
+        let plan = Plan { targets, configurations, asks, is_limited, is_full: false, splices: false };
+        plan.and_more(&mut Rng::with_seed(seed ^ 0x5eed))
+    }
+
+    /// What was thought of later, by dice of its own: so the seeds that were found before keep their meaning.
+    fn and_more(mut self, dice: &mut Rng) -> Plan {
+        self.splices = dice.u32(0..4) == 0;
+        self.is_full = !self.is_limited && dice.u32(0..4) == 0;
+        if self.splices {
+            let (protocol, model) = (self.targets[0].protocol, self.targets[0].model.clone());
+            for target in &mut self.targets {
+                let Target { name, model: own, protocol: spoken, .. } = &*target;
+                for (_, text) in &mut self.configurations {
+                    *text = text
+                        .replace(&format!("\"{name}/{own}\""), &format!("\"{name}/{model}\""))
+                        .replace(&provider(name, *spoken), &provider(name, protocol));
+                }
+                (target.protocol, target.model) = (protocol, model.clone());
+                let continuing = [Continuing::GoesOn, Continuing::GoesOn, Continuing::Again, Continuing::Greets];
+                let speech = Speech { spaces_last: dice.bool(), continuing: continuing[dice.usize(..4)] };
+                target.well.speech = speech;
+                for trouble in &mut target.troubles {
+                    if let What::Behaves(behaviour) = &mut trouble.what {
+                        behaviour.speech = speech;
+                    }
+                }
+            }
+        }
+        let well = Behaviour { first_token: millis(dice, 50..500), ..Behaviour::default() };
+        let own = Target {
+            name: OTHER.to_owned(),
+            model: "m9".to_owned(),
+            protocol: Protocol::OpenAiChat,
+            well,
+            troubles: Vec::new(),
+        };
+        for (_, text) in &mut self.configurations {
+            if self.splices {
+                text.push_str("continuation = \"splice\"\n");
+            }
+            if self.is_full {
+                text.push_str("[server]\nmax_requests = 12\n");
+            }
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{}\nkey = \"own-key\"\n[models.other]\ntargets = [\"own/m9\"]",
+                provider(OTHER, own.protocol)
+            );
+        }
+        self.targets.push(own);
+        let mut more = Vec::new();
+        // Somebody asks all the time.
+        if dice.bool() {
+            let step = dice.u64(200..2_000);
+            more.extend((20_000..110_000).step_by(step as usize).map(Duration::from_millis));
+        }
+        let first = self.asks.len();
+        self.asks.extend(
+            more.into_iter()
+                .enumerate()
+                .map(|(number, at)| Ask { leaves_after: None, ..ask(dice, first + number, at) }),
+        );
+        let mut at = Duration::ZERO;
+        for number in OTHER_FROM.. {
+            at += millis(dice, 3_000..15_000);
+            if at > TROUBLE_ENDS {
+                break;
+            }
+            self.asks.push(Ask { leaves_after: None, ..ask(dice, number, at) });
+        }
+        self
+    }
+}
+
+impl Ask {
+    /// The model that is asked for, which is the route's.
+    pub fn model(&self) -> &'static str {
+        if self.number < OTHER_FROM { "all" } else { "other" }
     }
 }
 
@@ -214,9 +300,8 @@ fn configuration(dice: &mut Rng, targets: &[Target], server: &str) -> String {
         } else {
             format!("key = \"{name}-key\"")
         };
-        let base_url = protocol.base_url(format!("{name}.sim"));
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "[providers.{name}]\nadapter = \"{protocol}\"\nbase_url = \"{base_url}\"\n{keys}");
+        let _ = writeln!(text, "{}\n{keys}", provider(name, *protocol));
     }
     let list: Vec<String> = targets.iter().map(|target| format!("\"{}/{}\"", target.name, target.model)).collect();
     let policy = POLICIES[dice.usize(..POLICIES.len())];
@@ -234,13 +319,20 @@ fn asks(dice: &mut Rng) -> Vec<Ask> {
     times.extend((0..dice.usize(5..15)).map(|_| millis(dice, 0..TROUBLE_ENDS.as_millis() as u64)));
     times.extend((0..6).map(|number| CALM_BEGINS + Duration::from_secs(number * 5)));
     times.sort();
-    let asks = times.into_iter().enumerate().map(|(number, at)| Ask {
+    times.into_iter().enumerate().map(|(number, at)| ask(dice, number, at)).collect()
+}
+
+fn ask(dice: &mut Rng, number: usize, at: Duration) -> Ask {
+    Ask {
         number,
         at,
         speaks: [Speaks::Chat, Speaks::Responses, Speaks::Messages, Speaks::Gemini][dice.usize(..4)],
         stream: dice.u32(0..3) > 0,
         prompt: format!("ask {number}:{}", " la".repeat(dice.usize(1..40))),
         leaves_after: (dice.u32(0..10) == 0).then(|| millis(dice, 1..4_000)),
-    });
-    asks.collect()
+    }
+}
+
+fn provider(name: &str, protocol: Protocol) -> String {
+    format!("[providers.{name}]\nadapter = \"{protocol}\"\nbase_url = \"{}\"", protocol.base_url(format!("{name}.sim")))
 }

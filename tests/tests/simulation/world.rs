@@ -134,7 +134,7 @@ async fn play(seed: u64, plan: &Plan) -> History {
             gateway.apply(config).await.expect("a good configuration");
         }
     });
-    let callers: Vec<_> = plan.asks.iter().map(|ask| stage.ask(ask.clone())).collect();
+    let callers: Vec<_> = plan.asks.iter().map(|ask| stage.ask_model(ask.model(), ask.clone())).collect();
     let mut outcomes = Vec::new();
     for caller in callers {
         outcomes.push(caller.await.expect("no panic in a caller"));
