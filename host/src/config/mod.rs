@@ -20,7 +20,7 @@ pub use identity::{
     Aws, AwsIdentity, AwsRole, AwsSource, Azure, AzureSource, ContainerToken, Google, GoogleExternal, SubjectPlace,
     SubjectToken, without_path,
 };
-pub use resolve::{CALLER_NAME, HOLDS, is_caller_name, usual as usual_proxy};
+pub use resolve::{CALLER_NAME, HOLDS, SECRET_HEADERS, is_caller_name, usual as usual_proxy};
 pub use resolved::*;
 pub use written::LogFormat;
 pub(crate) use written::{Span, span};

@@ -159,6 +159,7 @@ where
     let asked = Asked::find(&body, head.uri.path(), &endpoint)?;
     record.asked(&asked);
     allowance.check(&asked.model)?;
+    allowance.check_fallbacks(&body)?;
     let owner = items::owner(caller.as_deref());
     let references = References::find(&gateway.items, &owner, &endpoint.protocol, &body);
     let references = references.map_err(|id| Refusal::no_item(&id))?;
