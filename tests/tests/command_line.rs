@@ -371,6 +371,25 @@ async fn keys_in_the_environment_are_enough() {
     assert!(code == 2 && err.contains("ANTHROPIC_API_KEY"), "{err}");
 }
 
+/// Its memory holds keys and prompts.
+///
+/// Faults: F154
+#[tokio::test]
+async fn a_gateway_that_crashes_leaves_no_memory_in_a_file() {
+    let anthropic = Fake::start(Protocol::AnthropicMessages).await.expect("a port");
+    let environment = [
+        ("ANTHROPIC_API_KEY", "k"),
+        ("ANTHROPIC_BASE_URL", &*anthropic.base_url()),
+        ("POINTSMAN_LISTEN", "127.0.0.1:0"),
+    ];
+    let serving = Serving::start(&["serve"], &environment).await;
+    let id = serving.child.id().expect("it runs");
+    let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).expect("its limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    serving.stop().await;
+}
+
 /// When no file descriptor is left, callers wait, and are served when there are some again.
 ///
 /// Faults: F106

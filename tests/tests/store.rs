@@ -187,6 +187,27 @@ async fn the_configuration_stands_above_what_was_kept_only_when_it_changes() {
     assert!(gateway.slots().iter().all(|slot| slot.name != "mine"), "it left with the configuration");
 }
 
+/// Faults: F155
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_goes_back_only_to_what_was_in_it() {
+    let place = Place::new("own");
+    let gateway = place.start().await;
+    let others = put_in(&gateway, "fastest", &variant(bundled("failover"), 1)).await;
+    let own = put_in(&gateway, "failover", &variant(bundled("failover"), 2)).await;
+    put_in(&gateway, "failover", &variant(bundled("failover"), 3)).await;
+    put_in(&gateway, "failover", &variant(bundled("failover"), 4)).await;
+    let refused = async |gateway: &Gateway| {
+        let error = gateway.rollback_to("failover", &others[..12], false).await.expect_err("it was in another slot");
+        assert!(format!("{error:#}").contains("no version that was in `failover`"), "{error:#}");
+    };
+    refused(&gateway).await;
+    let gateway = place.restart(gateway).await;
+    refused(&gateway).await;
+    gateway.rollback_to("failover", &own[..12], false).await.expect("its own");
+    assert_eq!(slot(&gateway, "failover").live.sha256, own);
+}
+
+/// Faults: F141
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_damaged_costs_no_more_than_itself() {
     let place = Place::new("damaged");
@@ -226,6 +247,8 @@ async fn what_is_damaged_costs_no_more_than_itself() {
     let third = put_in(&gateway, "failover", &variant(bundled("failover"), 3)).await;
     let gateway = place.restart(gateway).await;
     assert_eq!(slot(&gateway, "failover").live.sha256, third, "the new database serves");
+    gateway.rollback_to("failover", &second, false).await.expect("found again by its file");
+    assert_eq!(slot(&gateway, "failover").live.sha256, second);
 }
 
 /// The configuration changed while the gateway was down, and what an operator swapped in refuses its settings.

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Source};
 use crate::gateway::{Adapter, Gateway, Table, Target, base_url};
 use crate::net::Network;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, shown};
 use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
@@ -114,6 +114,7 @@ pub fn target(target: &Target) -> String {
 
 /// A table, two spaces between the columns.
 pub fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| shown(cell))).collect();
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).chain([head[column].len()]).max().unwrap_or_default()
     };

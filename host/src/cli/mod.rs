@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::plugin::{Cache, CompileLimits, Compiler};
+use crate::plugin::{Cache, CompileLimits, Compiler, shown_lines};
 
 const EXIT_CODES: &str = "Exit codes:
   0  it is done, or the answer is yes
@@ -178,7 +178,7 @@ fn print_json(data: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// Each level adds one fact; they are printed below each other.
 fn chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  caused by: ")
+    error.chain().map(|level| shown_lines(&level.to_string())).collect::<Vec<_>>().join("\n  caused by: ")
 }
 
 /// Enough of a digest to tell versions apart.

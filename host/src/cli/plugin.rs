@@ -77,7 +77,8 @@ pub enum Verb {
     /// signature; of a policy that says so, what it does and what its settings are. Needs no gateway.
     Inspect(inspect::Arguments),
     /// Push a component to a registry, as an OCI artifact, and print its name with its digest. Logins are those of
-    /// `docker login`, or POINTSMAN_REGISTRY_USER and POINTSMAN_REGISTRY_PASSWORD. Needs no gateway.
+    /// `docker login`, or POINTSMAN_REGISTRY_USER and POINTSMAN_REGISTRY_PASSWORD for the registry that POINTSMAN_REGISTRY
+    /// names. Needs no gateway.
     ///
     ///     pointsman plugin push day_and_night.wasm registry.example/team/day-and-night:1.0
     #[command(verbatim_doc_comment)]

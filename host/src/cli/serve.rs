@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -22,7 +23,16 @@ use crate::watch as files;
 /// How long a background task that broke down rests.
 const BROKEN_REST: Duration = Duration::from_secs(1);
 
+/// A dump of the memory would hold keys and prompts. Who wants one raises the limit of the running process (`prlimit`).
+fn no_core_dumps() {
+    let limit = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
+    if let Err(error) = setrlimit(Resource::Core, limit) {
+        tracing::warn!("a crash may leave the memory in a file: the limit of core dumps cannot be set: {error}");
+    }
+}
+
 pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
+    no_core_dumps();
     let mut signals = Signals::listen()?;
     let source = Source::find(asked);
     let config = source.load(&config::process_environment)?;

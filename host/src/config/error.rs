@@ -47,9 +47,30 @@ pub struct File<'a> {
 
 impl File<'_> {
     pub fn at(&self, span: Option<Range<usize>>, message: impl Into<String>, hint: Option<String>) -> ConfigError {
-        let secret = span.as_ref().is_some_and(|span| self.line(span).1.is_some());
-        let place = span.map(|span| self.place(&span));
-        let message = match (&place, message.into()) {
+        self.shown(span, message.into(), hint, false)
+    }
+
+    /// An error where nobody knows what is written: the value of any line there may be a secret.
+    pub fn at_unknown(&self, span: Option<Range<usize>>, message: &str) -> ConfigError {
+        let written = span.as_ref().and_then(|span| self.text.get(span.clone())).unwrap_or_default();
+        // A quoted name is somebody's own word: perhaps a key where a name should stand.
+        let message = match written.starts_with(['"', '\'']) {
+            true => without_first_name(message),
+            false => message.to_owned(),
+        };
+        self.shown(span, message, None, true)
+    }
+
+    fn shown(
+        &self,
+        span: Option<Range<usize>>,
+        message: String,
+        hint: Option<String>,
+        is_unknown: bool,
+    ) -> ConfigError {
+        let secret = span.as_ref().is_some_and(|span| self.line(span, is_unknown).1.is_some());
+        let place = span.map(|span| self.place(&span, is_unknown));
+        let message = match (&place, message) {
             (None, message) => format!("{}: {message}", self.path.display()),
             // The parser quotes a value that it does not like.
             (Some(_), message) if secret => without_quoted(&message),
@@ -58,12 +79,12 @@ impl File<'_> {
         ConfigError { message, place, hint }
     }
 
-    fn place(&self, span: &Range<usize>) -> (String, String) {
+    fn place(&self, span: &Range<usize>, is_unknown: bool) -> (String, String) {
         let start = span.start.min(self.text.len());
         let before = self.text.get(..start).unwrap_or_default();
         let number = before.matches('\n').count() + 1;
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let (line, masked) = self.line(span);
+        let (line, masked) = self.line(span, is_unknown);
         let line = masked.as_deref().unwrap_or(line);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         let width =
@@ -78,12 +99,18 @@ impl File<'_> {
     }
 
     /// The line in which a span begins; and as it may be shown, if it can hold a secret.
-    fn line(&self, span: &Range<usize>) -> (&str, Option<String>) {
+    fn line(&self, span: &Range<usize>, is_unknown: bool) -> (&str, Option<String>) {
         let before = self.text.get(..span.start.min(self.text.len())).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = self.text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
-        (line, can_hold_secret(&self.text[..line_start], line).then(|| masked(line)))
+        let is_masked = is_unknown && !is_header(line) || can_hold_secret(&self.text[..line_start], line);
+        (line, is_masked.then(|| masked(line)))
     }
+}
+
+/// `[table]`, without a name that somebody chose freely.
+fn is_header(line: &str) -> bool {
+    line.trim_start().starts_with('[') && !line.contains(['"', '\''])
 }
 
 /// Words in the names of settings, and signs in their values, by which secrets are known.
@@ -96,7 +123,6 @@ fn can_hold_secret(before: &str, line: &str) -> bool {
         let lower = line.to_ascii_lowercase();
         SECRET_WORDS.iter().any(|word| lower.contains(word))
     };
-    let is_header = |line: &str| line.trim_start().starts_with('[') && !line.contains(['"', '\'']);
     if is_header(line) {
         return false;
     }
@@ -146,6 +172,14 @@ fn masked(line: &str) -> String {
     shown
 }
 
+fn without_first_name(message: &str) -> String {
+    let mut parts = message.splitn(3, '`');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(before), Some(_), Some(after)) => format!("{before}`…`{after}"),
+        _ => message.to_owned(),
+    }
+}
+
 fn without_quoted(message: &str) -> String {
     match (message.find('"'), message.rfind('"')) {
         (Some(from), Some(to)) if from < to => format!("{}\"…\"{}", &message[..from], &message[to + 1..]),
@@ -181,6 +215,29 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Faults: F146
+    #[test]
+    fn a_setting_that_is_misspelt_does_not_show_its_value() {
+        const VALUE: &str = "Zx81-hunter2";
+        for text in [
+            "[providers.p]\nkay = \"Zx81-hunter2\"",
+            "[providers]\np = { adapter = \"openai-chat\", kay = \"Zx81-hunter2\" }",
+            "[providers.p]\nkay = [\"Zx81-hunter2\"]",
+            "[providers.p]\n\"Zx81-hunter2\" = 1",
+            "[providers.p]\n'Zx81-hunter2' = 1",
+            "[providers.p]\nkay = \"Zx81-hunter2",
+            "[providers.p]\nkay = Zx81-hunter2",
+            "[providers.p]\nkay \"Zx81-hunter2\"",
+            "[server]\nadmin_tokn = \"Zx81-hunter2\"",
+        ] {
+            let error = crate::config::parse(text, Path::new("x.toml"), &|_| None).expect_err(text).to_string();
+            assert!(!error.contains(VALUE) && !error.contains("hunter"), "{error}");
+            assert!(error.starts_with("x.toml:2:"), "{error}");
+        }
+        let known = crate::config::parse("[server]\nlisten = 7", Path::new("x.toml"), &|_| None).expect_err("no text");
+        assert!(known.to_string().contains("listen = 7"), "{known}");
+    }
 
     #[test]
     fn lines_are_shown_without_their_secrets() {

@@ -20,7 +20,7 @@ pub use identity::{
     Aws, AwsIdentity, AwsRole, AwsSource, Azure, AzureSource, ContainerToken, Google, GoogleExternal, SubjectPlace,
     SubjectToken, without_path,
 };
-pub use resolve::{CALLER_NAME, HOLDS, is_caller_name, usual as usual_proxy};
+pub use resolve::{CALLER_NAME, HOLDS, SECRET_HEADERS, is_caller_name, usual as usual_proxy};
 pub use resolved::*;
 pub use written::LogFormat;
 pub(crate) use written::{Span, span};
@@ -72,6 +72,13 @@ impl Source {
 /// What is wrong, where, and what to do.
 pub fn parse(text: &str, path: &Path, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let file = error::File { path, text };
-    let written = toml::from_str(text).map_err(|error| file.at(error.span(), error.message().to_owned(), None))?;
+    let written = toml::from_str(text).map_err(|error| {
+        // A name that is misspelt may be that of a secret, and what is no TOML has no names.
+        let is_known = !error.message().starts_with("unknown field") && toml::from_str::<toml::Table>(text).is_ok();
+        match is_known {
+            true => file.at(error.span(), error.message(), None),
+            false => file.at_unknown(error.span(), error.message()),
+        }
+    })?;
     resolve::resolve(written, &file, environment)
 }

@@ -88,15 +88,18 @@ pub fn base_url(url: &str) -> Result<String, String> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-/// Headers in which callers show their keys.
-const SECRET_HEADERS: &[&str] = &[
+/// Headers in which callers show their keys: they go to no plugin and to no provider.
+pub const SECRET_HEADERS: &[&str] = &[
     "authorization",
     "proxy-authorization",
     "cookie",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
+    "x-goog-iam-authorization-token",
     "x-amz-security-token",
+    "x-auth-token",
+    "ocp-apim-subscription-key",
 ];
 
 /// Without what an editor, a shell or a secret's file leaves around a value: white space, and a byte order mark.
@@ -341,5 +344,25 @@ impl Resolver<'_> {
         let provider = self.known(&Spanned::new(span, provider.to_owned()), &known, "provider")?;
         let model = (model != "*").then(|| model.to_owned());
         Ok(Target { provider, model, weight, max_in_flight, holds: holds::DEFAULT })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Faults: F156
+    #[test]
+    fn a_policy_is_shown_no_header_that_shows_a_key() {
+        for name in SECRET_HEADERS.iter().copied().chain(["X-Auth-Token", "Ocp-Apim-Subscription-Key"]) {
+            let text = format!(
+                "[providers.p]\nadapter = \"openai-chat\"\nbase_url = \"http://127.0.0.1:1\"\n\
+                 [models.m]\ntargets = [\"p/m\"]\npolicy_headers = [\"{name}\"]"
+            );
+            let error = crate::config::parse(&text, Path::new("x.toml"), &|_| None).expect_err(name).to_string();
+            assert!(error.contains("shows a key"), "{error}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! What the caller of one request may use.
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Gateway;
 use super::endpoint::Endpoint;
 use super::exchange::COUNT_TOKENS;
 use super::refusal::Refusal;
+use super::scan;
 use crate::callers::{Admitted, Over};
 use crate::config::Caller;
 
@@ -55,7 +57,95 @@ impl<'a> Allowance<'a> {
         }
     }
 
+    /// Some providers fall back to other models that the body names: the key must open these as well.
+    ///
+    /// # Errors
+    /// The key is not for one of them, or it cannot be seen which they are.
+    pub fn check_fallbacks(&self, body: &[u8]) -> Result<(), Refusal> {
+        let Some(caller) = self.caller.filter(|caller| caller.models.is_some()) else { return Ok(()) };
+        let may_use = |model: &str| caller.may_use(model);
+        fallbacks(body, may_use).map_err(|name| Refusal::forbidden(&caller.name, &name))
+    }
+
     fn tokens(&self, body_bytes: u64) -> u64 {
         if self.uses_tokens { body_bytes / TOKEN_BYTES } else { 0 }
+    }
+}
+
+/// Fields that list further models: OpenRouter's, LiteLLM's, and Vercel's.
+const LISTS: [&str; 2] = ["models", "fallbacks"];
+const OPTIONS: &str = "providerOptions";
+const LIST_IN_OPTIONS: [&str; 2] = ["gateway", "models"];
+
+/// Are all models that the body lists allowed? Else the first that is not.
+fn fallbacks(body: &[u8], may_use: impl Fn(&str) -> bool) -> Result<(), String> {
+    // What is no object was refused before; two fields of one name could be read either way.
+    let found = scan::fields(body, &[LISTS[0], LISTS[1], OPTIONS]).map_err(|_| LISTS[0].to_owned())?;
+    for (at, name) in found.into_iter().zip([LISTS[0], LISTS[1], OPTIONS]) {
+        let Some(json) = at.map(|at| &body[at]) else { continue };
+        let json = match name {
+            OPTIONS => match within(json, &LIST_IN_OPTIONS).map_err(|()| name.to_owned())? {
+                Some(json) => json,
+                None => continue,
+            },
+            _ => json,
+        };
+        let listed: Value = serde_json::from_slice(json).unwrap_or(Value::Bool(true));
+        let models = match &listed {
+            Value::Null => continue,
+            Value::Array(models) => models,
+            _ => return Err(name.to_owned()),
+        };
+        for model in models {
+            let model = model.as_str().or_else(|| model.get("model")?.as_str()).ok_or_else(|| name.to_owned())?;
+            if !may_use(model) {
+                return Err(model.to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value in an object within an object. An error if one stands there twice.
+fn within<'a>(json: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>, ()> {
+    let mut json = json;
+    for name in path {
+        if !json.starts_with(b"{") {
+            return Ok(None);
+        }
+        let Some(at) = scan::fields(json, &[*name]).map_err(drop)?.pop().flatten() else { return Ok(None) };
+        json = &json[at];
+    }
+    Ok(Some(json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Faults: F152
+    #[test]
+    fn a_key_opens_no_model_that_the_body_lists_besides() {
+        let refused = |body: &str| fallbacks(body.as_bytes(), |model| model == "small").err();
+        for body in [
+            r#"{"model":"small"}"#,
+            r#"{"models":null,"providerOptions":{"gateway":{"order":["x"]}}}"#,
+            r#"{"models":["small"],"fallbacks":[{"model":"small"}],"providerOptions":{"gateway":{"models":["small"]}}}"#,
+            r#"{"messages":[{"models":["large"]}]}"#,
+        ] {
+            assert_eq!(refused(body), None, "{body}");
+        }
+        for (body, what) in [
+            (r#"{"model":"small","models":["small","large"]}"#, "large"),
+            (r#"{"mod\u0065ls":["large"]}"#, "large"),
+            (r#"{"fallbacks":[{"model":"large"}]}"#, "large"),
+            (r#"{"providerOptions":{"gateway":{"models":["large"]}}}"#, "large"),
+            (r#"{"providerOptions":{"gateway":{},"gateway":{"models":["large"]}}}"#, "providerOptions"),
+            (r#"{"models":"large"}"#, "models"),
+            (r#"{"models":[7]}"#, "models"),
+            (r#"{"models":["small"],"models":["large"]}"#, "models"),
+        ] {
+            assert_eq!(refused(body).as_deref(), Some(what), "{body}");
+        }
     }
 }

@@ -16,12 +16,10 @@ use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::{
     Action, Attempt, AttemptReport, Attribute, Circuit, Decision, RequestFacts, RunningAttempt, Situation, TargetState,
 };
-use crate::plugin::{PluginFault, nonsense};
+use crate::plugin::{PluginFault, kept, nonsense};
 
 /// Decisions for one request that lead to an attempt, those included that the host does not make because a target is busy.
 const DECISIONS_MAX: usize = 16;
-/// Bytes of a decision's reason that are kept.
-const REASON_BYTES_MAX: usize = 200;
 
 /// What comes next for a request.
 pub enum Next {
@@ -78,7 +76,8 @@ pub async fn next(exchange: &Exchange, history: &[Failed], running: &[Runner]) -
         next = Next::Wait;
     }
     let shadow = shadow(exchange, &situation, said.as_ref().ok()).await;
-    let said = said.map_err(|fault| fault.to_string());
+    let said = said.map_err(|fault| kept(fault.to_string()));
+    let overruled = overruled.map(kept);
     let deliberation = Deliberation { situation, said, overruled, shadow };
     note_difference(exchange, &deliberation);
     (next, Some(deliberation))
@@ -106,7 +105,7 @@ async fn shadow(
     if let (Ok(decision), Some(said)) = (&decision, said) {
         shadow.plugin.tally.note_comparison(decision.action == said.action);
     }
-    Some(decision.map_err(|fault| fault.to_string()))
+    Some(decision.map_err(|fault| kept(fault.to_string())))
 }
 
 fn note_difference(exchange: &Exchange, deliberation: &Deliberation) {
@@ -248,10 +247,7 @@ fn check(decision: Decision, exchange: &Exchange, situation: &Situation) -> Resu
     if let Some(text) = nonsense(situation, &decision) {
         return Err(PluginFault::Nonsense(text));
     }
-    let mut reason = decision.reason;
-    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-    // It stands in the log, where a line is one request.
-    reason.retain(|letter| !letter.is_control());
+    let reason = decision.reason;
     let attempt = match decision.action {
         Action::GiveUp => return Ok(Next::GiveUp(reason)),
         Action::Wait => return Ok(Next::Wait),

@@ -161,6 +161,7 @@ where
     let asked = Asked::find(&body, head.uri.path(), &endpoint)?;
     record.asked(&asked);
     allowance.check(&asked.model)?;
+    allowance.check_fallbacks(&body)?;
     let owner = items::owner(caller.as_deref());
     let references = References::find(&gateway.items, &owner, &endpoint.protocol, &body);
     let references = references.map_err(|id| Refusal::no_item(&id))?;
@@ -282,7 +283,8 @@ impl Exchange {
 
     /// What is remembered of a target, for the model that it would be asked for.
     pub fn health(&self, target: &Target) -> Arc<Health> {
-        target.health(&self.asked.model, &self.gateway.healths)
+        let caller = self.caller.as_deref().map_or("", |caller| caller.name.as_str());
+        target.health(&self.asked.model, caller, &self.gateway.healths, Instant::now())
     }
 
     /// The key with which a target made what the request names, if it was this target's provider.

@@ -23,6 +23,7 @@ use super::splice::Said;
 use super::table::Target;
 use super::tool_names::ToolNames;
 use super::trace::Trace;
+use crate::config::SECRET_HEADERS;
 use crate::facts::Facts;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -31,29 +32,19 @@ use crate::plugin::bindings::provider::{Call, Encoded, Framing};
 use crate::upstream::Pieces;
 use crate::upstream::frame::content_types;
 
-/// Headers that an adapter may not set, and that it is not shown: they are the connection's, or carry keys.
-const HOST_HEADERS: &[&str] = &[
+/// Headers of the connection.
+const CONNECTION_HEADERS: &[&str] = &[
     "accept-encoding",
-    "authorization",
     "connection",
     "content-length",
-    "cookie",
     "expect",
     "host",
     "keep-alive",
-    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-goog-iam-authorization-token",
-    "x-amz-security-token",
-    "x-auth-token",
-    "ocp-apim-subscription-key",
 ];
 
 /// Parameters of a query that carry keys.
@@ -297,11 +288,16 @@ fn model_in(exchange: &Exchange, body: Bytes, model: &str) -> Pieces {
     Pieces::new([body.slice(..at.start), Bytes::from(quoted), body.slice(at.end..)])
 }
 
+/// An adapter may not set this header, and is not shown it: it is the connection's, or carries a key.
+fn is_hosts(lower: &str) -> bool {
+    CONNECTION_HEADERS.contains(&lower) || SECRET_HEADERS.contains(&lower)
+}
+
 /// The caller's headers that the provider's protocol knows.
 pub fn forwarded(headers: &HeaderMap, patterns: &[String]) -> HeaderMap {
     let (mut kept, hops) = (HeaderMap::new(), Hops::of(headers));
     for (name, value) in headers {
-        if matches(name.as_str(), patterns) && hops.crosses(name) && !HOST_HEADERS.contains(&name.as_str()) {
+        if matches(name.as_str(), patterns) && hops.crosses(name) && !is_hosts(name.as_str()) {
             let mut value = value.clone();
             // A caller of HTTP/2 may mark anything so; ours are the only secrets that leave.
             value.set_sensitive(false);
@@ -373,7 +369,7 @@ pub fn said<B>(
     };
     for header in &call.headers {
         let lower = header.name.to_ascii_lowercase();
-        if HOST_HEADERS.contains(&lower.as_str()) {
+        if is_hosts(&lower) {
             return Err(format!("the header `{lower}` is the host's to set"));
         }
         let name = HeaderName::try_from(&lower).map_err(|_| format!("`{lower}` is not a header's name"))?;

@@ -15,7 +15,7 @@ use super::exchange::{Asked, COUNT_TOKENS, Exchange};
 use super::game_day::Befell;
 use super::load::Held;
 use super::race::Runner;
-use super::spent::Spent;
+use super::spent::{self, Spent};
 use super::trace::Trace;
 use crate::callers::Admitted;
 use crate::config::Caller;
@@ -24,6 +24,9 @@ use crate::journal::{Deliberation, Entry};
 use crate::plugin::Tally;
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::Fault;
+
+/// Deliberations of one request that are kept. With a route's targets and cut texts they bound an entry of the journal.
+const DELIBERATIONS_MAX: usize = 32;
 
 /// What is remembered of one request while it runs. Dropped without an end, the caller has left.
 pub struct Record {
@@ -181,7 +184,12 @@ impl Record {
 
     /// The policy was asked.
     pub fn deliberated(&mut self, deliberation: Option<Deliberation>) {
-        self.note(|line| line.story.deliberations.extend(deliberation));
+        self.note(|line| {
+            let kept = &mut line.story.deliberations;
+            // The newest one always: it says how the request ended.
+            kept.truncate(DELIBERATIONS_MAX - usize::from(deliberation.is_some()));
+            kept.extend(deliberation);
+        });
     }
 
     /// Which targets cannot serve the request, and why.
@@ -387,9 +395,8 @@ impl Drop for Record {
             outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),
             injected = (!injected.is_empty()).then(|| injected.join(", ")),
             // Of attempts that did not answer.
-            spent_input_tokens = Some(line.spent.iter().map(|spent| spent.input_tokens).sum::<u64>()).filter(|sum| *sum > 0),
-            spent_output_tokens =
-                Some(line.spent.iter().map(|spent| spent.output_tokens).sum::<u64>()).filter(|sum| *sum > 0),
+            spent_input_tokens = spent::sum(&line.spent, |spent| spent.input_tokens),
+            spent_output_tokens = spent::sum(&line.spent, |spent| spent.output_tokens),
             "request"
         );
         line.remember(outcome, why, usage);

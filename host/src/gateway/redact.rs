@@ -2,10 +2,11 @@
 //! quotes the whole request when its signature does not fit. What comes back goes on to plugins, callers and logs, and keys
 //! go to none of these.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use hyper::header::{HeaderMap, HeaderValue};
-use memchr::memmem::Finder;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use memchr::{memchr2, memchr3_iter, memmem::Finder};
 
 use crate::config::Secret;
 use crate::upstream::Frame;
@@ -16,25 +17,23 @@ const ERROR_KEY_BYTES_MIN: usize = 8;
 /// (`sk-no-key-required` of llama.cpp); keys of providers are longer.
 const ANSWER_KEY_BYTES_MIN: usize = 20;
 
+/// So often a text that holds a key may be encoded within another: JSON in a JSON text in a log line's JSON text.
+const NESTED_MAX: usize = 4;
+
 /// The keys of one account. Where they stand, there are as many asterisks: lengths and places stay as they were.
 #[derive(Debug, Default)]
 pub struct Redaction {
-    /// Each as it stands, as some write it in JSON, and as it stands in a URL. Longer ones first: one may hold another.
+    /// Longer ones first: one may hold another.
     keys: Vec<Finder<'static>>,
 }
 
 impl Redaction {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Redaction {
-        let forms = secrets.into_iter().flat_map(|secret| {
-            let plain = secret.reveal().to_owned();
-            let (escaped, encoded) =
-                (plain.replace('/', "\\/"), utf8_percent_encode(&plain, NON_ALPHANUMERIC).to_string());
-            [plain, escaped, encoded]
-        });
-        let mut forms: Vec<String> = forms.filter(|form| form.len() >= ERROR_KEY_BYTES_MIN).collect();
-        forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        forms.dedup();
-        Redaction { keys: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
+        let keys = secrets.into_iter().map(Secret::reveal);
+        let mut keys: Vec<&str> = keys.filter(|key| key.len() >= ERROR_KEY_BYTES_MIN).collect();
+        keys.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        keys.dedup();
+        Redaction { keys: keys.iter().map(|key| Finder::new(key).into_owned()).collect() }
     }
 
     /// An error reply's body.
@@ -83,6 +82,7 @@ impl Redaction {
     /// The bytes without the keys that stand in them; absent if none does, which costs no copy.
     fn found(&self, bytes: &[u8], key_bytes_min: usize) -> Option<BytesMut> {
         let mut cleaned: Option<BytesMut> = None;
+        let may_be_encoded = memchr2(b'%', b'\\', bytes).is_some();
         for key in &self.keys {
             let length = key.needle().len();
             if length < key_bytes_min {
@@ -94,8 +94,60 @@ impl Redaction {
                 from = found.end;
                 cleaned.get_or_insert_with(|| BytesMut::from(bytes))[found].fill(b'*');
             }
+            if may_be_encoded {
+                for found in encoded(cleaned.as_deref().unwrap_or(bytes), key.needle()) {
+                    cleaned.get_or_insert_with(|| BytesMut::from(bytes))[found].fill(b'*');
+                }
+            }
         }
         cleaned
+    }
+}
+
+/// Where the key stands with any of its letters written as in a URL (`%2F`) or in a text of JSON (`\/`, `\u002f`), once or again
+/// within another such text.
+fn encoded(bytes: &[u8], key: &[u8]) -> Vec<Range<usize>> {
+    let (Some(first), mut found, mut from) = (key.first(), Vec::new(), 0) else { return Vec::new() };
+    for at in memchr3_iter(*first, b'%', b'\\', bytes) {
+        if at < from {
+            continue;
+        }
+        let end = key.iter().try_fold(at, |at, wanted| {
+            let (letter, next) = written(bytes, at)?;
+            (letter == *wanted).then_some(next)
+        });
+        if let Some(end) = end {
+            found.push(at..end);
+            from = end;
+        }
+    }
+    found
+}
+
+/// The letter that is written here, and where the next one begins.
+fn written(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    let rest = bytes.get(at..)?;
+    let plain = (*rest.first()?, at + 1);
+    let hex = |from: usize, digits: usize| {
+        let digits = std::str::from_utf8(rest.get(from..from + digits)?).ok()?;
+        digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
+    };
+    match plain.0 {
+        b'%' => {
+            // `%25` is a percent sign that was encoded itself.
+            let again = rest[1..].chunks(2).take(NESTED_MAX).take_while(|pair| pair == b"25").count();
+            let from = 1 + 2 * again;
+            Some(hex(from, 2).map_or(plain, |letter| (letter, at + from + 2)))
+        }
+        b'\\' => {
+            let from = rest.iter().take(1 << NESTED_MAX).take_while(|letter| **letter == b'\\').count();
+            match rest.get(from)? {
+                b'u' => hex(from + 1, 4).map(|letter| (letter, at + from + 5)),
+                b'x' => hex(from + 1, 2).map(|letter| (letter, at + from + 3)),
+                letter => Some((*letter, at + from + 1)),
+            }
+        }
+        _ => Some(plain),
     }
 }
 
@@ -120,6 +172,39 @@ mod tests {
         assert!(!error(&redaction, "?a=key%2Fwith%2Bsigns%3D&b=1").contains("signs"));
         assert_eq!(error(&redaction, "another-ke"), "another-ke");
         assert_eq!(redaction.text("söanother-keyß".to_owned()), "sö***********ß");
+    }
+
+    /// Faults: F145
+    #[test]
+    fn a_key_is_taken_out_however_its_letters_are_written() {
+        let key = "canaryAWS/secret+access/key=";
+        let redaction = of(&[key]);
+        let each = |write: &dyn Fn(u8) -> String| key.bytes().map(write).collect::<String>();
+        let signs = |write: &dyn Fn(u8) -> String| {
+            each(&|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { write(byte) })
+        };
+        for written in [
+            key.to_owned(),
+            key.replace('/', "\\/"),
+            key.replace('/', "%2f").replace('+', "%2B"),
+            signs(&|byte| format!("%{byte:02x}")),
+            signs(&|byte| format!("%25{byte:02X}")),
+            signs(&|byte| format!("\\u{byte:04x}")),
+            signs(&|byte| format!("\\\\u{byte:04X}")),
+            signs(&|byte| format!("\\x{byte:02x}")),
+            each(&|byte| format!("%{byte:02X}")),
+            each(&|byte| format!("\\u{byte:04x}")),
+            key.replace('/', "\\u002f").replace('=', "%3D"),
+        ] {
+            let cleaned = error(&redaction, &format!("\\%25<{written}>\\u"));
+            assert_eq!(cleaned, format!("\\%25<{}>\\u", "*".repeat(written.len())), "{written}");
+            assert!(!redaction.text(format!("ä{written}")).contains("AWS"), "{written}");
+        }
+        for other in
+            ["canaryAWS%2Fsecret", "%", "\\", "%2", "\\u00", "%25", &"\\".repeat(100_000), &"%25".repeat(50_000)]
+        {
+            assert_eq!(error(&redaction, other), other, "nothing stands there");
+        }
     }
 
     #[test]

@@ -264,14 +264,19 @@ pub async fn earlier_version(
         return Ok((Arc::clone(version), None));
     }
     let store = &past.store;
-    let mut found: BTreeSet<String> = store.find(beginning).await.into_iter().collect();
+    // Another slot's versions lie in the same folder.
+    let kept = store.find(beginning).await.into_iter().filter(|sha256| store.was_in(name, sha256));
+    let mut found: BTreeSet<String> = kept.collect();
     let built_in = BUNDLED.iter().filter(|bundled| bundled.name == name && bundled.sha256.starts_with(beginning));
     found.extend(built_in.map(|bundled| bundled.sha256.to_owned()));
     let history = store.history(Some(name)).into_iter().flat_map(|change| [change.before, change.after]);
     found.extend(history.flatten().filter(|sha256| sha256.starts_with(beginning)));
     let mut found = found.into_iter();
     let sha256 = found.next().with_context(|| {
-        format!("no version of `{name}` begins with {beginning}: `pointsman plugin history {name}` names them")
+        format!(
+            "no version that was in `{name}` begins with {beginning}: `pointsman plugin history {name}` lists them, and \
+             `pointsman plugin load` brings in others"
+        )
     })?;
     ensure!(found.next().is_none(), "several versions begin with {beginning}: give more digits");
     if is_built_in(name, &sha256) {

@@ -59,3 +59,25 @@ impl Spent {
         Some(Spent { target, input_tokens, output_tokens, told: told.is_some() })
     }
 }
+
+/// Of several attempts together. `None` if nothing was used.
+pub fn sum(spent: &[Spent], tokens: impl Fn(&Spent) -> u64) -> Option<u64> {
+    // Providers can tell any number.
+    let sum = spent.iter().map(tokens).fold(0_u64, u64::saturating_add);
+    (sum > 0).then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Faults: F148
+    #[test]
+    fn what_providers_tell_is_added_however_absurd() {
+        let absurd = Usage { input: u64::MAX, output: 1, cache_read: 0, cache_write: 0, reasoning: 0 };
+        let spent: Vec<Spent> = (0..2).filter_map(|_| Spent::new("p/m".to_owned(), Some(absurd), None)).collect();
+        assert_eq!(sum(&spent, |spent| spent.input_tokens), Some(u64::MAX));
+        assert_eq!(sum(&spent, |spent| spent.output_tokens), Some(2));
+        assert_eq!(sum(&[], |spent| spent.output_tokens), None);
+    }
+}

@@ -192,11 +192,11 @@ fn guess(bytes: usize) -> u64 {
 
 fn sum(a: Usage, b: Usage) -> Usage {
     Usage {
-        input: a.input + b.input,
-        output: a.output + b.output,
-        cache_read: a.cache_read + b.cache_read,
-        cache_write: a.cache_write + b.cache_write,
-        reasoning: a.reasoning + b.reasoning,
+        input: a.input.saturating_add(b.input),
+        output: a.output.saturating_add(b.output),
+        cache_read: a.cache_read.saturating_add(b.cache_read),
+        cache_write: a.cache_write.saturating_add(b.cache_write),
+        reasoning: a.reasoning.saturating_add(b.reasoning),
     }
 }
 
@@ -260,6 +260,14 @@ impl Splice {
 mod tests {
     use super::*;
     use crate::plugin::bindings::chat::{Delta, ToolCallStarted};
+
+    /// Faults: F148
+    #[test]
+    fn usages_that_are_absurd_are_added_all_the_same() {
+        let absurd = Usage { input: u64::MAX, output: u64::MAX, ..NOTHING };
+        let one = Usage { input: 1, output: 2, cache_read: 3, cache_write: 4, reasoning: 5 };
+        assert_eq!(sum(absurd, one), Usage { input: u64::MAX, output: u64::MAX, ..one });
+    }
 
     fn text(index: u32, text: &str) -> Event {
         Event::TextDelta(Delta { index, text: text.to_owned() })

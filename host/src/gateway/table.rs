@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use hyper::Method;
 use pointsman_bundle::BUNDLED;
+use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::files::Admitted;
@@ -203,9 +204,9 @@ impl Target {
         self.model.as_deref().unwrap_or(asked)
     }
 
-    /// What is remembered of it, for the model that it asks.
-    pub fn health(&self, asked: &str, healths: &Healths) -> Arc<Health> {
-        let look_up = || healths.of(&self.provider.name, self.model(asked));
+    /// What is remembered of it, for the model that it asks. `caller` is the name of the caller's key, empty where there is none.
+    pub fn health(&self, asked: &str, caller: &str, healths: &Healths, now: Instant) -> Arc<Health> {
+        let look_up = || healths.of(&self.provider.name, self.model(asked), caller, now);
         match self.model {
             Some(_) => Arc::clone(self.health.get_or_init(look_up)),
             None => look_up(),

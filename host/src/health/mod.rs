@@ -13,6 +13,7 @@ mod headroom;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
 mod latency;
+mod remembered;
 mod rests;
 mod running;
 mod siblings;
@@ -34,6 +35,7 @@ use self::breaker::{Breaker, Moment, Reason};
 use self::doubt::Doubts;
 use self::headroom::Headroom;
 use self::latency::Latency;
+use self::remembered::Remembered;
 use self::rests::Rests;
 use self::siblings::{Siblings, Suspicion};
 use self::silence::Waiting;
@@ -56,13 +58,11 @@ pub use self::usual::Form;
 const LATELY: Duration = Duration::from_secs(300);
 /// In this time without news a success rate has lost two thirds of its distance from 1.
 const RATE_FADE: Duration = Duration::from_secs(60);
-/// Targets remembered. Callers choose model names where a route takes any, so their number must be bounded.
-const TARGETS_MAX: usize = 4096;
 
 /// Health of every target, by provider and model. It outlives configurations and plugin versions.
 #[derive(Debug, Default)]
 pub struct Healths {
-    targets: Mutex<HashMap<(String, String), Arc<Health>>>,
+    targets: Mutex<Remembered>,
     providers: Mutex<HashMap<String, Provider>>,
     affinity: Mutex<Affinity>,
     /// Of all routes together.
@@ -98,26 +98,21 @@ impl Healths {
         locked(&self.hedges).take(now, settings)
     }
 
-    /// The health of this target; a new one is healthy.
-    pub fn of(&self, provider: &str, model: &str) -> Arc<Health> {
+    /// The health of this target; a new one is healthy. `caller` is the name of the caller's key, empty where there is none.
+    pub fn of(&self, provider: &str, model: &str, caller: &str, now: Instant) -> Arc<Health> {
         let mut targets = locked(&self.targets);
-        let key = (provider.to_owned(), model.to_owned());
-        if let Some(health) = targets.get(&key) {
-            return Arc::clone(health);
-        }
-        if targets.len() >= TARGETS_MAX {
-            targets.retain(|_, health| Arc::strong_count(health) > 1);
+        let name = (provider.to_owned(), model.to_owned());
+        if let Some(health) = targets.find(&name, caller) {
+            return health;
         }
         let shared = locked(&self.providers).entry(provider.to_owned()).or_default().clone();
         let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
+        name.hash(&mut hasher);
         let label = format!("{provider}/{model}");
         let health =
             Health { label, name: hasher.finish(), keys: shared.keys, siblings: shared.siblings, ..Health::default() };
         let health = Arc::new(health);
-        if targets.len() < TARGETS_MAX {
-            targets.insert(key, Arc::clone(&health));
-        }
+        targets.add(name, caller, &health, now);
         health
     }
 
@@ -240,6 +235,13 @@ impl Health {
     /// Its circuit is not closed.
     pub fn is_out(&self, now: Instant) -> bool {
         self.lock().breaker.circuit(now) != Circuit::Closed
+    }
+
+    /// It must not be forgotten now: it rests, one of its keys does, or its circuit is not closed.
+    fn is_needed(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let rests = state.retry_after.is_some_and(|until| until > now) || state.keys.any(now);
+        rests || state.breaker.circuit(now) != Circuit::Closed
     }
 
     /// Its circuit is not closed, but only because it is slow.

@@ -31,17 +31,27 @@ pub struct Rests {
 }
 
 impl Rests {
-    /// The provider asked to leave this key alone for so long.
-    pub fn asked(&mut self, key: KeyId, why: FaultKind, wait: Duration, now: Instant) {
-        let times = self.by_key.get(&key).map_or(0, |rest| rest.times) + 1;
-        self.by_key.insert(key, Rest { until: now + wait, asked: true, times, why });
+    /// The provider asked to leave this key alone for so long. What it asked for before holds if it is longer: requests that ran
+    /// together are answered one after the other. Gives the end.
+    pub fn asked(&mut self, key: KeyId, why: FaultKind, wait: Duration, now: Instant) -> Instant {
+        let before = self.by_key.get(&key).copied();
+        let times = before.map_or(0, |rest| rest.times).saturating_add(1);
+        let longer = before.filter(|rest| rest.asked && rest.until > now + wait);
+        let (until, why) = longer.map_or((now + wait, why), |rest| (rest.until, rest.why));
+        self.by_key.insert(key, Rest { until, asked: true, times, why });
+        until
     }
 
     /// It was refused, and nobody said for how long: twice as long each time.
     pub fn refused(&mut self, key: KeyId, why: FaultKind, wait: Duration, now: Instant) {
-        let times = self.by_key.get(&key).map_or(0, |rest| rest.times);
+        let before = self.by_key.get(&key).copied();
+        let times = before.map_or(0, |rest| rest.times);
         let wait = wait.saturating_mul(1 << times.min(10)).min(REFUSED_MAX.max(wait));
-        self.by_key.insert(key, Rest { until: now + wait, asked: false, times: times + 1, why });
+        let rest = match before.filter(|rest| rest.asked && rest.until > now + wait) {
+            Some(longer) => longer,
+            None => Rest { until: now + wait, asked: false, times, why },
+        };
+        self.by_key.insert(key, Rest { times: times.saturating_add(1), ..rest });
     }
 
     pub fn served(&mut self, key: KeyId) {
@@ -51,6 +61,11 @@ impl Rests {
     /// Until when it rests, and whether the provider asked for that.
     pub fn of(&self, key: KeyId, now: Instant) -> Option<(Instant, bool)> {
         self.by_key.get(&key).filter(|rest| rest.until > now).map(|rest| (rest.until, rest.asked))
+    }
+
+    /// Does any key rest?
+    pub fn any(&self, now: Instant) -> bool {
+        self.by_key.values().any(|rest| rest.until > now)
     }
 
     /// Until when it rests, and what it was refused with.
@@ -81,5 +96,21 @@ mod tests {
         rests.asked(1, FaultKind::RateLimited, wait, now);
         assert_eq!((rest(&rests, now), rest(&rests, now + wait)), (Some((30, true)), None));
         assert_eq!(rests.why(1, now), Some((now + wait, FaultKind::RateLimited)));
+    }
+
+    /// Faults: F149
+    #[test]
+    fn a_shorter_rest_replaces_no_longer_one_that_was_asked_for() {
+        let (now, mut rests) = (Instant::now(), Rests::default());
+        let (long, short) = (Duration::from_secs(60), Duration::from_secs(1));
+        rests.asked(1, FaultKind::RateLimited, long, now);
+        rests.asked(1, FaultKind::RateLimited, short, now);
+        rests.refused(1, FaultKind::RateLimited, short, now);
+        assert_eq!(rests.of(1, now), Some((now + long, true)));
+        rests.asked(1, FaultKind::RateLimited, 2 * long, now);
+        assert_eq!(rests.of(1, now), Some((now + 2 * long, true)));
+        let over = now + 3 * long;
+        rests.asked(1, FaultKind::RateLimited, short, over);
+        assert_eq!(rests.of(1, over), Some((over + short, true)));
     }
 }

@@ -181,8 +181,8 @@ impl Running {
         state.headroom.note(told, now);
         let wait = told.used_up_for.map(|wait| wait.min(RETRY_AFTER_MAX));
         if let Some(wait) = wait {
-            state.keys.asked(self.key, FaultKind::RateLimited, wait, now);
-            self.health.admission.ramp_from(now + wait);
+            let until = state.keys.asked(self.key, FaultKind::RateLimited, wait, now);
+            self.health.admission.ramp_from(until);
         }
         wait
     }
@@ -231,7 +231,10 @@ impl Running {
                     return false;
                 }
                 Blame::Target => {
-                    if let Some(wait) = retry_after {
+                    if let Some(wait) = retry_after
+                        // Requests that ran together are answered one after the other: the longest wait holds.
+                        && state.retry_after.is_none_or(|until| until < now + wait)
+                    {
                         state.retry_after = Some(now + wait);
                         state.retry_after_why = Some(kind);
                         running.health.admission.ramp_from(now + wait);
@@ -264,8 +267,8 @@ impl Running {
         let rests = if is_for_all_models { &mut *provider } else { &mut state.keys };
         match (retry_after, kind) {
             (Some(wait), _) => {
-                rests.asked(self.key, kind, wait, now);
-                self.health.admission.ramp_from(now + wait);
+                let until = rests.asked(self.key, kind, wait, now);
+                self.health.admission.ramp_from(until);
             }
             (None, FaultKind::RateLimited) => rests.refused(self.key, kind, RATE_LIMIT_REST, now),
             (None, _) => rests.refused(self.key, kind, REFUSED_REST, now),

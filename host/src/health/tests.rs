@@ -83,9 +83,9 @@ async fn retry_after_is_kept_and_capped_and_a_callers_fault_counts_for_nothing()
 #[tokio::test(start_paused = true)]
 async fn a_key_rests_and_the_others_go_on() {
     let healths = Healths::default();
-    let (one, sibling) = (healths.of("p", "one"), healths.of("p", "sibling"));
-    let keys: &[KeyId] = &[11, 12];
     let now = Instant::now();
+    let (one, sibling) = (healths.of("p", "one", "", now), healths.of("p", "sibling", "", now));
+    let keys: &[KeyId] = &[11, 12];
     let ready_in_ms =
         |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, Form::new(true, 100), now).ready_in_ms;
     let fail = async |health: &Arc<Health>, kind| {
@@ -128,4 +128,71 @@ async fn a_backup_that_is_well_takes_all_retries_and_one_in_trouble_only_a_few()
     (0..50).for_each(|_| health.asked_first(now));
     let granted = (0..100).filter(|_| health.may_retry(budget, &BREAKER, now)).count();
     assert_eq!(granted, 10 + 10, "a fifth of its own requests, and one for each of ten seconds");
+}
+
+/// What rests and what is out, asked for by this caller.
+async fn resting_and_out(healths: &Healths, caller: &str) {
+    let now = Instant::now();
+    fail(&healths.of("p", "rests", caller, now), FaultKind::RateLimited, Some(Duration::from_secs(60))).await;
+    for _ in 0..3 {
+        fail(&healths.of("p", "out", caller, now), FaultKind::Overloaded, None).await;
+    }
+}
+
+/// Faults: F140
+#[tokio::test(start_paused = true)]
+async fn made_up_names_of_models_make_it_forget_nothing_that_rests_or_is_out() {
+    let (healths, now) = (Healths::default(), Instant::now());
+    resting_and_out(&healths, "caller").await;
+    for number in 0..5_000 {
+        healths.of("p", &format!("made-up-{number}"), "caller", now);
+        healths.of("p", &format!("made-up-too-{number}"), &number.to_string(), now);
+    }
+    assert_eq!(view(&healths.of("p", "rests", "caller", now)).retry_after_ms, 60_000);
+    assert_eq!(view(&healths.of("p", "out", "caller", now)).circuit, Circuit::Open);
+    assert!(healths.all().len() <= 4_096);
+}
+
+/// Faults: F140
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_made_up_names_rest_takes_no_room_from_others() {
+    let (healths, now) = (Healths::default(), Instant::now());
+    let is_remembered = |name: &str, caller: &str| {
+        let health = healths.of("p", name, caller, now);
+        Arc::ptr_eq(&healths.of("p", name, caller, now), &health)
+    };
+    let mut kept = Vec::new();
+    for number in 0..4_200 {
+        let health = healths.of("p", &format!("made-up-{number}"), "mallory", now);
+        fail(&health, FaultKind::ModelNotFound, None).await;
+        kept.push(health);
+    }
+    assert_eq!(healths.all().len(), remembered::TARGETS_OF_CALLER_MAX);
+    assert!(is_remembered("new", "alice"), "there is room for others");
+    assert!(!is_remembered("new-too", "mallory"), "they rest");
+    tokio::time::advance(Duration::from_secs(60)).await;
+    drop(kept);
+    let later = Instant::now();
+    let health = healths.of("p", "new-too", "mallory", later);
+    assert!(Arc::ptr_eq(&health, &healths.of("p", "new-too", "mallory", later)), "when they rest no more they go");
+    healths.of("p", "new-too", "alice", later);
+    let own = healths.all().len();
+    (0..500).for_each(|number| drop(healths.of("p", &format!("again-{number}"), "mallory", later)));
+    assert!(healths.all().len() <= own + remembered::TARGETS_OF_CALLER_MAX);
+    assert!(Arc::ptr_eq(&health, &healths.of("p", "new-too", "bob", later)), "what others ask for stays");
+}
+
+/// Faults: F149
+#[tokio::test(start_paused = true)]
+async fn a_shorter_retry_after_replaces_no_longer_one() {
+    for kind in [FaultKind::Overloaded, FaultKind::RateLimited] {
+        let health = Arc::new(Health::default());
+        for seconds in [60, 1, 20] {
+            fail(&health, kind, Some(Duration::from_secs(seconds))).await;
+        }
+        assert_eq!(view(&health).retry_after_ms, 60_000, "{kind:?}");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        fail(&health, kind, Some(Duration::from_secs(2))).await;
+        assert_eq!(view(&health).retry_after_ms, 2_000, "{kind:?}");
+    }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Deliberation;
 use super::story::{did, failure, health};
 use crate::plugin::bindings::policy::{Action, Decision};
+use crate::plugin::shown;
 
 /// Differences that are kept for each plugin: what is wrong with a version shows in far fewer.
 pub const DIFFERENCES_KEPT: usize = 50;
@@ -86,7 +87,7 @@ pub fn told(difference: &Difference) -> String {
             }
         }
     }
-    lines.join("\n    ") + "\n"
+    lines.iter().map(|line| shown(line)).collect::<Vec<_>>().join("\n    ") + "\n"
 }
 
 fn target(said: &Result<Decision, String>) -> Option<u32> {

@@ -195,7 +195,7 @@ impl Work {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let connection = open_database(&self.path, SCHEMA)?;
+                let connection = open_database(&self.path, SCHEMA)?.connection;
                 connection.execute_batch(TUNING)?;
                 connection
             }

@@ -161,7 +161,8 @@ impl Journal {
     /// In memory. Oldest first; the newest `most` of those that came no sooner than this.
     pub fn since(&self, unix_ms: u64, most: usize) -> Vec<Arc<Entry>> {
         let ring = self.lock();
-        let newest = ring.iter().rev().take_while(|entry| entry.at_unix_ms >= unix_ms).take(most);
+        // The wall clock may have been set back meanwhile: dates are not in order.
+        let newest = ring.iter().rev().filter(|entry| entry.at_unix_ms >= unix_ms).take(most);
         let mut newest: Vec<_> = newest.map(Arc::clone).collect();
         newest.reverse();
         newest

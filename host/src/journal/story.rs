@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use super::{Deliberation, Entry};
 use crate::gateway::{Injected, Spent};
 use crate::plugin::bindings::policy::{Action, AttemptReport, Circuit, Decision, TargetState};
+use crate::plugin::shown;
 
 /// What happened, a line for each thing.
 pub fn story(entry: &Entry) -> String {
     let mut story = String::new();
     // Writing to a String cannot fail.
     let mut tell = |line: String| {
-        let _ = writeln!(story, "{line}");
+        let _ = writeln!(story, "{}", shown(&line));
     };
     let streamed = if entry.stream { ", streamed" } else { "" };
     let caller = if entry.caller.is_empty() { String::new() } else { format!(", by {}", entry.caller) };
@@ -159,4 +160,18 @@ pub(super) fn health(state: &TargetState) -> String {
         words.push("full".to_owned());
     }
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Faults: F151
+    #[test]
+    fn no_text_in_a_story_is_obeyed_by_a_terminal() {
+        let text = "x\u{1b}[2J\nrequest done";
+        let entry = Entry { id: "pm_1".to_owned(), model: text.to_owned(), why: text.to_owned(), ..Entry::default() };
+        let told = story(&entry);
+        assert!(!told.contains('\u{1b}') && told.lines().count() == 3, "{told}");
+    }
 }

@@ -118,6 +118,10 @@ impl Cache {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
+            // The folder may hold what is not ours, where `POINTSMAN_CACHE` names it.
+            if !entry.file_name().to_str().is_some_and(is_our_name) {
+                continue;
+            }
             // Another gateway on this folder may have been quicker.
             let Ok(metadata) = entry.metadata() else { continue };
             files.push((metadata.modified()?, metadata.len(), entry.path()));
@@ -139,6 +143,18 @@ impl Cache {
     }
 }
 
+/// `SHA256-FINGERPRINT`, and while it is written `SHA256-FINGERPRINT.NUMBER.new`.
+fn is_our_name(name: &str) -> bool {
+    let is_hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (stem, ending) = name.split_once('.').map_or((name, None), |(stem, ending)| (stem, Some(ending)));
+    let is_begun = |ending: &str| {
+        let number = ending.strip_suffix(".new").unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let (digest, fingerprint) = stem.split_once('-').unwrap_or_default();
+    is_hex(digest, 64) && is_hex(fingerprint, 16) && ending.is_none_or(is_begun)
+}
+
 /// As the file system counts it.
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Clock::system().unix()
@@ -150,23 +166,53 @@ mod tests {
 
     use super::*;
 
+    /// Sparse: no disk is filled.
+    fn large_file(path: &Path, age_s: u64) {
+        let file = File::create(path).expect("a file");
+        file.set_len(CACHE_BYTES_MAX / 2).expect("a length");
+        file.set_modified(now() - Duration::from_secs(age_s)).expect("a time");
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").file_name());
+        let mut names: Vec<_> = entries.map(|name| name.into_string().expect("text")).collect();
+        names.sort();
+        names
+    }
+
     #[test]
     fn what_is_kept_is_found_and_the_oldest_go_when_there_is_too_much() {
         let state = std::env::temp_dir().join(format!("pointsman-compiled-{}", std::process::id()));
         let cache = Cache::open(state.join("compiled")).expect("a folder");
-        for (name, age) in [("new", 1), ("old", 2), ("older", 3)] {
-            // Sparse: no disk is filled.
-            let file = File::create(cache.folder.join(name)).expect("a file");
-            file.set_len(CACHE_BYTES_MAX / 2).expect("a length");
-            file.set_modified(now() - Duration::from_secs(age)).expect("a time");
+        let name = |digit: &str| format!("{}-{}", digit.repeat(64), "0".repeat(16));
+        let begun = format!("{}.12345.new", name("f"));
+        for (name, age_s) in [(name("c"), 1), (name("b"), 2), (begun, 3)] {
+            large_file(&cache.folder.join(name), age_s);
         }
-        cache.keep("00", &Artifact::trusted(vec![1, 2, 3]));
-        let found = cache.find("00").map(|artifact| artifact.bytes().to_vec());
-        assert_eq!((found, cache.find("11").is_none()), (Some(vec![1, 2, 3]), true));
-        let left = fs::read_dir(&cache.folder).expect("a folder").map(|entry| entry.expect("a file").file_name());
-        let mut left: Vec<_> = left.collect();
-        left.sort();
-        assert!(left.len() == 2 && left[1] == "new", "{left:?}");
+        let (ours, missing) = ("0".repeat(64), "1".repeat(64));
+        cache.keep(&ours, &Artifact::trusted(vec![1, 2, 3]));
+        let found = cache.find(&ours).map(|artifact| artifact.bytes().to_vec());
+        assert_eq!((found, cache.find(&missing).is_none()), (Some(vec![1, 2, 3]), true));
+        let left = names(&cache.folder);
+        assert!(left.len() == 2 && left[1] == name("c"), "{left:?}");
+        fs::remove_dir_all(state).expect("the folder");
+    }
+
+    /// Faults: F142
+    #[test]
+    fn files_that_are_not_called_like_ours_stay() {
+        let state = std::env::temp_dir().join(format!("pointsman-others-{}", std::process::id()));
+        let cache = Cache::open(state.join("compiled")).expect("a folder");
+        let digest = "a".repeat(64);
+        let others = ["holiday.mp4".to_owned(), digest.clone(), format!("{digest}-{}.bak", "0".repeat(16))];
+        for name in &others {
+            large_file(&cache.folder.join(name), 1_000);
+        }
+        for digit in ["0", "1"] {
+            cache.keep(&digit.repeat(64), &Artifact::trusted(vec![1, 2, 3]));
+        }
+        let left = names(&cache.folder);
+        assert!(others.iter().all(|name| left.contains(name)) && left.len() == 5, "{left:?}");
         fs::remove_dir_all(state).expect("the folder");
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use wasmtime::{Store, Trap};
 
 use super::engine::{Exceeded, Guest};
+use super::text::kept_error;
 
 /// Why a plugin's answer cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,8 @@ impl fmt::Display for PluginFault {
         match self {
             PluginFault::Time => formatter.write_str("it ran longer than a call may"),
             PluginFault::Memory => formatter.write_str("it wanted more memory than a plugin may have"),
-            PluginFault::Trap(text) => write!(formatter, "it trapped: {text}"),
-            PluginFault::Nonsense(text) => write!(formatter, "its answer makes no sense: {text}"),
+            PluginFault::Trap(text) => write!(formatter, "it trapped: {}", kept_error(text.clone())),
+            PluginFault::Nonsense(text) => write!(formatter, "its answer makes no sense: {}", kept_error(text.clone())),
             PluginFault::Impure => {
                 formatter.write_str("a fresh instance answers otherwise: it remembers something between calls")
             }

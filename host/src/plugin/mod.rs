@@ -17,6 +17,7 @@ mod policy;
 mod previous;
 pub mod signature;
 mod tally;
+mod text;
 
 pub use cache::Cache;
 pub use codec::Codec;
@@ -30,3 +31,4 @@ pub use nonsense::nonsense;
 pub use package::{Cases, Package};
 pub use policy::{Policy, RouteTarget};
 pub use tally::{Counts, Tally};
+pub use text::{kept, shown, shown_lines};

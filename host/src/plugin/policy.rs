@@ -12,6 +12,7 @@ use super::instance::{Instance, Pool};
 use super::load::{Code, Plugin};
 use super::previous::{self, Export, PolicyGuest, PolicyIndices, either};
 use super::tally::Tally;
+use super::text::{kept, kept_error};
 
 /// What a policy is told of a target when it is opened.
 pub use super::bindings::policy::Target as RouteTarget;
@@ -49,7 +50,7 @@ impl Policy {
         });
         match opened {
             Ok(Ok(router)) => Ok(Instance::new(store, Opened { guest, router })),
-            Ok(Err(text)) => Err(anyhow!("{text}")),
+            Ok(Err(text)) => Err(anyhow!(kept_error(text))),
             Err(error) => Err(anyhow::Error::new(PluginFault::of(&error, &store)).context("opening it failed")),
         }
     }
@@ -70,9 +71,9 @@ impl Policy {
     /// When the plugin misbehaves; the fault is counted already.
     pub async fn decide(&self, situation: &wit::Situation) -> Result<wit::Decision, PluginFault> {
         let tally = &self.plugin.tally;
-        let decision = tally.note(self.decide_once(situation).await)?;
+        let decision = tally.note(self.decide_once(situation).await.map(bounded))?;
         if tally.is_repeated() {
-            let again = self.decide_afresh(situation).await;
+            let again = self.decide_afresh(situation).await.map(bounded);
             tally.note_again(again.map(|again| again == decision));
         }
         Ok(decision)
@@ -104,6 +105,12 @@ impl Policy {
         };
         self.pool.finish(instance, result)
     }
+}
+
+/// Its reason is kept, in the log and in the journal: cut, and on one line.
+fn bounded(mut decision: wit::Decision) -> wit::Decision {
+    decision.reason = kept(decision.reason);
+    decision
 }
 
 /// Instantiate once and throw the instance away: records that do not fit the contract show only then.

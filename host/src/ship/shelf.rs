@@ -85,6 +85,10 @@ fn make_room(folder: &Path, most: u64) {
     let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;
+            // What is not called like ours is somebody else's.
+            let name = entry.file_name().into_string().ok()?;
+            name.split_once('.')
+                .filter(|(stem, _)| stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
             let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
             Some((metadata.modified().ok()?, metadata.len(), entry.path()))
         })

@@ -2,13 +2,14 @@
 //! what stood before a change or after it, and a save that failed is made good by the next.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
 use super::change::{CHANGES_MAX, Change, SavedSlot};
-use super::sqlite::{self, Schema};
+use super::folder::Folder;
+use super::sqlite::{self, Opened, Schema};
 
 const SCHEMA: Schema = Schema { version: 1, tables: TABLES, is_small: true };
 const TABLES: &str = "
@@ -19,10 +20,12 @@ const TABLES: &str = "
 ";
 /// Versions of each slot whose bytes are kept, besides those that stand in it: so far one can go back.
 const VERSIONS_MAX: usize = 10;
+/// The slot, in `versions`, of those that were found by their files after the database was lost: nobody knows where they stood.
+const UNKNOWN: &str = "";
 
 /// See the module.
 pub struct Database {
-    path: PathBuf,
+    folder: Arc<Folder>,
     connection: Connection,
 }
 
@@ -31,16 +34,36 @@ pub struct Database {
 pub struct Past {
     pub changes: Vec<Change>,
     pub slots: Vec<SavedSlot>,
+    pub versions: Versions,
+}
+
+/// Which versions are kept, by their digests.
+#[derive(Debug, Default)]
+pub struct Versions {
+    of_slots: BTreeSet<(String, String)>,
+    /// Of those, nobody knows in which slot they were.
+    found: BTreeSet<String>,
+}
+
+impl Versions {
+    /// It was in this slot, or may have been.
+    pub fn may_have_been_in(&self, slot: &str, sha256: &str) -> bool {
+        self.found.contains(sha256) || self.of_slots.contains(&(slot.to_owned(), sha256.to_owned()))
+    }
 }
 
 impl Database {
     /// # Errors
     /// Why it cannot be read.
-    pub fn open(path: &Path) -> anyhow::Result<(Database, Past)> {
-        let connection = sqlite::open(path, SCHEMA)?;
+    pub fn open(folder: &Arc<Folder>) -> anyhow::Result<(Database, Past)> {
+        let Opened { mut connection, is_new } = sqlite::open(&folder.rollouts(), SCHEMA)?;
+        if is_new {
+            adopt(&mut connection, &folder.find(""))?;
+        }
         let changes = rows(&connection, "SELECT body FROM changes ORDER BY number")?;
         let slots = rows(&connection, "SELECT body FROM slots ORDER BY name")?;
-        Ok((Database { path: path.to_owned(), connection }, Past { changes, slots }))
+        let versions = versions(&connection)?;
+        Ok((Database { folder: Arc::clone(folder), connection }, Past { changes, slots, versions }))
     }
 
     /// Write down what changed and all slots; gives the digests of all versions that are wanted from now on.
@@ -50,7 +73,7 @@ impl Database {
     pub fn save(&mut self, changes: &[Change], slots: &[SavedSlot]) -> anyhow::Result<BTreeSet<String>> {
         match self.try_save(changes, slots) {
             Err(error) if error.downcast_ref().is_some_and(sqlite::is_damage) => {
-                let (reopened, _) = Database::open(&self.path)?;
+                let (reopened, _) = Database::open(&self.folder)?;
                 *self = reopened;
                 self.try_save(changes, slots)
             }
@@ -82,6 +105,8 @@ impl Database {
                      ON CONFLICT DO UPDATE SET used = excluded.used",
                     params![slot.name, version.sha256],
                 )?;
+                let is_known_now = "DELETE FROM versions WHERE slot = ?1 AND sha256 = ?2";
+                transaction.execute(is_known_now, params![UNKNOWN, version.sha256])?;
             }
             transaction.execute(
                 "DELETE FROM versions WHERE slot = ?1 AND sha256 NOT IN
@@ -97,6 +122,38 @@ impl Database {
         transaction.commit()?;
         Ok(wanted)
     }
+}
+
+/// The database before was lost, and these files were not: they are kept, so that an operator can go back to them.
+fn adopt(connection: &mut Connection, digests: &[String]) -> anyhow::Result<()> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for sha256 in digests {
+        let insert = "INSERT OR IGNORE INTO versions (slot, sha256, used) VALUES (?1, ?2, 0)";
+        transaction.execute(insert, params![UNKNOWN, sha256])?;
+    }
+    transaction.commit()?;
+    tracing::warn!(
+        versions = digests.len(),
+        "the database of the state is new, and versions of plugins lie beside it: they are kept, and `pointsman plugin rollback \
+         NAME --to DIGEST` brings them back"
+    );
+    Ok(())
+}
+
+fn versions(connection: &Connection) -> anyhow::Result<Versions> {
+    let mut statement = connection.prepare("SELECT slot, sha256 FROM versions")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut versions = Versions::default();
+    for row in rows {
+        match row? {
+            (slot, sha256) if slot == UNKNOWN => drop(versions.found.insert(sha256)),
+            of_slot => drop(versions.of_slots.insert(of_slot)),
+        }
+    }
+    Ok(versions)
 }
 
 /// A row that cannot be understood costs no more than itself.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -42,7 +42,8 @@ impl Folder {
         // Prompts are never in it, but what a company's policies look like is nobody else's business.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&versions);
         let lock_path = path.join("lock");
-        let lock = match OpenOptions::new().write(true).create(true).truncate(false).open(&lock_path) {
+        keep_to_ourselves(path, &versions).with_context(told)?;
+        let lock = match OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path) {
             Ok(lock) => lock,
             // What was written before may be readable still.
             Err(error) => File::open(&lock_path).map_err(|_| made.err().unwrap_or(error)).with_context(told)?,
@@ -86,7 +87,7 @@ impl Folder {
     fn write_file(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         let new = path.with_extension("new");
         let write = || {
-            let mut file = File::create(&new)?;
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&new, path)?;
@@ -112,15 +113,17 @@ impl Folder {
         let names = self.names().into_iter();
         names
             .filter_map(|name| Some(name.strip_suffix(".wasm")?.to_owned()))
-            .filter(|name| name.starts_with(beginning))
+            .filter(|name| is_digest(name) && name.starts_with(beginning))
             .collect()
     }
 
-    /// Throw away what nothing names, and what was never finished.
+    /// Throw away the versions that nothing names, and what was never finished. What is not called like ours is somebody else's.
     pub fn sweep(&self, wanted: &BTreeSet<String>) {
         for name in self.names() {
-            let version = name.strip_suffix(".minisig").unwrap_or(&name).strip_suffix(".wasm");
-            if !version.is_some_and(|sha256| wanted.contains(sha256)) {
+            let Some((sha256, ending)) = name.split_once('.').filter(|(stem, _)| is_digest(stem)) else { continue };
+            let is_ours = ["wasm", "wasm.minisig", "new", "wasm.new"].contains(&ending);
+            let is_wanted = !ending.ends_with("new") && wanted.contains(sha256);
+            if is_ours && !is_wanted {
                 // What cannot be thrown away now can be the next time.
                 let _ = fs::remove_file(self.versions().join(name));
             }
@@ -131,4 +134,42 @@ impl Folder {
         let entries = fs::read_dir(self.versions()).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
+}
+
+/// Nobody else may read what lies here, or put anything there: it says which plugins decide. What is ours is closed to others; what
+/// is not ours must be closed to them.
+fn keep_to_ourselves(folder: &Path, versions: &Path) -> anyhow::Result<()> {
+    let us = rustix::process::geteuid().as_raw();
+    let Ok(metadata) = fs::metadata(folder) else { return Ok(()) };
+    let shown = folder.display();
+    ensure!([us, 0].contains(&metadata.uid()), "{shown} belongs to another user: chown it, or name another folder");
+    if metadata.uid() != us {
+        // Containers mount folders that belong to root and to a group of their own.
+        ensure!(metadata.mode() & 0o002 == 0, "everybody may write into {shown}: chmod o-w {shown}");
+        return Ok(());
+    }
+    let close = |path: &Path, mode: u32| {
+        let open_to_others =
+            fs::metadata(path).is_ok_and(|metadata| metadata.uid() == us && metadata.mode() & 0o077 != 0);
+        if open_to_others && let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode)) {
+            tracing::warn!("{} stays open to others: {error}", path.display());
+        }
+    };
+    close(folder, 0o700);
+    close(versions, 0o700);
+    let is_ours = |name: &str| {
+        let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+        ["lock", "rollouts", "journal"].contains(&stem) || is_digest(stem)
+    };
+    // Earlier releases made them readable for everybody.
+    let entries = [folder, versions].into_iter().flat_map(fs::read_dir).flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let ours = files.filter(|entry| entry.file_name().to_str().is_some_and(is_ours));
+    ours.for_each(|file| close(&file.path(), 0o600));
+    Ok(())
+}
+
+/// SHA-256, as files are called by it.
+fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -177,6 +177,7 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use sha2::{Digest as _, Sha256};
 
@@ -227,16 +228,81 @@ mod tests {
         store.flush().await;
         assert_eq!((store.trouble(), store.view().changes_lost), (None, 0));
         drop(store);
-        let store = loop {
-            // The lock goes with the thread, a moment later.
-            match Store::open(&path).await {
-                Ok(store) => break store,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        };
+        let store = opened(&path).await;
         assert_eq!(store.saved(), notes(3).slots);
         assert_eq!(store.history(None).len(), 3);
         assert!(store.version(&notes(3).files[0].sha256).await.is_ok());
+        fs::remove_dir_all(&path).expect("the folder");
+    }
+
+    async fn opened(path: &Path) -> Store {
+        loop {
+            // The lock goes with the thread, a moment later.
+            match Store::open(path).await {
+                Ok(store) => break store,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    /// Faults: F153
+    #[tokio::test]
+    async fn nobody_else_may_read_the_state() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let path = std::env::temp_dir().join(format!("pointsman-private-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::write(path.join("lock"), []).expect("a file");
+        fs::set_permissions(path.join("lock"), fs::Permissions::from_mode(0o666)).expect("it is ours");
+        let store = opened(&path).await;
+        let mut signed = notes(1);
+        signed.files[0].signature = Some("a signature".to_owned());
+        store.note(signed).wait().await;
+        let mut checked = 0;
+        for folder in [path.clone(), path.join("versions")] {
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let entry = entry.expect("an entry");
+                let mode = entry.metadata().expect("its mode").mode();
+                assert_eq!(mode & 0o077, 0, "{:?}: {mode:o}", entry.path());
+                checked += 1;
+            }
+        }
+        assert!(checked >= 5, "the lock, the database, the folder, a version and its signature");
+        assert_eq!(fs::metadata(&path).expect("the folder").mode() & 0o777, 0o700);
+        drop(store);
+        fs::remove_dir_all(&path).expect("the folder");
+    }
+
+    /// Faults: F141
+    #[tokio::test]
+    async fn versions_outlive_the_database_that_knew_them() {
+        let path = std::env::temp_dir().join(format!("pointsman-outlive-{}", std::process::id()));
+        let database = path.join("rollouts.db");
+        let kept = notes(1).files[0].sha256.clone();
+        let store = opened(&path).await;
+        store.note(notes(1)).wait().await;
+        drop(store);
+        let losses: [fn(&Path); 3] = [
+            |path| fs::write(path, [7; 100_000]).expect("damage"),
+            |path| fs::write(path, []).expect("an empty file"),
+            |path| fs::remove_file(path).expect("the database"),
+        ];
+        for (number, lose) in (2..).zip(losses) {
+            drop(opened(&path).await);
+            lose(&database);
+            let store = opened(&path).await;
+            store.note(notes(number)).wait().await;
+            assert_eq!(store.trouble(), None);
+            assert!(store.version(&kept).await.is_ok(), "loss {number}");
+            assert!(store.find(&kept[..12]).await == [kept.clone()], "loss {number}");
+        }
+        let store = opened(&path).await;
+        store.note(notes(9)).wait().await;
+        assert!(store.version(&kept).await.is_ok(), "after one more start");
+        fs::write(path.join("versions").join("note.txt"), "of somebody else").expect("a file");
+        store.note(notes(10)).wait().await;
+        assert!(path.join("versions").join("note.txt").exists(), "what is not called like ours is not ours");
+        drop(store);
         fs::remove_dir_all(&path).expect("the folder");
     }
 }

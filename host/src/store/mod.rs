@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use self::change::History;
+use self::database::Versions;
 use self::folder::Folder;
 use self::keeper::Keeper;
 
@@ -30,6 +31,8 @@ pub struct Store {
     history: Mutex<History>,
     /// As the last process left them.
     saved: Vec<SavedSlot>,
+    /// As the last process left them.
+    versions: Versions,
     folder: Option<Arc<Folder>>,
     keeper: Option<Keeper>,
     trouble: Arc<Trouble>,
@@ -73,7 +76,7 @@ impl Store {
             }
         };
         let trouble = Arc::new(Trouble::of("what operators change"));
-        let (database, past) = match database::Database::open(&folder.rollouts()) {
+        let (database, past) = match database::Database::open(&folder) {
             Ok((database, past)) => (Some(database), past),
             Err(error) => {
                 trouble.begins(&format!("{error:#}"));
@@ -82,7 +85,8 @@ impl Store {
         };
         let history = Mutex::new(History::new(past.changes));
         let keeper = database.map(|database| Keeper::start(database, Arc::clone(&folder), Arc::clone(&trouble)));
-        Ok(Store { history, saved: past.slots, folder: Some(folder), keeper, trouble })
+        let (saved, versions) = (past.slots, past.versions);
+        Ok(Store { history, saved, versions, folder: Some(folder), keeper, trouble })
     }
 
     /// The slots as the last process left them.
@@ -115,6 +119,12 @@ impl Store {
             self.folder.clone().context("its bytes are not kept: there is no folder for that ([server] state)")?;
         let sha256 = sha256.to_owned();
         tokio::task::spawn_blocking(move || folder.read(&sha256)).await.context("reading was cut short")?
+    }
+
+    /// Was this version in the slot? True as well of a version of which nobody knows where it was, because the database was lost.
+    pub fn was_in(&self, slot: &str, sha256: &str) -> bool {
+        let stood = |change: &Change| [&change.before, &change.after].into_iter().flatten().any(|one| one == sha256);
+        self.versions.may_have_been_in(slot, sha256) || self.history(Some(slot)).iter().any(stood)
     }
 
     /// Digests of the versions that are kept, of those that begin so.

@@ -1,6 +1,7 @@
 //! Opening a database, and what to do when its file is damaged.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,12 +22,20 @@ pub struct Schema {
     pub is_small: bool,
 }
 
+/// A database that is open.
+pub struct Opened {
+    pub connection: Connection,
+    /// Its tables were made just now: it holds nothing of what was before, if anything was.
+    pub is_new: bool,
+}
+
 /// Open a database, or make it. One that is damaged is set aside, and a new one begun.
 ///
 /// # Errors
 /// What the disk says, or that a later version of the program wrote it.
-pub fn open(path: &Path, schema: Schema) -> anyhow::Result<Connection> {
-    match try_open(path, schema) {
+pub fn open(path: &Path, schema: Schema) -> anyhow::Result<Opened> {
+    let was_empty = fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0);
+    let opened = match try_open(path, schema) {
         Err(error) if error.downcast_ref().is_some_and(is_damage) => {
             let aside = set_aside(path).with_context(|| format!("{error}; setting {} aside", path.display()))?;
             tracing::error!(
@@ -38,11 +47,18 @@ pub fn open(path: &Path, schema: Schema) -> anyhow::Result<Connection> {
         }
         opened => opened,
     }
-    .with_context(|| format!("opening {}", path.display()))
+    .with_context(|| format!("opening {}", path.display()))?;
+    // To SQLite an empty file is as good as none.
+    if was_empty && opened.is_new {
+        tracing::error!("{} was there, and empty: what it held is lost, and a new one begins", path.display());
+    }
+    Ok(opened)
 }
 
-fn try_open(path: &Path, schema: Schema) -> anyhow::Result<Connection> {
+fn try_open(path: &Path, schema: Schema) -> anyhow::Result<Opened> {
     let Schema { version, tables, is_small } = schema;
+    // SQLite would make it readable for everybody; what it makes beside it gets the same mode. Where that fails it says why.
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_MAX)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -58,7 +74,7 @@ fn try_open(path: &Path, schema: Schema) -> anyhow::Result<Connection> {
     if found < version {
         connection.execute_batch(&format!("BEGIN; {tables} PRAGMA user_version = {version}; COMMIT;"))?;
     }
-    Ok(connection)
+    Ok(Opened { connection, is_new: found == 0 })
 }
 
 /// The file itself is to blame, and not what is around it.
@@ -80,6 +96,9 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     const THINGS: Schema = Schema { version: 1, tables: "CREATE TABLE things (name TEXT);", is_small: true };
@@ -93,20 +112,48 @@ mod tests {
         let count = |connection: &Connection| -> i64 {
             connection.query_row("SELECT count(*) FROM things", [], |row| row.get(0)).expect("a count")
         };
-        add(&open(&path, THINGS).expect("a new one"));
-        assert_eq!(count(&open(&path, THINGS).expect("the same again")), 1);
+        let opened = || open(&path, THINGS).expect("a database");
+        add(&opened().connection);
+        assert_eq!((count(&opened().connection), opened().is_new), (1, false));
         let whole = fs::read(&path).expect("its bytes");
         let header = [&b"no database"[..], &whole[11..]].concat();
         let page = [&whole[..4096], &[0xa5; 4096]].concat();
         for damaged in [header, page, b"short".to_vec()] {
             fs::write(&path, &damaged).expect("damage");
-            let connection = open(&path, THINGS).expect("a new one");
-            assert_eq!(count(&connection), 0);
+            let Opened { connection, is_new } = opened();
+            assert_eq!((count(&connection), is_new), (0, true));
             assert_eq!(fs::read(folder.join("x.db.damaged")).expect("the old one"), damaged);
         }
-        open(&path, THINGS).expect("it").pragma_update(None, "user_version", 2).expect("a later version");
-        let error = open(&path, THINGS).expect_err("it is left alone");
+        opened().connection.pragma_update(None, "user_version", 2).expect("a later version");
+        let error = open(&path, THINGS).map(drop).expect_err("it is left alone");
         assert!(format!("{error:#}").contains("a later version"), "{error:#}");
         fs::remove_dir_all(&folder).expect("the folder");
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Faults: F141
+    #[test]
+    fn an_empty_file_is_reported() {
+        let path = std::env::temp_dir().join(format!("pointsman-empty-{}.db", std::process::id()));
+        fs::write(&path, []).expect("an empty file");
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || open(&path, THINGS).map(drop).expect("a new one"));
+        let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        assert!(log.contains("was there, and empty"), "{log}");
+        fs::remove_file(&path).expect("the file");
     }
 }

@@ -16,6 +16,8 @@ pub struct Framer {
     buffer: BytesMut,
     /// Up to here the buffer holds whole lines of the event that is being read.
     scanned: usize,
+    /// Up to here no line ends, from `scanned` on: a line that comes in pieces is searched once.
+    searched: usize,
     lines: Vec<Line>,
 }
 
@@ -48,7 +50,7 @@ impl Framer {
             } else if self.lines.is_empty() {
                 // A blank line between two events belongs to neither.
                 self.buffer.advance(next);
-                self.scanned = 0;
+                (self.scanned, self.searched) = (0, 0);
             } else {
                 return Ok(Some(self.finish()));
             }
@@ -77,9 +79,11 @@ impl Framer {
 
     /// Where the line at `scanned` ends, and where the next one begins. A carriage return at the very end may be half of
     /// a line ending, so it waits for what follows.
-    fn line_end(&self) -> Option<(usize, usize)> {
-        let rest = self.buffer.get(self.scanned..)?;
-        let end = self.scanned + memchr2(b'\n', b'\r', rest)?;
+    fn line_end(&mut self) -> Option<(usize, usize)> {
+        let from = self.scanned.max(self.searched);
+        let found = memchr2(b'\n', b'\r', self.buffer.get(from..).unwrap_or_default());
+        self.searched = found.map_or(self.buffer.len(), |at| from + at);
+        let end = from + found?;
         match (self.buffer[end], self.buffer.get(end + 1)) {
             (b'\n', _) => Some((end, end + 1)),
             (_, Some(b'\n')) => Some((end, end + 2)),
@@ -90,9 +94,10 @@ impl Framer {
 
     fn finish(&mut self) -> Frame {
         let raw = self.buffer.split_to(self.scanned).freeze();
-        self.scanned = 0;
+        (self.scanned, self.searched) = (0, 0);
         let mut event = Frame { raw: raw.clone(), name: None, data: None, data_at: None };
         let mut data_lines = 0;
+        let mut joined = BytesMut::new();
         for line in std::mem::take(&mut self.lines) {
             let Some((field, at)) = field(&raw, &line) else { continue };
             let value = raw.slice(at..line.to);
@@ -101,13 +106,22 @@ impl Framer {
                 b"data" => {
                     data_lines += 1;
                     event.data_at = (data_lines == 1).then_some(at);
-                    event.data = Some(match event.data.take() {
-                        None => value,
-                        Some(before) => [&before[..], b"\n", &value[..]].concat().into(),
-                    });
+                    match &event.data {
+                        None => event.data = Some(value),
+                        Some(first) => {
+                            if joined.is_empty() {
+                                joined.extend_from_slice(first);
+                            }
+                            joined.extend_from_slice(b"\n");
+                            joined.extend_from_slice(&value);
+                        }
+                    }
                 }
                 _ => {}
             }
+        }
+        if data_lines > 1 {
+            event.data = Some(joined.freeze());
         }
         event
     }
@@ -129,6 +143,33 @@ fn field<'a>(raw: &'a [u8], line: &Line) -> Option<(&'a [u8], usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Faults: F150
+    #[test]
+    fn a_line_that_comes_in_pieces_is_searched_once() {
+        let mut framer = Framer::default();
+        for _ in 0..1_000 {
+            framer.push(b"data: x");
+            assert_eq!(framer.next_frame(), Ok(None));
+            assert_eq!(framer.searched, framer.buffer.len(), "the next search begins here");
+        }
+        framer.push(b"\r");
+        assert_eq!((framer.next_frame(), framer.searched), (Ok(None), framer.buffer.len() - 1), "half a line ending");
+        framer.push(b"\n\n");
+        assert!(framer.next_frame().is_ok_and(|frame| frame.is_some()) && framer.is_empty());
+    }
+
+    /// Each line was copied once for every line behind it: minutes for such an event.
+    ///
+    /// Faults: F150
+    #[test]
+    fn an_event_of_very_many_data_lines_takes_no_longer_than_its_bytes() {
+        let mut framer = Framer::default();
+        framer.push(&b"data:xxxxx\n".repeat(500_000));
+        framer.push(b"\n");
+        let frame = framer.next_frame().expect("it is not too large").expect("an event");
+        assert_eq!(frame.data.map(|data| data.len()), Some(500_000 * 6 - 1));
+    }
 
     fn events(stream: &[u8], chunk: usize) -> Vec<Frame> {
         let mut framer = Framer::default();

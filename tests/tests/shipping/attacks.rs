@@ -118,7 +118,12 @@ async fn a_registry_that_stores_something_else_is_noticed() {
         }
     });
     let registry = registry.await;
-    let login = [("POINTSMAN_REGISTRY_USER", "u"), ("POINTSMAN_REGISTRY_PASSWORD", "secret-of-u")];
+    let host = format!("127.0.0.1:{}", registry.port);
+    let login = [
+        ("POINTSMAN_REGISTRY", host.as_str()),
+        ("POINTSMAN_REGISTRY_USER", "u"),
+        ("POINTSMAN_REGISTRY_PASSWORD", "secret-of-u"),
+    ];
     let to = format!("127.0.0.1:{}/p:1", registry.port);
     let (code, out, err) = run(&["plugin", "push", &file, &to], &login).await;
     assert!(code == 2 && out.is_empty() && err.contains("says it stored sha256:000"), "{err}");

@@ -114,6 +114,11 @@ async fn what_is_pushed_is_pulled_again_and_a_digest_stays() {
     assert!(code == 2 && err.contains("it is no plugin"), "{err}");
 }
 
+/// The environment's login for a registry.
+fn login<'a>(registry: &'a str, password: &'a str) -> [(&'static str, &'a str); 3] {
+    [("POINTSMAN_REGISTRY", registry), ("POINTSMAN_REGISTRY_USER", USER), ("POINTSMAN_REGISTRY_PASSWORD", password)]
+}
+
 #[tokio::test]
 async fn who_must_log_in_does_and_nobody_reads_the_password() {
     let folder = Folder::new("login");
@@ -128,8 +133,14 @@ async fn who_must_log_in_does_and_nobody_reads_the_password() {
     for (environment, code, why) in [
         (&[][..], 2, "wants a login: use `docker login`, or set POINTSMAN_REGISTRY_USER"),
         (&[("POINTSMAN_REGISTRY_USER", USER)], 2, "the other is not"),
-        (&[("POINTSMAN_REGISTRY_USER", USER), ("POINTSMAN_REGISTRY_PASSWORD", &wrong)], 2, "does not let us in"),
-        (&[("POINTSMAN_REGISTRY_USER", USER), ("POINTSMAN_REGISTRY_PASSWORD", PASSWORD)], 0, "nothing → sha256:"),
+        (
+            &[("POINTSMAN_REGISTRY_USER", USER), ("POINTSMAN_REGISTRY_PASSWORD", PASSWORD)],
+            2,
+            "POINTSMAN_REGISTRY is not",
+        ),
+        (&login(&registry.address, &wrong), 2, "does not let us in"),
+        (&login("other.example", PASSWORD), 2, "wants a login"),
+        (&login(&registry.address, PASSWORD), 0, "nothing → sha256:"),
         (&[("DOCKER_CONFIG", &docker)], 0, "as before"),
     ] {
         let environment = [environment, &[("POINTSMAN_LOG", "debug")]].concat();
@@ -172,7 +183,8 @@ async fn each_is_shown_what_is_for_it() {
     });
     let registry = registry.await;
     let from = format!("127.0.0.1:{}/team/p:1", registry.port);
-    let login = [("POINTSMAN_REGISTRY_USER", USER), ("POINTSMAN_REGISTRY_PASSWORD", PASSWORD)];
+    let host = format!("127.0.0.1:{}", registry.port);
+    let login = login(&host, PASSWORD);
     let pulled = folder.path("pulled.wasm");
     let (code, _, err) = run(&["plugin", "pull", &from, "-o", &pulled], &login).await;
     assert_eq!(code, 0, "{err}");

@@ -10,7 +10,7 @@ use super::compiler;
 use crate::cli::check::columns;
 use crate::conformance::OwnCases;
 use crate::plugin::bindings::about::{self as setting, Range, Setting, Variation};
-use crate::plugin::{About, Cases, Codec, Kind, Package, Plugin, signature};
+use crate::plugin::{About, Cases, Codec, Kind, Package, Plugin, shown, signature};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -124,35 +124,35 @@ fn print(told: &Told) {
         [] => String::new(),
         types => format!(" (types of {})", types.join(", ")),
     };
-    println!("imports  no function{types}");
-    println!("exports  {}", told.exports.join(", "));
+    println!("imports  no function{}", shown(&types));
+    println!("exports  {}", shown(&told.exports.join(", ")));
     if let Some(PackageTold { name, version, description, cases }) = &told.package {
         let description = if description.is_empty() { String::new() } else { format!(": {description}") };
-        println!("package  {name} {version}{description}");
+        println!("package  {}", shown(&format!("{name} {version}{description}")));
         for CasesTold { file, count } in cases {
-            println!("cases    {count} in {file}");
+            println!("cases    {count} in {}", shown(file));
         }
     }
     match &told.signature {
         Signed::None => println!("signed   no"),
         Signed::Unchecked => println!("signed   not checked: --public-key KEY does"),
-        Signed::Valid { comment } => println!("signed   yes: {comment}"),
-        Signed::Invalid { reason } => println!("signed   NO: {reason}"),
+        Signed::Valid { comment } => println!("signed   yes: {}", shown(comment)),
+        Signed::Invalid { reason } => println!("signed   NO: {}", shown(reason)),
     }
     if let Some(about) = &told.about {
         describe(about);
     }
     for answered in &told.answers {
-        println!("answers  {answered}");
+        println!("answers  {}", shown(answered));
     }
     if let Some(asked) = &told.asks {
-        println!("asks     {asked}");
+        println!("asks     {}", shown(asked));
     }
 }
 
 /// What a policy says of itself.
 fn describe(about: &About) {
-    println!("does     {}", about.summary);
+    println!("does     {}", shown(&about.summary));
     let rows: Vec<[String; 5]> = about
         .settings
         .iter()

@@ -10,7 +10,7 @@ use crate::cli::explain::{Told, read_journal};
 use crate::cli::print_json;
 use crate::conformance;
 use crate::conformance::{Check, Trial, target};
-use crate::plugin::{Cases, engine};
+use crate::plugin::{Cases, engine, shown, shown_lines};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -87,11 +87,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 pub fn print(checks: &[Check]) {
     for Check { name, told, failures } in checks {
         let word = if failures.is_empty() { "ok" } else { "FAILED" };
-        println!("{word:<9} {name}: {told}");
+        println!("{word:<9} {name}: {}", shown(told));
         for failure in failures {
-            println!("  {}", failure.place);
-            println!("    said      {}", failure.said);
-            println!("    expected  {}", failure.expected);
+            println!("  {}", shown_lines(&failure.place));
+            println!("    said      {}", shown_lines(&failure.said));
+            println!("    expected  {}", shown_lines(&failure.expected));
             if let Some(situation) = failure.situation.as_ref().and_then(|told| serde_json::to_string(told).ok()) {
                 println!("    situation {situation}");
             }
