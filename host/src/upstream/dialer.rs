@@ -27,6 +27,11 @@ use crate::net::Dial;
 
 /// A connection on which nothing is said is probed by the kernel after this time, so that middleboxes do not forget it.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// Between the first of these probes and the next.
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// What was sent, a probe as well, must be acknowledged within this time, or the connection ends: the system's own limit is a
+/// quarter of an hour. Some retransmissions, and a line that is gone for a while, fit in.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes connections to providers.
 pub enum Dialer {
@@ -116,7 +121,10 @@ impl Tcp {
         // Without it a piece of a request can wait 40 ms for the acknowledgement of the one before.
         stream.set_nodelay(true)?;
         // A connection without it is still a connection.
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE));
+        let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE_INTERVAL);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
         Ok(TokioIo::new(stream))
     }
 }

@@ -19,6 +19,7 @@ mod resolver;
 mod sent_at;
 pub mod sign;
 pub mod sse;
+mod unanswered;
 mod way;
 
 pub use client::Client;

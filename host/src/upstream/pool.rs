@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connection::{Connection, Failure, Http1};
 use super::dialer::Dialer;
 use super::http2::Http2;
+use super::unanswered::Unanswered;
 use super::{Incoming, Origin, Pieces};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,7 +37,7 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     dialer: Dialer,
     /// What getting a connection may take.
     connect_timeout: Duration,
@@ -169,6 +170,16 @@ impl Drop for PlaceInQueue<'_> {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to this origin may have died while a request waited on it: those that have been idle since before then may be
+    /// just as dead.
+    pub(super) fn drop_idle_since(&self, origin: &Origin, sent: Instant) {
+        let mut state = self.lock();
+        if let Some(connections) = state.origins.get_mut(origin) {
+            connections.idle.retain(|http1| http1.idle_since > sent);
+            connections.multiplexed.retain(|http2| http2.idle_since().is_none_or(|since| since > sent));
+        }
     }
 
     /// Give free connections to the requests that wait, and dial for those that are left.
@@ -392,7 +403,10 @@ impl Lease {
     pub async fn send(self, request: Request<Pieces>) -> Result<Response<Incoming>, Failure> {
         match self.on {
             On::Http1(mut http1) => {
-                let response = http1.send(request).await?;
+                let unanswered = Unanswered::new(http1.received(), &self.home, &self.origin, None, self.is_reused);
+                let sent = http1.send(request).await;
+                unanswered.settled();
+                let response = sent?;
                 let (home, origin) = (self.home, self.origin);
                 // It ends with the reply's body, read or dropped.
                 tokio::spawn(async move {
@@ -405,7 +419,12 @@ impl Lease {
                 Ok(response.map(|body| Incoming::new(body, None)))
             }
             On::Http2(place) => {
-                let response = place.http2.send(request).await?;
+                let http2 = Arc::clone(&place.http2);
+                let unanswered =
+                    Unanswered::new(http2.received(), &self.home, &self.origin, Some(http2), self.is_reused);
+                let sent = place.http2.send(request).await;
+                unanswered.settled();
+                let response = sent?;
                 Ok(response.map(|body| Incoming::new(body, Some(place))))
             }
         }
