@@ -7,6 +7,7 @@ mod crowd;
 mod edge;
 mod faults;
 mod head;
+mod hosts;
 mod keys;
 mod models;
 mod patient;
