@@ -61,9 +61,10 @@ impl Unanswered {
         }
     }
 
-    /// The connection has shown what it is.
-    pub fn settled(mut self) {
+    /// The connection has shown what it is. Gives back what came of the request.
+    pub fn settled<T>(mut self, outcome: T) -> T {
         self.home = None;
+        outcome
     }
 }
 
