@@ -138,6 +138,8 @@ async fn a_handshake_is_told_to_use_http() {
 }
 
 /// Without it any page in the operator's browser spends the providers' keys.
+///
+/// Faults: F111
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_keys_a_page_of_another_site_may_not_call() {
     let line = Line::start().await;
@@ -157,9 +159,28 @@ async fn without_keys_a_page_of_another_site_may_not_call() {
         assert_eq!(answer.status, 403, "{headers:?}");
         assert!(answer.body.contains("cors_origins"), "{}", answer.body);
     }
+    assert_eq!(post(&[("sec-fetch-site", "same-site")]).await.status, 403);
     for headers in [&[][..], &[("origin", "http://localhost:3000")], &[("sec-fetch-site", "none")]] {
         assert_eq!(post(headers).await.status, 200, "{headers:?}");
     }
+    // To a page whose name was rebound the gateway is its own site.
+    let rebound = [("host", "evil.example:4400"), ("sec-fetch-site", "same-origin")];
+    let ask_as = |headers: [(&'static str, &'static str); 2]| {
+        let (line, body) = (&line, body.clone());
+        async move { ask(line, Method::POST, "/v1/chat/completions", &headers, body).await }
+    };
+    let answer = ask_as(rebound).await;
+    assert!(answer.status == 403 && answer.body.contains("`hosts`"), "{}", answer.body);
+    for host in ["gateway:4400", "10.0.0.7:4400", "app.localhost"] {
+        assert_eq!(ask_as([("host", host), ("accept", "*/*")]).await.status, 200, "{host}");
+    }
+    for server in ["hosts = [\"Evil.example\"]", "hosts = [\"*\"]", "cors_origins = [\"*\"]", "caller_keys = [\"k\"]"] {
+        line.reconfigure(&format!("[server]\n{server}")).await.expect("a good configuration");
+        let answer = ask_as([("host", "evil.example"), ("x-api-key", "k")]).await;
+        assert_eq!(answer.status, 200, "{server}: {}", answer.body);
+    }
+    let wrong = line.reconfigure("[server]\nhosts = [\"http://ai.example\"]").await;
+    assert!(format!("{:#}", wrong.expect_err("a URL")).contains("is not a host's name"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use pointsman::fake::{Fake, Protocol};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use self::program::{Folder, Serving, TOKEN, program};
+use self::program::{Folder, Serving, TOKEN, command, program};
 
 const BODY: &str = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -107,4 +108,48 @@ async fn sighup_reads_the_configuration_again() {
     sleep(Duration::from_secs(2)).await;
     let (code, said) = serving.stop().await;
     assert!(code == 0 && said.contains("the changed configuration is in force"), "{said}");
+}
+
+/// A request on a connection that is kept.
+async fn ask_on(stream: &mut TcpStream) {
+    let head = format!("POST /v1/messages HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n", BODY.len());
+    stream.write_all(format!("{head}{BODY}").as_bytes()).await.expect("it is sent");
+    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&answer).contains("\"usage\"") {
+        let count = timeout(Duration::from_secs(30), stream.read(&mut piece)).await.expect("in time").expect("bytes");
+        answer.extend_from_slice(&piece[..count]);
+        let text = String::from_utf8_lossy(&answer);
+        assert!(count > 0 && text.starts_with("HTTP/1.1 200"), "{text}");
+    }
+}
+
+/// Callers' idle connections take half of the file descriptors at most, so that requests can still be sent.
+///
+/// Faults: F112
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_leave_file_descriptors_for_requests() {
+    const KNOWN: usize = 8;
+    let (folder, fake) =
+        (Folder::new("serving-files"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let config = configuration(&folder, &fake, "listen = \"127.0.0.1:0\"");
+    let limited = ["--nofile=120:120", env!("CARGO_BIN_EXE_pointsman"), "serve", "--config", &config];
+    let serving = Serving::start_command(command("prlimit", &limited, &[])).await;
+    let mut known = Vec::new();
+    for _ in 0..KNOWN {
+        let mut stream = TcpStream::connect(&serving.callers).await.expect("it listens");
+        ask_on(&mut stream).await;
+        known.push(stream);
+    }
+    let mut idle = Vec::new();
+    // As many as the kernel holds for a listener that accepts no more.
+    while idle.len() < 150
+        && let Ok(stream) = timeout(Duration::from_secs(1), TcpStream::connect(&serving.callers)).await
+    {
+        idle.push(stream);
+    }
+    sleep(Duration::from_millis(500)).await;
+    futures_util::future::join_all(known.iter_mut().map(ask_on)).await;
+    drop(idle);
+    let (code, said) = serving.stop().await;
+    assert!(code == 0 && said.contains("ulimit") && !said.contains("accepting a connection"), "{said}");
 }

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{self, Source};
 use crate::gateway::{self, Gateway};
 use crate::net::Network;
-use crate::server::{Port, TOKEN_HELP};
+use crate::server::{self, Port, TOKEN_HELP};
 use crate::store::Store;
 use crate::watch as files;
 
@@ -39,7 +39,7 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let server = config.server.clone();
     crate::log::set_format(server.log);
     // Taken ports are found before seconds go into compiling.
-    let data = Port::bind(server.listen, server.tls.as_ref()).await?;
+    let data = Port::bind(server.listen, server.tls.as_ref()).await?.limited_to(connections_that_fit(&server));
     let admin = match &server.admin_token {
         Some(token) => Some((Port::bind(server.admin, None).await?, token.clone())),
         None => None,
@@ -95,6 +95,22 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     }
     gateway.flush().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The connections of callers that the limit of open files allows.
+fn connections_that_fit(server: &config::Server) -> usize {
+    let files = server::raise_open_files();
+    let fit = server::connections_that_fit(files);
+    if fit < server.edge.connections {
+        tracing::warn!(
+            max_connections = server.edge.connections,
+            fit,
+            open_files = files,
+            "fewer connections of callers are taken than `max_connections` says, so that requests can be sent: raise the limit of open \
+             files (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`)"
+        );
+    }
+    fit
 }
 
 fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port>) -> anyhow::Result<()> {

@@ -68,12 +68,31 @@ pub struct Server {
     pub callers: Vec<Arc<Caller>>,
     pub tls: Option<Tls>,
     pub origins: Origins,
+    pub hosts: Hosts,
     pub log: LogFormat,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<PathBuf>,
     pub drain_lead: Duration,
     pub drain: Duration,
     pub edge: Edge,
+}
+
+/// Names of this gateway, beside addresses, `localhost` and names without a dot. They matter where callers need no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hosts {
+    All,
+    /// In lower case, without a port.
+    These(Vec<String>),
+}
+
+impl Hosts {
+    /// `name` is in lower case, without a port.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Hosts::All => true,
+            Hosts::These(these) => these.iter().any(|one| one == name),
+        }
+    }
 }
 
 /// Origins of the pages that may call from a browser.

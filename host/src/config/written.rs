@@ -66,6 +66,9 @@ pub struct Server {
     /// Origins of the pages that may call from a browser, such as `https://webui.example`; `["*"]`: all, `[]`: none. Absent: all
     /// where callers need a key, since a page can do no more than its key; where they need none, pages of this machine.
     pub cors_origins: Option<Vec<Spanned<String>>>,
+    /// Names by which callers reach the gateway, such as `ai.example`; `["*"]`: any. Needed only where callers need no key: there a
+    /// request whose `Host` is another name with a dot in it is refused.
+    pub hosts: Option<Vec<Spanned<String>>>,
     /// A folder of this gateway alone, for what outlives the process. Absent: nothing does.
     pub state: Option<Spanned<String>>,
     /// `text`, or `json`: one object a line. `POINTSMAN_LOG` says how much.

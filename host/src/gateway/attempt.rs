@@ -296,7 +296,11 @@ async fn send(
     let client = adapter.client(&exchange.gateway).map_err(|text| fault(FaultKind::Connection, text))?;
     let sending = client.send(request, &begun.sent_at);
     let response = timeout_at(until, sending).await.map_err(late)?;
-    let mut response = response.map_err(|text| fault(FaultKind::Connection, redaction.text(text)))?;
+    let mut response = response.map_err(|unsent| {
+        // What this machine lacks is no word on the target: it was not asked.
+        let kind = if unsent.is_ours { FaultKind::Busy } else { FaultKind::Connection };
+        fault(kind, redaction.text(unsent.text))
+    })?;
     redaction.headers(response.headers_mut());
     Ok((reply_head::judge(begun, adapter, framing, response, redaction, same).await?, breaks))
 }

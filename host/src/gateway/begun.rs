@@ -123,9 +123,14 @@ impl<'a> Begun<'a> {
         Ok(Begun { exchange, step, target, started, running, sent_at: SentAt::default() })
     }
 
+    /// When it must have its first content, or all of a reply that is not streamed.
+    pub fn until(&self) -> Instant {
+        (self.started + self.step.first_token).min(self.exchange.deadline)
+    }
+
     /// Until its first content a stream may take so long, and until its end another reply.
     pub async fn within<T>(&self, asking: impl Future<Output = Result<T, Bad>>) -> Result<T, Bad> {
-        let until = (self.started + self.step.first_token).min(self.exchange.deadline);
+        let until = self.until();
         timeout_at(until, asking).await.unwrap_or_else(|_| {
             let what = if self.exchange.asked.stream { "no content" } else { "no complete reply" };
             let text = format!("{what} within {} ms", until.saturating_duration_since(self.started).as_millis());
@@ -145,8 +150,9 @@ impl<'a> Begun<'a> {
                 Ok((good, running))
             }
             Err(mut bad) => {
-                // Whosesoever fault it is said to be: that is the adapter's own word.
-                if let Some(adapter) = exchange.adapter(target) {
+                // Whosesoever fault it is said to be: that is the adapter's own word. Of a request that never left it had none.
+                let was_asked = bad.fault.kind != FaultKind::Busy || sent_at.get().is_some();
+                if let Some(adapter) = exchange.adapter(target).filter(|_| was_asked) {
                     adapter.plugin.tally.note_outcome(false);
                 }
                 let (kind, status, key) = (bad.fault.kind, bad.fault.status, running.key_at() + 1);

@@ -73,5 +73,5 @@ async fn ask(gateway: &Gateway, adapter: &Adapter, probe: &config::Probe) -> Res
     let mut request = request.map_err(|error| error.to_string())?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     authorize(gateway, adapter, 0, &mut request).await.map_err(|fault| fault.message)?;
-    Ok(adapter.client(gateway)?.send(request, &SentAt::default()).await?.status())
+    Ok(adapter.client(gateway)?.send(request, &SentAt::default()).await.map_err(|unsent| unsent.text)?.status())
 }

@@ -27,7 +27,9 @@ use crate::upstream::frame::content_types;
 /// Bytes of an error reply that are read.
 const ERROR_BYTES_MAX: usize = 256 << 10;
 /// How long they are waited for. The status is known, and somebody else may answer meanwhile.
-const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
+/// What is left of an attempt's time then, for its adapter to read the error.
+const ERROR_READ_TIME: Duration = Duration::from_millis(100);
 /// Of a message whose end did not come, callers and logs have enough with this.
 const CUT_MESSAGE_BYTES: usize = 2 << 10;
 
@@ -51,7 +53,7 @@ where
     let (limits, unix) = (&adapter.description.rate_limits, exchange.gateway.clock.unix());
     let used_up_for = running.limits(response.headers(), limits, unix, Instant::now());
     if !response.status().is_success() {
-        let mut bad = refused(exchange, adapter, response, redaction, same).await;
+        let mut bad = refused(begun, adapter, response, redaction, same).await;
         if bad.fault.kind == FaultKind::RateLimited {
             let millis = used_up_for.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             bad.fault.retry_after_ms = bad.fault.retry_after_ms.or(millis);
@@ -64,7 +66,7 @@ where
 
 /// A reply whose status is no success: what does it mean?
 async fn refused<B>(
-    exchange: &Exchange,
+    begun: &Begun<'_>,
     adapter: &Adapter,
     response: Response<B>,
     redaction: &Redaction,
@@ -74,9 +76,13 @@ where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let exchange = begun.exchange;
     let (head, body) = response.into_parts();
+    // What the status says is lost if the attempt runs out of time before it is read.
+    let until = begun.until().checked_sub(ERROR_READ_TIME).unwrap_or_else(Instant::now);
+    let until = until.min(Instant::now() + ERROR_BODY_TIME);
     // A body that breaks off or has no end still leaves the status, and its beginning says most.
-    let (body, is_whole) = beginning(body).await;
+    let (body, is_whole) = beginning(body, until).await;
     let body = redaction.error(body);
     let body = if is_whole { body } else { mended(body) };
     let headers = head.headers.iter().filter_map(|(name, value)| {
@@ -106,11 +112,11 @@ where
 }
 
 /// As much of an error's body as comes soon and is not too long. Is it all of it?
-async fn beginning<B>(mut body: B) -> (Bytes, bool)
+async fn beginning<B>(mut body: B, until: Instant) -> (Bytes, bool)
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    let (until, mut read) = (Instant::now() + ERROR_BODY_TIME, BytesMut::new());
+    let mut read = BytesMut::new();
     loop {
         match timeout_at(until, body.frame()).await {
             Ok(None) => return (read.freeze(), true),
@@ -231,7 +237,34 @@ pub fn content_type(headers: &HeaderMap, same: bool, framing: Framing, shape: Sh
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt as _, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use tokio::time::sleep;
+
     use super::*;
+
+    /// Faults: F113
+    #[tokio::test(start_paused = true)]
+    async fn an_error_whose_body_has_no_end_is_not_waited_for() {
+        let piece = |text: &'static str| Ok::<_, Infallible>(Frame::data(Bytes::from(text)));
+        let silent = stream::iter([piece("{\"error\"")]).chain(stream::pending());
+        let trickle = Box::pin(stream::repeat(()).then(move |()| async move {
+            sleep(Duration::from_millis(300)).await;
+            piece(" ")
+        }));
+        let began = Instant::now();
+        let until = began + ERROR_BODY_TIME;
+        assert_eq!(beginning(StreamBody::new(silent), until).await, (Bytes::from("{\"error\""), false));
+        assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+        let began = Instant::now();
+        let (read, is_whole) = beginning(StreamBody::new(trickle), began + ERROR_BODY_TIME).await;
+        assert!(!is_whole && read.len() < 10 && began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+        let ready = StreamBody::new(stream::iter([piece("{"), piece("}")]));
+        assert_eq!(beginning(ready, began).await, (Bytes::from("{}"), true), "what is here is read all the same");
+    }
 
     #[test]
     fn a_body_that_was_cut_anywhere_is_still_read() {

@@ -70,7 +70,8 @@ pub fn options(request: &HeaderMap, cors: Option<&Cors>) -> Response<Body> {
 /// this machine's address sends its own name all the same.
 pub fn is_foreign_page(request: &HeaderMap, origins: &Origins) -> bool {
     let Some(origin) = request.get(ORIGIN) else {
-        return *origins != Origins::All && request.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+        let is_elsewhere = |site: &HeaderValue| site == "cross-site" || site == "same-site";
+        return *origins != Origins::All && request.get("sec-fetch-site").is_some_and(is_elsewhere);
     };
     match origins {
         Origins::Unset => !is_of_this_machine(origin),
@@ -110,6 +111,7 @@ mod tests {
         }
         assert!(!calls("origin", "https://webui.example", &these) && calls("origin", "https://other.example", &these));
         assert!(calls("sec-fetch-site", "cross-site", &Origins::Unset));
+        assert!(calls("sec-fetch-site", "same-site", &Origins::Unset));
         assert!(!calls("sec-fetch-site", "same-origin", &Origins::Unset) && !calls("accept", "*/*", &Origins::Unset));
     }
 

@@ -7,9 +7,11 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::cors::{self, Cors};
+use super::hosts;
 use super::keys::{self, Who};
 use super::models;
 use super::unread::Unread;
+use crate::config::Origins;
 use crate::gateway::{self, Body, Gateway, Table};
 
 /// Answer whatever arrives.
@@ -45,10 +47,17 @@ async fn routed(gateway: Arc<Gateway>, table: Arc<Table>, request: Request<Unrea
         }
         return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
+    let server_origins = &table.config.server.origins;
     let caller = match keys::who(&request, &table.config.server.callers) {
-        Who::Anyone if cors::is_foreign_page(request.headers(), &table.config.server.origins) => {
+        Who::Anyone if cors::is_foreign_page(request.headers(), server_origins) => {
             let message = "a page of another site may not call a gateway that asks for no key: add its origin to `cors_origins` in \
                            `[server]`, or give callers keys";
+            return error_at(path, StatusCode::FORBIDDEN, "permission_error", message);
+        }
+        Who::Anyone if *server_origins != Origins::All && !hosts::is_own(&request, &table.config.server.hosts) => {
+            let message = "a gateway that asks for no key answers only to addresses, to `localhost` and to names without a dot: a page in \
+                           a browser may lead any other name here. Add the name in `Host` to `hosts` in `[server]`, or give \
+                           callers keys";
             return error_at(path, StatusCode::FORBIDDEN, "permission_error", message);
         }
         Who::Anyone => None,

@@ -4,9 +4,11 @@ mod admin;
 mod connection;
 mod cors;
 mod crowd;
+mod descriptors;
 mod edge;
 mod faults;
 mod head;
+mod hosts;
 mod keys;
 mod models;
 mod patient;
@@ -32,6 +34,7 @@ use crate::gateway::{Body, Gateway};
 use crate::net::{Door, Listener};
 
 pub use admin::{LoadReply, TOKEN_HELP};
+pub use descriptors::{connections_that_fit, raise as raise_open_files};
 pub use faults::{AddedReply, FaultsReply, RemovedReply};
 
 /// After an error of `accept` (no file descriptors are left, say), wait for some to come back.
@@ -41,6 +44,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub struct Port {
     listener: Listener,
     acceptor: Option<TlsAcceptor>,
+    connections_max: usize,
 }
 
 impl Port {
@@ -49,13 +53,19 @@ impl Port {
     pub async fn bind(address: SocketAddr, tls: Option<&crate::config::Tls>) -> anyhow::Result<Port> {
         let acceptor = tls.map(tls::acceptor).transpose()?;
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        Ok(Port { listener: Listener::Tcp(listener), acceptor })
+        Ok(Port { listener: Listener::Tcp(listener), acceptor, connections_max: usize::MAX })
     }
 
     /// A port that is reached through memory.
     pub fn memory() -> (Port, Door) {
         let (listener, door) = Listener::memory();
-        (Port { listener, acceptor: None }, door)
+        (Port { listener, acceptor: None, connections_max: usize::MAX }, door)
+    }
+
+    /// With no more connections at once, whatever the configuration allows.
+    #[must_use]
+    pub fn limited_to(self, connections_max: usize) -> Port {
+        Port { connections_max, ..self }
     }
 
     /// Where it really listens: port 0 asks for any that is free.
@@ -90,7 +100,7 @@ impl Port {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let graceful = GracefulShutdown::new();
-        let crowd = Crowd::new(edge().connections);
+        let crowd = Crowd::new(edge().connections.min(self.connections_max));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = async { (crowd.room().await, self.listener.accept().await) };

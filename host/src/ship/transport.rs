@@ -135,7 +135,7 @@ impl Transport {
             request.headers_mut().insert(AUTHORIZATION, value);
             first.bind(&mut request);
         }
-        self.client.send(request, &SentAt::default()).await.map_err(|text| anyhow!(text))
+        self.client.send(request, &SentAt::default()).await.map_err(|unsent| anyhow!(unsent.text))
     }
 
     fn allows(&self, url: &Uri) -> bool {

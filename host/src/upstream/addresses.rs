@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout};
 
+use super::shortage;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The next address is tried after this time: RFC 8305's recommendation, and longer than most round trips.
@@ -81,7 +82,7 @@ impl FailedAddresses {
         let mut untried = self.order(addresses, Instant::now()).into_iter();
         let mut started: HashMap<SocketAddr, Instant> = HashMap::new();
         let mut running = FuturesUnordered::new();
-        let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let mut error = None;
         loop {
             if let Some(address) = untried.next() {
                 started.insert(address, Instant::now());
@@ -103,11 +104,20 @@ impl FailedAddresses {
                     return Ok(stream);
                 }
                 Some((address, Err(failure))) => {
-                    self.note_failure(address, Instant::now());
+                    let is_ours = shortage::is_ours(&failure);
+                    if !is_ours || shortage::is_of_address(&failure) {
+                        self.note_failure(address, Instant::now());
+                    }
                     started.remove(&address);
-                    error = failure;
+                    // What an address answered says more than what this machine lacked for another.
+                    if !is_ours || error.is_none() {
+                        error = Some(failure);
+                    }
                 }
-                None => return Err(error),
+                None => {
+                    let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                    return Err(error.unwrap_or_else(none));
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ use super::connection::FailureKind;
 use super::dialer::Dialer;
 use super::pool::{Pool, Wanted};
 use super::sent_at::SentAt;
+use super::shortage::Unsent;
 use super::{Incoming, Origin, Pieces, origin};
 use crate::config::Way;
 use crate::net::Network;
@@ -48,8 +49,8 @@ impl Client {
     /// although nobody asked for it is read as what it stands for.
     ///
     /// # Errors
-    /// A text for people: which part of the way to the provider failed, or that a secret is for another place.
-    pub async fn send(&self, mut request: Request<Pieces>, sent_at: &SentAt) -> Result<Response<Incoming>, String> {
+    /// Which part of the way to the provider failed, or that a secret is for another place.
+    pub async fn send(&self, mut request: Request<Pieces>, sent_at: &SentAt) -> Result<Response<Incoming>, Unsent> {
         origin::check(&request)?;
         introduce(request.headers_mut());
         let origin = Arc::new(Origin::of(request.uri()).ok_or("its URL is not one of HTTP")?);
@@ -70,7 +71,7 @@ impl Client {
                     wanted = Wanted::Fresh;
                 }
                 FailureKind::NotProcessed | FailureKind::ConnectionLost | FailureKind::Fault => {
-                    return Err(failure.text);
+                    return Err(failure.text.into());
                 }
             }
             tracing::debug!(host = origin.host(), kind = ?failure.kind, "sent again: {}", failure.text);
@@ -135,15 +136,17 @@ mod tests {
             let error = client.send(signed, &sent_at).await.expect_err("nobody answers");
             assert_eq!(sent_at.get(), None, "{path}: it never left");
             assert_eq!(nowhere.0.load(Ordering::Relaxed) - before, usize::from(own), "{path}: {error}");
-            assert_eq!(error.contains("for https://api.example:443 only"), !own, "{path}: {error}");
+            assert_eq!(error.text.contains("for https://api.example:443 only"), !own, "{path}: {error}");
         }
         let mut plain = request("http://api.example/");
         sign::with_header(&mut plain, &auth, &Secret::new("k"), &origin).expect("signed");
-        assert!(client.send(plain, &SentAt::default()).await.expect_err("without TLS").contains("was not sent"));
+        assert!(client.send(plain, &SentAt::default()).await.expect_err("without TLS").text.contains("was not sent"));
         let mut unbound = request(base);
         let mut value = hyper::header::HeaderValue::from_static("k");
         value.set_sensitive(true);
         unbound.headers_mut().insert("x-api-key", value);
-        assert!(client.send(unbound, &SentAt::default()).await.expect_err("for no place").contains("was not sent"));
+        assert!(
+            client.send(unbound, &SentAt::default()).await.expect_err("for no place").text.contains("was not sent")
+        );
     }
 }

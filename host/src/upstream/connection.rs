@@ -1,8 +1,5 @@
 //! One connection to a provider, once it is there: the HTTP handshake, and what the end of a request without a reply means.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use hyper::client::conn::{TrySendError, http1};
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri, Version};
@@ -12,6 +9,7 @@ use tokio::time::Instant;
 use super::Pieces;
 use super::dialer::{Link, chain};
 use super::http2::Http2;
+use super::unanswered::Received;
 
 /// Why a request has no head of a reply.
 #[derive(Debug)]
@@ -59,7 +57,7 @@ impl Connection {
 /// A connection of HTTP/1.1: one request at a time.
 pub struct Http1 {
     sender: http1::SendRequest<Pieces>,
-    received: Arc<AtomicUsize>,
+    received: Received,
     pub idle_since: Instant,
     /// When it was made, in the pool's count of events.
     pub born: u64,
@@ -69,7 +67,7 @@ pub struct Http1 {
 
 impl Http1 {
     async fn handshake(link: Link, now: Instant) -> hyper::Result<Http1> {
-        let received = link.received();
+        let received = Received::new(link.received());
         let (mut sender, connection) = http1::handshake(TokioIo::new(link)).await?;
         // It ends with its sender; what went wrong on it is told to the request.
         tokio::spawn(connection);
@@ -82,16 +80,21 @@ impl Http1 {
         self.sender.is_ready()
     }
 
+    /// Its count of received bytes.
+    pub fn received(&self) -> Received {
+        self.received.clone()
+    }
+
     /// The reply was read to its end. False if the connection ended, too.
     pub async fn becomes_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
     pub async fn send(&mut self, request: Request<Pieces>) -> Result<Response<hyper::body::Incoming>, Failure> {
-        let received_before = self.received.load(Ordering::Relaxed);
+        let received_before = self.received.bytes();
         let sending = self.sender.try_send_request(in_origin_form(request));
         sending.await.map_err(|error: TrySendError<_>| {
-            let is_silent = self.received.load(Ordering::Relaxed) == received_before;
+            let is_silent = self.received.bytes() == received_before;
             // A message that comes back was never written.
             let kind = match error.message().is_some() || is_silent {
                 true => FailureKind::ConnectionLost,

@@ -16,17 +16,28 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tower_service::Service;
 
 use super::Origin;
 use super::addresses::FailedAddresses;
 use super::resolver::{Hosts, Resolver};
+use super::shortage::{self, Unsent};
 use super::way::{self, Via};
 use crate::config;
 use crate::net::Dial;
 
 /// A connection on which nothing is said is probed by the kernel after this time, so that middleboxes do not forget it.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// Between the first of these probes and the next.
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// What was sent, a probe as well, must be acknowledged within this time, or the connection ends: the system's own limit is a
+/// quarter of an hour. Some retransmissions, and a line that is gone for a while, fit in.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After a connection could not be made because this machine lacked something for it, and how often that is tried again.
+const SHORTAGE_REST: Duration = Duration::from_millis(50);
+const SHORTAGE_RETRIES_MAX: usize = 5;
 
 /// Makes connections to providers.
 pub enum Dialer {
@@ -62,9 +73,28 @@ impl Dialer {
         Ok(Dialer::System(connector))
     }
 
+    /// What this machine lacks for a connection may come back in a moment, sooner if `give_up_idle` closes others.
+    ///
     /// # Errors
-    /// A text for people: why there is no connection.
-    pub async fn dial(&self, origin: &Origin) -> Result<Link, String> {
+    /// Why there is no connection.
+    pub async fn dial_with_patience(&self, origin: &Origin, give_up_idle: impl Fn()) -> Result<Link, Unsent> {
+        for _ in 0..SHORTAGE_RETRIES_MAX {
+            match self.dial(origin).await {
+                Err(unsent) if unsent.is_ours => give_up_idle(),
+                dialled => return dialled,
+            }
+            sleep(SHORTAGE_REST).await;
+        }
+        self.dial(origin).await.inspect_err(|unsent| {
+            if unsent.is_ours {
+                tracing::warn!(host = origin.host(), "no connection, for want of something on this machine: {unsent}");
+            }
+        })
+    }
+
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn dial(&self, origin: &Origin) -> Result<Link, Unsent> {
         let dialled = match self {
             Dialer::System(connector) => secured(connector.clone(), origin).await,
             Dialer::Simulated(network) => {
@@ -72,7 +102,10 @@ impl Dialer {
                 dialled.map(|stream| Link::new(stream, false)).map_err(Failure::from)
             }
         };
-        dialled.map_err(|error| format!("connecting: {}", chain(&*error)))
+        dialled.map_err(|error| Unsent {
+            text: format!("connecting: {}", chain(&*error)),
+            is_ours: shortage::is_ours(&*error),
+        })
     }
 }
 
@@ -111,12 +144,18 @@ impl Tcp {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let addresses = self.resolver.addresses(host, port).await;
-        let addresses = addresses.map_err(|error| io::Error::new(error.kind(), format!("name lookup: {error}")))?;
+        let addresses = addresses.map_err(|error| match shortage::is_ours(&error) {
+            true => error,
+            false => io::Error::new(error.kind(), format!("name lookup: {error}")),
+        })?;
         let stream = self.failed.connect(addresses, TcpStream::connect).await?;
         // Without it a piece of a request can wait 40 ms for the acknowledgement of the one before.
         stream.set_nodelay(true)?;
         // A connection without it is still a connection.
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE));
+        let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE_INTERVAL);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
         Ok(TokioIo::new(stream))
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Pieces;
 use super::connection::{Failure, FailureKind};
 use super::dialer::{Link, chain};
+use super::unanswered::Received;
 use crate::sync::{Mutex, PoisonError};
 
 /// Requests at once on one connection, where the provider allows as many: what RFC 9113 recommends as the least limit. More on
@@ -40,6 +41,7 @@ pub struct Http2 {
     /// When it was made, in the pool's count of events.
     born: AtomicU64,
     has_served: AtomicBool,
+    received: Received,
 }
 
 impl Http2 {
@@ -51,6 +53,7 @@ impl Http2 {
             .keep_alive_interval(KEEP_ALIVE_PING)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
+        let received = Received::new(link.received());
         let (sender, connection) = builder.handshake(TokioIo::new(link)).await?;
         let driven = Arc::new(Mutex::new(Some(connection)));
         tokio::spawn(drive(Arc::clone(&driven)));
@@ -62,6 +65,7 @@ impl Http2 {
             idle_since: Mutex::new(now),
             born: AtomicU64::new(0),
             has_served: AtomicBool::new(false),
+            received,
         })
     }
 
@@ -81,6 +85,16 @@ impl Http2 {
     /// May new requests be sent on it, as far as we know?
     pub fn is_usable(&self) -> bool {
         !self.is_draining.load(Ordering::Relaxed) && !self.sender.is_closed()
+    }
+
+    /// No new requests are sent on it; those that run go on.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Its count of received bytes.
+    pub fn received(&self) -> Received {
+        self.received.clone()
     }
 
     /// Requests that may run on it at once, by the provider's word and ours.
@@ -115,7 +129,7 @@ impl Http2 {
         sent.map_err(|error| {
             let failure = failure(error);
             if failure.kind != FailureKind::Fault && failure.is_of_connection {
-                self.is_draining.store(true, Ordering::Relaxed);
+                self.drain();
             }
             Failure { kind: failure.kind, text: failure.text }
         })

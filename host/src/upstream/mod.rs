@@ -17,8 +17,10 @@ mod pieces;
 mod pool;
 mod resolver;
 mod sent_at;
+mod shortage;
 pub mod sign;
 pub mod sse;
+mod unanswered;
 mod way;
 
 pub use client::Client;
@@ -29,3 +31,4 @@ pub use origin::Origin;
 pub use pieces::Pieces;
 pub use resolver::Hosts;
 pub use sent_at::{SentAt, TimedOut};
+pub use shortage::Unsent;

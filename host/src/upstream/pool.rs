@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connection::{Connection, Failure, Http1};
 use super::dialer::Dialer;
 use super::http2::Http2;
+use super::shortage::Unsent;
+use super::unanswered::Unanswered;
 use super::{Incoming, Origin, Pieces};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,7 +38,7 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     dialer: Dialer,
     /// What getting a connection may take.
     connect_timeout: Duration,
@@ -77,7 +79,7 @@ struct Waiting {
     since: u64,
     /// Only a connection that is made from now on will do.
     fresh: bool,
-    to: oneshot::Sender<Result<Lease, String>>,
+    to: oneshot::Sender<Result<Lease, Unsent>>,
 }
 
 /// Which connection a request is sent on.
@@ -116,8 +118,8 @@ impl Pool {
     /// Wait for a connection, for no longer than connecting may take.
     ///
     /// # Errors
-    /// A text for people: why there is none.
-    pub async fn lease(&self, origin: &Arc<Origin>, wanted: Wanted) -> Result<Lease, String> {
+    /// Why there is none.
+    pub async fn lease(&self, origin: &Arc<Origin>, wanted: Wanted) -> Result<Lease, Unsent> {
         let (to, from) = oneshot::channel();
         {
             let mut state = self.shared.lock();
@@ -127,11 +129,11 @@ impl Pool {
             self.shared.settle(&mut state, origin);
         }
         let mut place = PlaceInQueue { shared: &self.shared, origin, from: Some(from) };
-        let Some(from) = &mut place.from else { return Err(LATE.to_owned()) };
-        let leased = timeout(self.shared.connect_timeout, from).await.map_err(|_| LATE.to_owned())?;
+        let Some(from) = &mut place.from else { return Err(LATE.into()) };
+        let leased = timeout(self.shared.connect_timeout, from).await.map_err(|_| LATE)?;
         // It has left the queue, and there is nothing to give up.
         place.from = None;
-        leased.unwrap_or_else(|_| Err("the pool is gone".to_owned()))
+        leased.unwrap_or_else(|_| Err("the pool is gone".into()))
     }
 
     /// One connection to this origin turned out to be dead: the others that are idle may be just as dead.
@@ -148,7 +150,7 @@ impl Pool {
 struct PlaceInQueue<'a> {
     shared: &'a Shared,
     origin: &'a Origin,
-    from: Option<oneshot::Receiver<Result<Lease, String>>>,
+    from: Option<oneshot::Receiver<Result<Lease, Unsent>>>,
 }
 
 impl Drop for PlaceInQueue<'_> {
@@ -169,6 +171,16 @@ impl Drop for PlaceInQueue<'_> {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to this origin may have died while a request waited on it: those that have been idle since before then may be
+    /// just as dead.
+    pub(super) fn drop_idle_since(&self, origin: &Origin, sent: Instant) {
+        let mut state = self.lock();
+        if let Some(connections) = state.origins.get_mut(origin) {
+            connections.idle.retain(|http1| http1.idle_since > sent);
+            connections.multiplexed.retain(|http2| http2.idle_since().is_none_or(|since| since > sent));
+        }
     }
 
     /// Give free connections to the requests that wait, and dial for those that are left.
@@ -200,8 +212,11 @@ impl Shared {
     }
 
     async fn dial(self: Arc<Self>, origin: Arc<Origin>, begun: u64) {
-        let making = async { Connection::handshake(self.dialer.dial(&origin).await?, Instant::now()).await };
-        let made = timeout(self.connect_timeout, making).await.unwrap_or_else(|_| Err(LATE.to_owned()));
+        let making = async {
+            let link = self.dialer.dial_with_patience(&origin, || self.give_up_idle()).await?;
+            Connection::handshake(link, Instant::now()).await.map_err(Unsent::from)
+        };
+        let made = timeout(self.connect_timeout, making).await.unwrap_or_else(|_| Err(LATE.into()));
         let mut state = self.lock();
         state.events += 1;
         let born = state.events;
@@ -209,9 +224,14 @@ impl Shared {
         connections.dialling.retain(|(event, _)| *event != begun);
         match made {
             Ok(made) => connections.add(made, born),
-            Err(text) => connections.fail(&text, begun, Instant::now()),
+            Err(unsent) => connections.fail(&unsent, begun, Instant::now()),
         }
         self.settle(&mut state, &origin);
+    }
+
+    /// Idle connections to all origins hold what a new one needs.
+    fn give_up_idle(&self) {
+        self.lock().origins.values_mut().for_each(|connections| connections.idle.clear());
     }
 
     /// A connection whose reply was read to its end.
@@ -292,7 +312,7 @@ impl Connections {
     }
 
     /// A connection could not be made. Who had waited for it, and cannot be served by others that are being made, is told.
-    fn fail(&mut self, text: &str, begun: u64, now: Instant) {
+    fn fail(&mut self, unsent: &Unsent, begun: u64, now: Instant) {
         self.multiplexed.retain(|http2| http2.is_usable());
         if !self.multiplexed.is_empty() {
             self.no_more_until = Some(now + HTTP2_REDIAL_REST);
@@ -306,7 +326,7 @@ impl Connections {
         while self.waiting.len() > carried && self.waiting.front().is_some_and(|waiting| waiting.since < begun) {
             let Some(waiting) = self.waiting.pop_front() else { return };
             // Who has gone meanwhile needs no word.
-            let _ = waiting.to.send(Err(text.to_owned()));
+            let _ = waiting.to.send(Err(unsent.clone()));
         }
     }
 
@@ -392,7 +412,8 @@ impl Lease {
     pub async fn send(self, request: Request<Pieces>) -> Result<Response<Incoming>, Failure> {
         match self.on {
             On::Http1(mut http1) => {
-                let response = http1.send(request).await?;
+                let unanswered = Unanswered::new(http1.received(), &self.home, &self.origin, None, self.is_reused);
+                let response = unanswered.settled(http1.send(request).await)?;
                 let (home, origin) = (self.home, self.origin);
                 // It ends with the reply's body, read or dropped.
                 tokio::spawn(async move {
@@ -405,7 +426,10 @@ impl Lease {
                 Ok(response.map(|body| Incoming::new(body, None)))
             }
             On::Http2(place) => {
-                let response = place.http2.send(request).await?;
+                let http2 = Arc::clone(&place.http2);
+                let unanswered =
+                    Unanswered::new(http2.received(), &self.home, &self.origin, Some(http2), self.is_reused);
+                let response = unanswered.settled(place.http2.send(request).await)?;
                 Ok(response.map(|body| Incoming::new(body, Some(place))))
             }
         }

@@ -8,6 +8,7 @@ mod names;
 mod reused;
 mod streams;
 mod upstream;
+mod vanished;
 
 use std::path::Path;
 use std::sync::Arc;

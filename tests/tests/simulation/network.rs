@@ -59,6 +59,7 @@ impl Dial for Network {
             };
             match fault {
                 Some(Break::Refused) => Err(io::ErrorKind::ConnectionRefused.into()),
+                Some(Break::NoDescriptor) => Err(io::Error::from_raw_os_error(24)),
                 Some(Break::NoRoute) => Err(io::ErrorKind::HostUnreachable.into()),
                 Some(Break::Vanished) => std::future::pending().await,
                 Some(Break::ResetAfter(_) | Break::EndAfter(_) | Break::StallAfter(_)) | None => {
@@ -97,7 +98,7 @@ impl Cable {
             (Some(Break::EndAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Ended,
             (Some(Break::StallAfter(bytes)), _) if is_new && self.read >= bytes => Fate::Silent,
             _ if is_new => Fate::Lives,
-            (_, Some(Break::Vanished | Break::NoRoute)) => Fate::Silent,
+            (_, Some(Break::Vanished | Break::NoRoute | Break::NoDescriptor)) => Fate::Silent,
             (_, Some(Break::Refused | Break::ResetAfter(_) | Break::EndAfter(_))) => Fate::Reset,
             (_, Some(Break::StallAfter(_)) | None) => Fate::Lives,
         }

@@ -1,10 +1,12 @@
 //! A silent, a slow and a half-dead provider, on default settings: what it costs callers, and whom it does not concern.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pointsman::fake::{Behaviour, Fault, Protocol};
 use tokio::time::sleep;
 
+use super::plan::Break;
 use super::promises::{SECOND, TWO, all_answered, ask, by_target, in_turn, slow, status, two};
 use super::ready;
 use super::world::{Outcome, Stage, in_virtual_time};
@@ -191,4 +193,24 @@ fn streams_that_trickle_move_the_next_ones() {
 
 fn world_ask(number: usize, at: Duration, prompt: String) -> super::plan::Ask {
     super::plan::Ask { stream: true, prompt, ..ask(number, at) }
+}
+
+/// Our own lack of file descriptors is no fault of a provider: nobody's circuit opens.
+///
+/// Faults: F112
+#[test]
+fn what_this_machine_lacks_opens_no_circuit() {
+    ready();
+    in_virtual_time(async {
+        let text = "[breaker]\nfaults = 1\nout = \"60s\"\n[models.all]\ntargets = [\"a/m\", \"b/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        stage.links.iter().for_each(|link| link.set(Some(Break::NoDescriptor)));
+        for outcome in in_turn(&stage, 8, SECOND).await {
+            assert!(outcome.status == 503 || outcome.status == 529 || outcome.status == 429, "{}", outcome.status);
+        }
+        stage.links.iter().for_each(|link| link.set(None));
+        let outcomes = in_turn(&stage, 3, SECOND).await;
+        all_answered(&outcomes);
+        assert_eq!(by_target(&outcomes), BTreeMap::from([("a/m".into(), 3)]));
+    });
 }

@@ -67,6 +67,8 @@ pub enum Break {
     Refused,
     /// New ones find no way, and nothing arrives any more on those that are there.
     NoRoute,
+    /// New ones need what this machine lacks; those that are there fall silent.
+    NoDescriptor,
     /// Nothing arrives any more, in either direction.
     Vanished,
     /// A reset after so many bytes of the provider's.

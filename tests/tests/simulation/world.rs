@@ -238,7 +238,7 @@ impl Drop for AbortOnDrop {
 
 fn request(model: &str, ask: &Ask) -> Request<Full<Bytes>> {
     let (path, body) = ask.speaks.ask(model, &ask.prompt, ask.stream);
-    let request = Request::post(path).header("host", "gateway.sim").header("content-type", "application/json");
+    let request = Request::post(path).header("host", "gateway").header("content-type", "application/json");
     request.body(Full::new(body.to_string().into())).expect("a request")
 }
 

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::Resolver;
 use crate::config::error::ConfigError;
-use crate::config::resolved::{Edge, Origins, Secret, Server, Tls};
+use crate::config::resolved::{Edge, Hosts, Origins, Secret, Server, Tls};
 use crate::config::{defaults, written};
 
 impl Resolver<'_> {
@@ -57,6 +57,7 @@ impl Resolver<'_> {
         });
         let log = written.log.unwrap_or_default();
         let origins = self.origins(written.cors_origins.as_deref())?;
+        let hosts = self.hosts(written.hosts.as_deref().unwrap_or_default())?;
         let state = match &written.state {
             Some(state) => Some(self.relative(&self.expand(state)?)),
             None => (self.environment)("POINTSMAN_STATE")
@@ -67,7 +68,26 @@ impl Resolver<'_> {
         let edge = self.edge(&written)?;
         let drain_lead = written.drain_lead.map_or(defaults::DRAIN_LEAD, |span| span.0);
         let drain = written.drain.map_or(defaults::DRAIN, |span| span.0);
-        Ok(Server { listen, admin, admin_token, callers, tls, origins, log, state, drain_lead, drain, edge })
+        Ok(Server { listen, admin, admin_token, callers, tls, origins, hosts, log, state, drain_lead, drain, edge })
+    }
+
+    fn hosts(&self, written: &[Spanned<String>]) -> Result<Hosts, ConfigError> {
+        if written.iter().any(|host| host.get_ref() == "*") {
+            return Ok(Hosts::All);
+        }
+        let hosts = written.iter().map(|written| {
+            let host = self.expand(written)?;
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            match !host.is_empty() && host.bytes().all(is_name) {
+                true => Ok(host.trim_end_matches('.').to_ascii_lowercase()),
+                false => {
+                    let hint = "write the name alone, such as `ai.example`; addresses need not be named";
+                    let text = format!("`{host}` is not a host's name");
+                    Err(self.error(written.span(), text, Some(hint.to_owned())))
+                }
+            }
+        });
+        Ok(Hosts::These(hosts.collect::<Result<_, _>>()?))
     }
 
     fn origins(&self, written: Option<&[Spanned<String>]>) -> Result<Origins, ConfigError> {

@@ -68,6 +68,7 @@ async fn new_ones_come_before_the_old_expire_and_nobody_waits() {
     assert!(asked.len() == 2 && (3360..3420).contains(&asked[1]), "three to four minutes before: {asked:?}");
 }
 
+/// Faults: F114
 #[tokio::test(start_paused = true)]
 async fn the_old_ones_serve_until_they_expire_while_the_source_fails() {
     let mut answers = vec![Some(Ok(3600))];
@@ -86,6 +87,7 @@ async fn the_old_ones_serve_until_they_expire_while_the_source_fails() {
     assert!(scene.token().await.is_ok(), "it is well again");
 }
 
+/// Faults: F114
 #[tokio::test(start_paused = true)]
 async fn the_first_are_waited_for_and_not_for_long() {
     let scene = Scene::begin([None, Some(Err("no route")), Some(Ok(3600))]);
@@ -102,6 +104,7 @@ async fn the_first_are_waited_for_and_not_for_long() {
     assert_eq!(scene.token().await.as_deref(), Ok("token-3"));
 }
 
+/// Faults: F114
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_refuses_is_replaced_once() {
     let scene = Scene::begin([]);

@@ -19,17 +19,24 @@ struct Network {
     dialled: AtomicUsize,
     /// Nobody answers any more.
     is_down: std::sync::atomic::AtomicBool,
+    /// So many times this machine has no file descriptor.
+    lacking: AtomicUsize,
 }
 
 impl Dial for Network {
     fn dial(&self, host: &str, _: u16) -> Dialling {
         self.dialled.fetch_add(1, Ordering::Relaxed);
+        let less = |lacking: usize| lacking.checked_sub(1);
+        let lacking = self.lacking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
         let (host, is_down) = (host.to_owned(), self.is_down.load(Ordering::Relaxed));
         Box::pin(async move {
             if is_down || host == "vanished.test" {
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep(ROUND_TRIP).await;
+            if lacking {
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()));
+            }
             if host == "refused.test" {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -119,7 +126,7 @@ async fn who_waits_gets_a_connection_that_is_returned() {
     });
     sleep(ROUND_TRIP).await;
     call(lease).await;
-    assert_eq!(waiting.await.expect("no panic"), Ok(true));
+    assert!(waiting.await.expect("no panic").expect("a connection"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,4 +161,23 @@ async fn one_connection_shows_what_a_provider_speaks() {
     assert!(leased.iter().all(|leased| leased.as_ref().is_ok_and(|lease| !lease.is_reused)));
     assert_eq!(network.dialled.load(Ordering::Relaxed), 20);
     assert!(began.elapsed() < ROUND_TRIP * 3, "one after the other for the first only");
+}
+
+/// Faults: F112
+#[tokio::test(start_paused = true)]
+async fn what_this_machine_lacks_is_waited_for_and_is_nobodys_fault() {
+    let (network, pool) = pool();
+    call(pool.lease(&origin("http://idle.test"), Wanted::Any).await.expect("a connection")).await;
+    network.lacking.store(3, Ordering::Relaxed);
+    let began = Instant::now();
+    assert!(pool.lease(&origin("http://provider.test"), Wanted::Any).await.is_ok(), "some came back");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let idle = pool.shared.lock().origins.get(&origin("http://idle.test")).map_or(0, |of| of.idle.len());
+    assert_eq!(idle, 0, "idle ones are given up");
+    network.lacking.store(usize::MAX, Ordering::Relaxed);
+    let unsent = pool.lease(&origin("http://other.test"), Wanted::Any).await.err().expect("no connection");
+    assert!(unsent.is_ours && unsent.text.contains("os error"), "{unsent}");
+    network.lacking.store(0, Ordering::Relaxed);
+    let unsent = pool.lease(&origin("http://refused.test"), Wanted::Any).await.err().expect("no connection");
+    assert!(!unsent.is_ours, "{unsent}");
 }
