@@ -92,8 +92,8 @@ impl<'a> Begun<'a> {
                 raw: None,
             })
         };
-        if let Some(Some(reason)) = exchange.unable.get(step.target) {
-            return Err(not_asked(FaultKind::Unsupported, reason.clone()));
+        if let Some(reason) = exchange.why_unable(step.target) {
+            return Err(not_asked(FaultKind::Unsupported, reason));
         }
         let holds = &target.holds;
         let health = exchange.health(target);

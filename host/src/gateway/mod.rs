@@ -56,6 +56,7 @@ mod target_states;
 mod tool_names;
 mod trace;
 mod unlike;
+mod untranslated;
 
 use std::sync::Arc;
 

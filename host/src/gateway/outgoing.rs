@@ -22,6 +22,7 @@ use super::splice::Said;
 use super::table::Target;
 use super::tool_names::ToolNames;
 use super::trace::Trace;
+use super::untranslated;
 use crate::facts::Facts;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -256,7 +257,7 @@ async fn translate(
 /// The request in the words of the adapter, for a model of which so much is known.
 ///
 /// # Errors
-/// The adapter failed. Within: why the request cannot be said.
+/// The adapter failed at the request. Within: why the request cannot be said.
 pub async fn encode(
     exchange: &Exchange,
     target: &Target,
@@ -269,8 +270,15 @@ pub async fn encode(
     let codec = adapter.codec().ok_or_else(no_codec)?;
     let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
     let facts = facts.told();
-    let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
-    let encoded = encoded.map_err(|fault| adapter_failed(adapter, &fault))?;
+    let settings = &adapter.settings;
+    let encoded = match codec.encode(settings, operation, &asked, &facts, size).await {
+        Ok(encoded) => encoded,
+        Err(failed) => {
+            let (request, facts) = (&asked, &facts);
+            let call = untranslated::Call::Encode { settings, operation, request, facts, body_bytes: size };
+            return Err(untranslated::note(exchange, &adapter.plugin, &failed, call).await);
+        }
+    };
     if let Some(shadow) = Shadow::of(exchange, adapter) {
         shadow.encode(operation, &asked, &facts, size, &encoded).await;
     }

@@ -19,12 +19,13 @@ use super::tally::Tally;
 /// macro, because closures that are futures cannot be required to be `Send` yet.
 macro_rules! call {
     ($codec:ident, $side:ident, $size:expr, $function:ident($($argument:expr),*)) => {{
-        let Size { bytes, reply_bytes } = $size;
+        let Size { bytes, reply_bytes, is_callers } = $size;
         let mut instance = $codec.take(bytes).await?;
         engine::enlarge(&mut instance.store, reply_bytes);
         let guest = instance.exports.$side()?;
         let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
-        let answer = $codec.tally.note($codec.pool.finish(instance, result))?;
+        let result = $codec.pool.finish(instance, result);
+        let answer = if is_callers { $codec.tally.note_on_body(result) } else { $codec.tally.note(result) }?;
         if $codec.tally.is_repeated() {
             // Boxed: it is seldom, and should not make every call's future larger.
             let again = Box::pin(async {
@@ -34,7 +35,7 @@ macro_rules! call {
                 let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
                 $codec.pool.finish(instance, result)
             });
-            $codec.tally.note_again(again.await.map(|again| again == answer));
+            $codec.tally.note_again(again.await.map(|again| again == answer), is_callers);
         }
         Ok(answer)
     }};
@@ -141,7 +142,7 @@ impl Codec {
         facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
-        call!(self, provider, Size::of_request(body_bytes), call_encode(settings, operation, request, facts))
+        call!(self, provider, Size::of_callers(body_bytes), call_encode(settings, operation, request, facts))
     }
 
     pub async fn forward(
@@ -181,7 +182,7 @@ impl Codec {
         headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
-        call!(self, client, Size::of_request(body.len()), call_read(operation, headers, body))
+        call!(self, client, Size::of_callers(body.len()), call_read(operation, headers, body))
     }
 
     pub async fn write(
@@ -216,15 +217,21 @@ struct Size {
     bytes: usize,
     /// Of them a reply's.
     reply_bytes: usize,
+    /// They are a caller's: a fault is its request's first, and not the plugin's.
+    is_callers: bool,
 }
 
 impl Size {
     fn of_request(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: 0 }
+        Size { bytes, reply_bytes: 0, is_callers: false }
+    }
+
+    fn of_callers(bytes: usize) -> Size {
+        Size { bytes, reply_bytes: 0, is_callers: true }
     }
 
     fn of_reply(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: bytes }
+        Size { bytes, reply_bytes: bytes, is_callers: false }
     }
 }
 

@@ -73,7 +73,7 @@ impl Policy {
         let decision = tally.note(self.decide_once(situation).await)?;
         if tally.is_repeated() {
             let again = self.decide_afresh(situation).await;
-            tally.note_again(again.map(|again| again == decision));
+            tally.note_again(again.map(|again| again == decision), false);
         }
         Ok(decision)
     }
