@@ -19,9 +19,8 @@ use super::tally::Tally;
 /// macro, because closures that are futures cannot be required to be `Send` yet.
 macro_rules! call {
     ($codec:ident, $side:ident, $size:expr, $function:ident($($argument:expr),*)) => {{
-        let Size { bytes, reply_bytes, is_callers } = $size;
+        let Size { bytes, is_callers } = $size;
         let mut instance = $codec.take(bytes).await?;
-        engine::enlarge(&mut instance.store, reply_bytes);
         let guest = instance.exports.$side()?;
         let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
         let result = $codec.pool.finish(instance, result);
@@ -30,7 +29,6 @@ macro_rules! call {
             // Boxed: it is seldom, and should not make every call's future larger.
             let again = Box::pin(async {
                 let mut instance = $codec.pool.ready($codec.instantiate().await?, bytes);
-                engine::enlarge(&mut instance.store, reply_bytes);
                 let guest = instance.exports.$side()?;
                 let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
                 $codec.pool.finish(instance, result)
@@ -152,7 +150,7 @@ impl Codec {
         model: &str,
         stream: bool,
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
-        call!(self, provider, Size::of_request(0), call_forward(settings, operation, model, stream))
+        call!(self, provider, Size::of(0), call_forward(settings, operation, model, stream))
     }
 
     pub async fn classify(
@@ -161,7 +159,7 @@ impl Codec {
         head: &provider::ReplyHead,
         body: &[u8],
     ) -> Result<Fault, PluginFault> {
-        call!(self, provider, Size::of_request(body.len()), call_classify(operation, head, body))
+        call!(self, provider, Size::of(body.len()), call_classify(operation, head, body))
     }
 
     pub async fn decode(
@@ -173,7 +171,7 @@ impl Codec {
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
         let body_bytes = memory.len() + frames.iter().map(|frame| frame.data.len()).sum::<usize>();
-        call!(self, provider, Size::of_reply(body_bytes), call_decode(operation, stream, memory, frames, ended))
+        call!(self, provider, Size::of(body_bytes), call_decode(operation, stream, memory, frames, ended))
     }
 
     pub async fn read(
@@ -194,11 +192,11 @@ impl Codec {
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
         let body_bytes = memory.len() + events.iter().map(text_bytes).sum::<usize>();
-        call!(self, client, Size::of_reply(body_bytes), call_write(operation, stream, memory, events, ended))
+        call!(self, client, Size::of(body_bytes), call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
-        call!(self, client, Size::of_request(0), call_refuse(operation, fault))
+        call!(self, client, Size::of(0), call_refuse(operation, fault))
     }
 }
 
@@ -215,23 +213,17 @@ impl Exports {
 /// What a call works on.
 struct Size {
     bytes: usize,
-    /// Of them a reply's.
-    reply_bytes: usize,
     /// They are a caller's: a fault is its request's first, and not the plugin's.
     is_callers: bool,
 }
 
 impl Size {
-    fn of_request(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: 0, is_callers: false }
+    fn of(bytes: usize) -> Size {
+        Size { bytes, is_callers: false }
     }
 
     fn of_callers(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: 0, is_callers: true }
-    }
-
-    fn of_reply(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: bytes, is_callers: false }
+        Size { bytes, is_callers: true }
     }
 }
 

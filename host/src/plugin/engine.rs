@@ -1,8 +1,8 @@
 //! The one wasmtime engine of the process, and what bounds a call into a plugin.
 //!
-//! Time is counted in ticks that the guest itself has run through, not by a clock: a call that waits for a core, because
-//! the machine is overloaded, is charged nothing for waiting, so an innocent plugin is not cut. At every tick the call
-//! also yields, so that a runaway shares its thread until it is cut.
+//! Time is what the thread has computed (its CPU clock), read when an epoch passes: a call that waits for a core, because the
+//! machine is overloaded, is charged nothing for waiting, so an innocent plugin is not cut. After a tick's work the call also
+//! yields, so that a runaway shares its thread until it is cut. A call that is over within a tick reads no clock.
 //!
 //! A simulation has no real time to count. There, time is fuel: instructions, the same number in every run, and no yield.
 
@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
 
 use super::tally::{One, Tally};
@@ -45,10 +46,9 @@ pub const CODEC: Limits = Limits { ticks: 20, opening_ticks: 20, memory_bytes: 6
 /// encode where this was measured, 0.2 ms for this size; the rest is for slower machines.
 const BYTES_PER_TICK: usize = 8 << 10;
 
-/// A call on a large piece of a reply may have so many times its bytes of memory, if that is more than its limit: what it is given, what
-/// it reads of that, what it makes of it, and vectors that double as they grow. Callers cannot ask for so much: of a request it is
-/// `CODEC.memory_bytes`.
-const MEMORY_PER_REPLY: usize = 8;
+/// A call on a large body may have so many times its bytes of memory, if that is more than its limit: what it is given, what it reads of
+/// that, what it makes of it, and vectors that double as they grow. So an image of 16 MB passes.
+const MEMORY_PER_BYTE: usize = 8;
 
 /// The engine, made at the first call.
 ///
@@ -123,7 +123,12 @@ fn start() -> anyhow::Result<Engine> {
 #[derive(Debug)]
 pub struct Guest {
     limits: Limits,
-    ticks_left: u32,
+    /// What the call may still compute.
+    cpu_left: Duration,
+    /// Since it went on: the thread's CPU clock when it was last read, and what was charged.
+    segment: Option<Segment>,
+    /// Where fuel is counted: what the call was given.
+    fuel_given: u64,
     /// What linear memory may be now, for a call on a body of some size.
     memory_bytes_max: usize,
     memory_bytes: usize,
@@ -133,6 +138,21 @@ pub struct Guest {
     pub exceeded: Option<Exceeded>,
     /// Counted as long as the store is there.
     _one: One,
+}
+
+/// A piece of a call between two yields, which is on one thread.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    cpu_at: Duration,
+    charged: Duration,
+}
+
+/// What becomes of a call when an epoch has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Cut,
+    GoOn,
+    Yield,
 }
 
 /// A limit that a plugin ran into.
@@ -149,7 +169,9 @@ pub enum Exceeded {
 pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
     let guest = Guest {
         limits,
-        ticks_left: limits.ticks,
+        cpu_left: TICK * limits.ticks,
+        segment: None,
+        fuel_given: 0,
         memory_bytes_max: limits.memory_bytes,
         memory_bytes: 0,
         opened_bytes: None,
@@ -162,13 +184,11 @@ pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
         return Ok(store);
     }
     store.epoch_deadline_callback(|mut context| {
-        let guest = context.data_mut();
-        let Some(left) = guest.ticks_left.checked_sub(1) else {
-            guest.exceeded = Some(Exceeded::Time);
-            return Ok(UpdateDeadline::Interrupt);
-        };
-        guest.ticks_left = left;
-        Ok(UpdateDeadline::Yield(1))
+        Ok(match context.data_mut().at_epoch(thread_cpu()) {
+            Next::Cut => UpdateDeadline::Interrupt,
+            Next::GoOn => UpdateDeadline::Continue(1),
+            Next::Yield => UpdateDeadline::Yield(1),
+        })
     });
     Ok(store)
 }
@@ -179,14 +199,8 @@ pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
     let guest = store.data_mut();
     let _ = guest.opened_bytes.get_or_insert(guest.memory_bytes);
     let ticks = guest.limits.ticks.saturating_add(more);
-    guest.memory_bytes_max = guest.limits.memory_bytes;
+    guest.memory_bytes_max = guest.limits.memory_bytes.max(body_bytes.saturating_mul(MEMORY_PER_BYTE));
     set_ticks(store, ticks);
-}
-
-/// Give a store, after it was armed, the memory for a call on so many bytes of a reply.
-pub fn enlarge(store: &mut Store<Guest>, reply_bytes: usize) {
-    let guest = store.data_mut();
-    guest.memory_bytes_max = guest.limits.memory_bytes.max(reply_bytes.saturating_mul(MEMORY_PER_REPLY));
 }
 
 /// Give a new store what making an instance in it, and opening that, may take.
@@ -198,16 +212,49 @@ pub fn arm_to_open(store: &mut Store<Guest>) {
 fn set_ticks(store: &mut Store<Guest>, ticks: u32) {
     if counts_fuel() {
         // Only an engine that counts none refuses it.
-        let _ = store.set_fuel(u64::from(ticks) * FUEL_PER_TICK);
+        let fuel = u64::from(ticks) * FUEL_PER_TICK;
+        let _ = store.set_fuel(fuel);
+        store.data_mut().fuel_given = fuel;
     } else {
-        store.data_mut().ticks_left = ticks;
+        let guest = store.data_mut();
+        (guest.cpu_left, guest.segment) = (TICK.saturating_mul(ticks), None);
         store.set_epoch_deadline(1);
     }
     let output_bytes = store.data().limits.output_bytes;
     store.set_hostcall_fuel(output_bytes);
 }
 
+/// Instructions that the last call took, where they are counted.
+pub fn fuel_used(store: &Store<Guest>) -> u64 {
+    store.get_fuel().map_or(0, |left| store.data().fuel_given.saturating_sub(left))
+}
+
+/// What this thread has computed since it began.
+fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
 impl Guest {
+    /// An epoch has passed since the call went on, or since the last time. What it computed before the first of them is not
+    /// known: it is taken to be like what it computes until the second.
+    fn at_epoch(&mut self, cpu: Duration) -> Next {
+        let Some(Segment { cpu_at, charged }) = self.segment else {
+            self.segment = Some(Segment { cpu_at: cpu, charged: Duration::ZERO });
+            return Next::GoOn;
+        };
+        let used = cpu.saturating_sub(cpu_at);
+        let charge = if charged.is_zero() { used + used.min(TICK) } else { used };
+        let Some(left) = self.cpu_left.checked_sub(charge) else {
+            self.exceeded = Some(Exceeded::Time);
+            return Next::Cut;
+        };
+        self.cpu_left = left;
+        let charged = charged + charge;
+        self.segment = (charged < TICK).then_some(Segment { cpu_at: cpu, charged });
+        if charged < TICK { Next::GoOn } else { Next::Yield }
+    }
+
     /// What linear memory has grown by, in bytes, since the first call began. It never shrinks while the instance lives.
     pub fn grown_bytes(&self) -> usize {
         self.opened_bytes.map_or(0, |opened| self.memory_bytes.saturating_sub(opened))
@@ -236,4 +283,46 @@ impl ResourceLimiter for Guest {
 /// The whole chain of a wasmtime error, as our own kind of error.
 pub fn explained(error: wasmtime::Error) -> anyhow::Error {
     anyhow!("{error:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(limits: Limits) -> Guest {
+        store(limits, &Tally::new("x", "")).expect("a store").into_data()
+    }
+
+    /// Faults: F132
+    #[test]
+    fn a_call_that_waits_for_a_core_is_charged_nothing() {
+        let (mut waits, mut cpu) = (guest(POLICY), Duration::ZERO);
+        for _ in 0..1_000 {
+            // A hundred microseconds of a core between two epochs: the others had it.
+            cpu += TICK / 200;
+            assert_ne!(waits.at_epoch(cpu), Next::Cut, "{cpu:?}");
+        }
+        let (mut runs, mut cpu, mut epochs) = (guest(POLICY), Duration::ZERO, 0);
+        let mut yields = 0;
+        loop {
+            cpu += TICK;
+            epochs += 1;
+            match runs.at_epoch(cpu) {
+                Next::Cut => break,
+                Next::Yield => yields += 1,
+                Next::GoOn => {}
+            }
+        }
+        assert_eq!((epochs, yields, runs.exceeded), (12, 5, Some(Exceeded::Time)), "ten ticks, and the next one");
+    }
+
+    #[tokio::test]
+    async fn memory_is_a_multiple_of_what_a_call_works_on() {
+        let mut store = store(CODEC, &Tally::new("x", "")).expect("a store");
+        arm(&mut store, 0);
+        assert_eq!(store.data().memory_bytes_max, CODEC.memory_bytes);
+        let largest = usize::try_from(crate::config::defaults::BODY_BYTES_MAX).expect("it fits");
+        arm(&mut store, largest);
+        assert_eq!(store.data().memory_bytes_max, largest * MEMORY_PER_BYTE);
+    }
 }

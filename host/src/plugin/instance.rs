@@ -83,6 +83,7 @@ impl<E> Pool<E> {
     /// What a call gave. Its instance waits for the next one if the call went well, and is thrown away if not: after a
     /// trap the inside of a guest is undefined.
     pub fn finish<R>(&self, instance: Instance<E>, result: wasmtime::Result<R>) -> Result<R, PluginFault> {
+        self.tally.note_fuel(engine::fuel_used(&instance.store));
         match result {
             Ok(answer) => {
                 self.give(instance);

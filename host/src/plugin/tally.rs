@@ -35,6 +35,8 @@ pub struct Tally {
     /// Calls that were made again in a fresh instance, and those of them that it answered otherwise.
     repeated: AtomicU64,
     impure: AtomicU64,
+    /// Instructions that its calls took, where they are counted.
+    fuel: AtomicU64,
     /// Calls that might have been repeated.
     turns: AtomicU64,
     /// Instances that exist.
@@ -78,8 +80,8 @@ impl Counts {
 impl Tally {
     pub fn new(name: &str, sha256: &str) -> Self {
         let digest12 = sha256.chars().take(12).collect();
-        let [calls, faults, against, alike, differing, good, bad, repeated, impure, turns] =
-            [const { AtomicU64::new(0) }; 10];
+        let [calls, faults, against, alike, differing, good, bad, repeated, impure, fuel, turns] =
+            [const { AtomicU64::new(0) }; 11];
         let (instances, running) = (Gauge::default(), Gauge::default());
         Tally {
             name: name.to_owned(),
@@ -95,6 +97,7 @@ impl Tally {
             bad,
             repeated,
             impure,
+            fuel,
             turns,
             instances,
             running,
@@ -114,6 +117,15 @@ impl Tally {
             repeated: get(&self.repeated),
             impure: get(&self.impure),
         }
+    }
+
+    pub(super) fn note_fuel(&self, fuel: u64) {
+        self.fuel.fetch_add(fuel, Ordering::Relaxed);
+    }
+
+    /// Instructions that all its calls took: 0 where they are not counted (`engine::count_fuel`).
+    pub fn fuel(&self) -> u64 {
+        self.fuel.load(Ordering::Relaxed)
     }
 
     /// In the shadow it answered as the version did that was obeyed, or not.

@@ -98,7 +98,7 @@ impl Assembly {
         }
         call.arguments.feed(piece.arguments);
         // A part that is gone was complete; some servers repeat themselves at the end.
-        if let Some(part) = self.parts.iter_mut().find(|part| part.kind == Kind::Call(position)) {
+        if let Some(part) = self.parts.iter_mut().rfind(|part| part.kind == Kind::Call(position)) {
             part.waiting.push_str(piece.arguments);
         }
         self.advance(reply_id, events);
