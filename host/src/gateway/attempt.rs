@@ -321,7 +321,7 @@ async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, 
     }
 }
 
-async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault> {
+async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Bad> {
     let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same()).await?;
     let finished = held.finished();
     note_lost(&held, rest.writer.is_same(), good)?;
@@ -332,7 +332,7 @@ async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault
         held.events = said.fit(held.events);
         said.note(&held.events);
     }
-    good.first = rest.writer.write(held, finished).await?;
+    good.first = rest.writer.write(held, finished).await.map_err(Bad::unwritten)?;
     if finished {
         rest.reply.finish();
     } else {
@@ -349,7 +349,7 @@ async fn whole(
     tool_names: &ToolNames,
     mut writer: Writer,
     good: &mut Good,
-) -> Result<(), Fault> {
+) -> Result<(), Bad> {
     let adapter = Arc::clone(&good.adapter);
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| match error.is::<LengthLimitError>() {
@@ -372,15 +372,15 @@ async fn whole(
     tool_names.restore(&mut events);
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
-        return Err(fault.clone());
+        return Err(fault.clone().into());
     }
     if !batch.finished() {
-        return Err(fault(FaultKind::Truncated, "the reply is not complete"));
+        return Err(fault(FaultKind::Truncated, "the reply is not complete").into());
     }
     note_lost(&batch, writer.is_same(), good)?;
     good.facts.usage = usage(&batch.events);
     good.id = id(&batch.events);
-    good.first = writer.write_whole(body, batch).await?;
+    good.first = writer.write_whole(body, batch).await.map_err(Bad::unwritten)?;
     Ok(())
 }
 

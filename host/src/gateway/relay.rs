@@ -82,7 +82,7 @@ impl Relay {
             match self.writer.write(batch, finished).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
-                    self.end(Err(&fault));
+                    self.end_unwritten();
                     return Err(fault);
                 }
             }
@@ -147,6 +147,7 @@ impl Relay {
             match self.writer.write(batch, finished || failed).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
+                    self.end_unwritten();
                     // Without its protocol's plugin the caller cannot be told: a broken connection at least is no success.
                     record.failed(&fault);
                     return Some((Err(io::Error::other(fault.message)), Rest::Over));
@@ -192,6 +193,13 @@ impl Relay {
             Err(fault) => {
                 running.fail(fault.kind, fault.status, None, Instant::now());
             }
+        }
+    }
+
+    /// The target answers, and the plugin of the caller's protocol cannot write it down: that is not the target's fault.
+    fn end_unwritten(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.fail(FaultKind::Unsupported, 0, None, Instant::now());
         }
     }
 

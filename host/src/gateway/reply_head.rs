@@ -102,7 +102,7 @@ where
         headers: returned_with_type(&head.headers, adapter),
         body,
     });
-    Bad { fault, raw }
+    Bad::new(fault, raw)
 }
 
 /// As much of an error's body as comes soon and is not too long. Is it all of it?

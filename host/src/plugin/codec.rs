@@ -191,7 +191,7 @@ impl Codec {
         events: &[Event],
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
-        let body_bytes = memory.len() + events.iter().map(text_bytes).sum::<usize>();
+        let body_bytes = memory.len() + events.iter().map(written_bytes).sum::<usize>();
         call!(self, client, Size::of(body_bytes), call_write(operation, stream, memory, events, ended))
     }
 
@@ -227,13 +227,24 @@ impl Size {
     }
 }
 
-/// Bytes of the event that can be many.
-fn text_bytes(event: &Event) -> usize {
-    match event {
+/// What an event is at least, written down.
+const EVENT_BYTES: usize = 64;
+/// A number of a vector, written down: `-0.012345678,`.
+const NUMBER_BYTES: usize = 16;
+
+/// About what an event is when it is written down. Each counts: a reply may have thousands of any kind.
+fn written_bytes(event: &Event) -> usize {
+    let more = match event {
         Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => delta.text.len(),
-        Event::Embedding(embedding) => embedding.values.len() * size_of::<f32>(),
-        _ => 0,
-    }
+        Event::ReasoningSignature(delta) | Event::RedactedReasoning(delta) => delta.sealed.data.len(),
+        Event::ToolCallStarted(call) => call.id.len() + call.name.len(),
+        Event::Embedding(embedding) => embedding.values.len() * NUMBER_BYTES,
+        Event::Started(started) => started.id.len() + started.model.len(),
+        Event::Failed(fault) => fault.message.len(),
+        Event::Finished(finished) => finished.stop_sequence.as_ref().map_or(0, String::len),
+        Event::Ping | Event::PartFinished(_) | Event::Usage(_) => 0,
+    };
+    EVENT_BYTES + more
 }
 
 fn check_endpoint(endpoint: &client::Endpoint) -> anyhow::Result<()> {

@@ -42,11 +42,14 @@ pub struct Limits {
 pub const POLICY: Limits = Limits { ticks: 10, opening_ticks: 100, memory_bytes: 128 << 20, output_bytes: 256 << 10 };
 /// A codec sees whole bodies: `config::defaults::BODY_BYTES_MAX` of them, and what it makes of them.
 pub const CODEC: Limits = Limits { ticks: 20, opening_ticks: 20, memory_bytes: 64 << 20, output_bytes: 128 << 20 };
-/// A body of this size earns a call one more tick. A long session of Claude Code (475 kB, 400 tool calls) takes 11 ms to
-/// encode where this was measured, 0.2 ms for this size; the rest is for slower machines.
-const BYTES_PER_TICK: usize = 8 << 10;
+/// A body of this size earns a call one more tick, up to [`BODY_TICKS_MAX`]. A long session of Claude Code (475 kB, 400 tool calls)
+/// takes 11 ms to encode where this was measured, 0.05 ms for this size; bodies of many small values take ten times that, and the rest
+/// is for slower machines.
+const BYTES_PER_TICK: usize = 2 << 10;
+/// Four seconds: nobody's body is worth more.
+const BODY_TICKS_MAX: usize = 4_096;
 
-/// A call on a large body may have so many times its bytes of memory, if that is more than its limit: what it is given, what it reads of
+/// A call on a large body may have so many times its bytes of memory beside its limit: what it is given, what it reads of
 /// that, what it makes of it, and vectors that double as they grow. So an image of 16 MB passes.
 const MEMORY_PER_BYTE: usize = 8;
 
@@ -195,11 +198,11 @@ pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
 
 /// Give a store its full limits again, before a call that works on `body_bytes`.
 pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
-    let more = u32::try_from(body_bytes / BYTES_PER_TICK).unwrap_or(u32::MAX);
+    let more = u32::try_from((body_bytes / BYTES_PER_TICK).min(BODY_TICKS_MAX)).unwrap_or(u32::MAX);
     let guest = store.data_mut();
     let _ = guest.opened_bytes.get_or_insert(guest.memory_bytes);
     let ticks = guest.limits.ticks.saturating_add(more);
-    guest.memory_bytes_max = guest.limits.memory_bytes.max(body_bytes.saturating_mul(MEMORY_PER_BYTE));
+    guest.memory_bytes_max = guest.limits.memory_bytes.saturating_add(body_bytes.saturating_mul(MEMORY_PER_BYTE));
     set_ticks(store, ticks);
 }
 
@@ -323,6 +326,6 @@ mod tests {
         assert_eq!(store.data().memory_bytes_max, CODEC.memory_bytes);
         let largest = usize::try_from(crate::config::defaults::BODY_BYTES_MAX).expect("it fits");
         arm(&mut store, largest);
-        assert_eq!(store.data().memory_bytes_max, largest * MEMORY_PER_BYTE);
+        assert_eq!(store.data().memory_bytes_max, CODEC.memory_bytes + largest * MEMORY_PER_BYTE);
     }
 }
