@@ -399,7 +399,8 @@ pub fn said<B>(
 
 pub fn adapter_failed(adapter: &Adapter, fault: &PluginFault) -> Fault {
     let text = format!("the adapter `{}` failed: {fault}", adapter.plugin.name);
-    super::refusal::fault(FaultKind::AdapterFailed, text)
+    let kind = if *fault == PluginFault::Full { FaultKind::Busy } else { FaultKind::AdapterFailed };
+    super::refusal::fault(kind, text)
 }
 
 fn no_codec() -> Fault {

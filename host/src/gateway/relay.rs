@@ -409,7 +409,8 @@ impl Writer {
     }
 
     fn broken(&self, fault_: &PluginFault) -> Fault {
-        fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
+        let kind = if *fault_ == PluginFault::Full { FaultKind::Busy } else { FaultKind::AdapterFailed };
+        fault(kind, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
     }
 }
 

@@ -49,6 +49,9 @@ enum Why {
 /// A call on the caller's body failed: whose fault it is, and what the attempt failed with. The kind is `unsupported`, so that
 /// no breaker hears of it, and a target that needs no such translation is still asked.
 pub async fn note(exchange: &Exchange, plugin: &Arc<Plugin>, failed: &PluginFault, call: Call<'_>) -> Fault {
+    if *failed == PluginFault::Full {
+        return fault(FaultKind::Busy, failed.to_string());
+    }
     plugin.tally.note_caller_hit(exchange.caller.as_ref().map(|caller| &caller.digest));
     let is_versions = match another(&exchange.table, plugin) {
         Some(other) => is_done_by(other, plugin, &call).await,

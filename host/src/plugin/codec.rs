@@ -85,6 +85,8 @@ impl Codec {
             let description = either!(guest, guest => guest.call_describe(&mut instance.store).await);
             let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
             ensure!(!description.endpoints.is_empty(), "its client protocol has no endpoint");
+            check_list("read-headers", &description.read_headers)?;
+            check_count("endpoints", description.endpoints.len())?;
             description.endpoints.iter().try_for_each(check_endpoint)?;
             codec.client_description = Some(description);
         }
@@ -128,6 +130,17 @@ impl Codec {
         let result = either!(guest, guest => guest.call_describe(&mut instance.store, settings).await);
         let described = self.tally.note(self.pool.finish(instance, result)).map_err(failed)?;
         let description = described.map_err(|text| anyhow!("its adapter refuses the settings: {text}"))?;
+        let lists = [
+            ("operations", &description.operations),
+            ("forwarded-headers", &description.forwarded_headers),
+            ("forwarded-query", &description.forwarded_query),
+            ("returned-headers", &description.returned_headers),
+            ("reply-model", &description.reply_model),
+            ("foreign-marks", &description.foreign_marks),
+        ];
+        lists.into_iter().try_for_each(|(name, list)| check_list(name, list))?;
+        check_count("auth", description.auth.len())?;
+        check_count("rate-limits", description.rate_limits.len())?;
         check_paths(&description.reply_model)?;
         Ok(description)
     }
@@ -247,8 +260,27 @@ fn written_bytes(event: &Event) -> usize {
     EVENT_BYTES + more
 }
 
+/// Entries of a list in a description: each request goes through most of them, and no built-in adapter has twenty.
+const LIST_MAX: usize = 100;
+/// Bytes of one of them.
+const ENTRY_BYTES_MAX: usize = 256;
+
+fn check_count(name: &str, count: usize) -> anyhow::Result<()> {
+    ensure!(count <= LIST_MAX, "its `{name}` has {count} entries, and {LIST_MAX} are the most");
+    Ok(())
+}
+
+fn check_list(name: &str, list: &[String]) -> anyhow::Result<()> {
+    check_count(name, list.len())?;
+    let is_long = list.iter().any(|entry| entry.len() > ENTRY_BYTES_MAX);
+    ensure!(!is_long, "an entry of its `{name}` has more than {ENTRY_BYTES_MAX} bytes");
+    Ok(())
+}
+
 fn check_endpoint(endpoint: &client::Endpoint) -> anyhow::Result<()> {
     let client::Endpoint { method, path, model_field, .. } = endpoint;
+    check_list("pinning-fields", &endpoint.pinning_fields)?;
+    check_list("conversation-fields", &endpoint.conversation_fields)?;
     ensure!(path.starts_with('/'), "its endpoint `{method} {path}`: a path begins with a slash");
     let places = path.matches("{model}").count();
     let well = if model_field.is_empty() { places == 1 } else { places == 0 };
@@ -265,4 +297,30 @@ fn check_paths(paths: &[String]) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Faults: F134
+    #[test]
+    fn lists_of_a_description_have_an_end() {
+        let endpoint = |fields: Vec<String>| client::Endpoint {
+            method: "POST".to_owned(),
+            path: "/x".to_owned(),
+            operation: "chat".to_owned(),
+            model_field: "model".to_owned(),
+            stream: client::Streaming::Never,
+            events_query: String::new(),
+            pinning_fields: fields,
+            conversation_fields: Vec::new(),
+            turns_field: String::new(),
+        };
+        assert!(check_endpoint(&endpoint(vec!["previous".to_owned()])).is_ok());
+        let many = check_endpoint(&endpoint(vec!["a".to_owned(); 60_000])).expect_err("too many");
+        assert!(many.to_string().contains("`pinning-fields` has 60000 entries"), "{many}");
+        let long = check_list("foreign-marks", &["x".repeat(1 << 20)]).expect_err("too long");
+        assert!(long.to_string().contains("256 bytes"), "{long}");
+    }
 }

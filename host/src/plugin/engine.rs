@@ -8,6 +8,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -52,6 +53,31 @@ const BODY_TICKS_MAX: usize = 4_096;
 /// A call on a large body may have so many times its bytes of memory beside its limit: what it is given, what it reads of
 /// that, what it makes of it, and vectors that double as they grow. So an image of 16 MB passes.
 const MEMORY_PER_BYTE: usize = 8;
+
+/// Linear memory of all guests together, beyond what each had when it was opened. Four calls on the largest bodies, or a
+/// thousand usual ones, run at once; what comes then is told that the gateway is full.
+const GUESTS_BYTES_MAX: usize = 1 << 30;
+
+/// Of all guests of the process.
+static MEMORY: Memory = Memory { bytes: AtomicUsize::new(0), most: GUESTS_BYTES_MAX };
+
+/// What guests use together.
+#[derive(Debug)]
+struct Memory {
+    bytes: AtomicUsize,
+    most: usize,
+}
+
+impl Memory {
+    fn is_short(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.most / 2
+    }
+}
+
+/// Guests use so much memory together that none should be kept that is not used.
+pub fn is_memory_short() -> bool {
+    MEMORY.is_short()
+}
 
 /// The engine, made at the first call.
 ///
@@ -137,6 +163,9 @@ pub struct Guest {
     memory_bytes: usize,
     /// Of that, what was in use when it was opened, and its first call began.
     opened_bytes: Option<usize>,
+    /// Of that, what counts in `memory`.
+    counted_bytes: usize,
+    memory: &'static Memory,
     /// Which limit ended the call, when one did: wasmtime's error text would have to be searched otherwise.
     pub exceeded: Option<Exceeded>,
     /// Counted as long as the store is there.
@@ -163,6 +192,8 @@ enum Next {
 pub enum Exceeded {
     Time,
     Memory,
+    /// All guests together.
+    AllMemory,
 }
 
 /// An empty store with these limits, counted as an instance.
@@ -170,18 +201,7 @@ pub enum Exceeded {
 /// # Errors
 /// See [`engine`].
 pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
-    let guest = Guest {
-        limits,
-        cpu_left: TICK * limits.ticks,
-        segment: None,
-        fuel_given: 0,
-        memory_bytes_max: limits.memory_bytes,
-        memory_bytes: 0,
-        opened_bytes: None,
-        exceeded: None,
-        _one: tally.instances.one_more(),
-    };
-    let mut store = Store::new(engine()?, guest);
+    let mut store = Store::new(engine()?, Guest::new(limits, tally));
     store.limiter(|guest| guest);
     if counts_fuel() {
         return Ok(store);
@@ -200,7 +220,11 @@ pub fn store(limits: Limits, tally: &Tally) -> anyhow::Result<Store<Guest>> {
 pub fn arm(store: &mut Store<Guest>, body_bytes: usize) {
     let more = u32::try_from((body_bytes / BYTES_PER_TICK).min(BODY_TICKS_MAX)).unwrap_or(u32::MAX);
     let guest = store.data_mut();
-    let _ = guest.opened_bytes.get_or_insert(guest.memory_bytes);
+    if guest.opened_bytes.is_none() {
+        guest.opened_bytes = Some(guest.memory_bytes);
+        // Pages that it has not written are shared by all instances.
+        guest.uncount();
+    }
     let ticks = guest.limits.ticks.saturating_add(more);
     guest.memory_bytes_max = guest.limits.memory_bytes.saturating_add(body_bytes.saturating_mul(MEMORY_PER_BYTE));
     set_ticks(store, ticks);
@@ -239,6 +263,22 @@ fn thread_cpu() -> Duration {
 }
 
 impl Guest {
+    fn new(limits: Limits, tally: &Tally) -> Guest {
+        Guest {
+            limits,
+            cpu_left: TICK * limits.ticks,
+            segment: None,
+            fuel_given: 0,
+            memory_bytes_max: limits.memory_bytes,
+            memory_bytes: 0,
+            opened_bytes: None,
+            counted_bytes: 0,
+            memory: &MEMORY,
+            exceeded: None,
+            _one: tally.instances.one_more(),
+        }
+    }
+
     /// An epoch has passed since the call went on, or since the last time. What it computed before the first of them is not
     /// known: it is taken to be like what it computes until the second.
     fn at_epoch(&mut self, cpu: Duration) -> Next {
@@ -258,9 +298,19 @@ impl Guest {
         if charged < TICK { Next::GoOn } else { Next::Yield }
     }
 
+    fn uncount(&mut self) {
+        self.memory.bytes.fetch_sub(std::mem::take(&mut self.counted_bytes), Ordering::Relaxed);
+    }
+
     /// What linear memory has grown by, in bytes, since the first call began. It never shrinks while the instance lives.
     pub fn grown_bytes(&self) -> usize {
         self.opened_bytes.map_or(0, |opened| self.memory_bytes.saturating_sub(opened))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.uncount();
     }
 }
 
@@ -272,6 +322,12 @@ impl ResourceLimiter for Guest {
             self.exceeded = Some(Exceeded::Memory);
             // An error rather than a refusal: a guest that is told "no" would go on without its memory.
             return Err(wasmtime::Error::msg(format!("more than {} bytes of memory", self.memory_bytes_max)));
+        }
+        let more = desired.saturating_sub(current);
+        self.counted_bytes = self.counted_bytes.saturating_add(more);
+        if self.memory.bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more) > self.memory.most {
+            self.exceeded = Some(Exceeded::AllMemory);
+            return Err(wasmtime::Error::msg("all plugins together use as much memory as they may"));
         }
         self.memory_bytes = all;
         Ok(true)
@@ -293,7 +349,8 @@ mod tests {
     use super::*;
 
     fn guest(limits: Limits) -> Guest {
-        store(limits, &Tally::new("x", "")).expect("a store").into_data()
+        let tally = Tally::new("x", "");
+        Guest::new(limits, &tally)
     }
 
     /// Faults: F132
@@ -317,6 +374,29 @@ mod tests {
             }
         }
         assert_eq!((epochs, yields, runs.exceeded), (12, 5, Some(Exceeded::Time)), "ten ticks, and the next one");
+    }
+
+    /// Faults: F134
+    #[test]
+    fn all_guests_together_have_so_much_memory() {
+        let memory: &'static Memory = Box::leak(Box::new(Memory { bytes: AtomicUsize::new(0), most: 1 << 30 }));
+        let new = || {
+            let mut one = guest(Limits { memory_bytes: 128 << 20, ..CODEC });
+            one.memory = memory;
+            one
+        };
+        let mut guests: Vec<Guest> = Vec::new();
+        let full = (0..100).find(|_| {
+            let mut one = new();
+            let grown = one.memory_growing(0, 120 << 20, None);
+            let is_full = one.exceeded == Some(Exceeded::AllMemory);
+            assert_eq!(grown.is_err(), is_full);
+            guests.push(one);
+            is_full
+        });
+        assert_eq!((full, memory.is_short()), (Some(8), true));
+        guests.clear();
+        assert_eq!((new().memory_growing(0, 100 << 20, None).is_ok(), memory.is_short()), (true, false));
     }
 
     #[tokio::test]

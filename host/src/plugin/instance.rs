@@ -94,7 +94,8 @@ impl<E> Pool<E> {
     }
 
     pub fn give(&self, mut instance: Instance<E>) {
-        if self.isolation.is_fresh() || instance.store.data().grown_bytes() > IDLE_GROWN_BYTES_MAX {
+        let grown = instance.store.data().grown_bytes();
+        if self.isolation.is_fresh() || grown > IDLE_GROWN_BYTES_MAX || grown > 0 && engine::is_memory_short() {
             return;
         }
         instance.running = None;

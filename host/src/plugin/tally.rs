@@ -197,7 +197,9 @@ impl Tally {
 
     /// Count an answer that the host refuses to act on.
     pub fn note_fault(&self, fault: &PluginFault) {
-        self.against.fetch_add(1, Ordering::Relaxed);
+        if *fault != PluginFault::Full {
+            self.against.fetch_add(1, Ordering::Relaxed);
+        }
         self.tell(fault);
     }
 
