@@ -23,6 +23,7 @@ use super::decide::{self, Next};
 use super::endpoint::Endpoint;
 use super::game_day::Befell;
 use super::keepers::Keeper;
+use super::load::Room;
 use super::provider::Adapter;
 use super::race::{News, Race};
 use super::record::Record;
@@ -40,6 +41,9 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a model's name: it stands in paths, headers and logs.
 const MODEL_BYTES_MAX: usize = 256;
+/// A request that is said in other words is held so many times besides: as it was read, as it is given to an adapter, as that says
+/// it, and as it is sent.
+pub const COPIES: u64 = 4;
 /// Headers that callers' SDKs take a request's id from.
 const REQUEST_IDS: [&str; 2] = ["request-id", "x-request-id"];
 /// The operation that is answered by a guess when nobody answers it better.
@@ -72,6 +76,8 @@ pub struct Exchange {
     pub befell: Befell,
     /// Plugins that failed at its body.
     untranslated: Mutex<Vec<Untranslated>>,
+    /// What it takes besides its body.
+    room: Room,
     /// See [`Exchange::reading`].
     read: OnceCell<Result<Reading, Fault>>,
 }
@@ -180,6 +186,7 @@ where
         unable: Vec::new(),
         befell: Befell::default(),
         untranslated: Mutex::default(),
+        room: gateway.load.room(edge.body_bytes_held),
         read: OnceCell::new(),
         gateway,
         table,
@@ -247,6 +254,10 @@ impl Exchange {
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
             });
+            // Not only the body is held from now on.
+            if !self.room.grow((self.body.len() as u64).saturating_mul(COPIES)) {
+                return Err(fault(FaultKind::Busy, "the gateway holds as many bytes of requests as it can: try again"));
+            }
             let whole = self.references.for_stranger(&self.body);
             let body = whole.as_ref().unwrap_or(&self.body);
             let (operation, headers) = (&self.endpoint.operation, headers.collect::<Vec<_>>());

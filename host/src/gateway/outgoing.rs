@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::foreign;
 use super::hops::Hops;
 use super::identities::Shown;
+use super::load::Room;
 use super::media;
 use super::provider::Adapter;
 use super::redact::Redaction;
@@ -74,6 +75,9 @@ pub struct Outgoing {
     pub tool_names: ToolNames,
     /// What begins the `write` fold. Absent when both sides speak the same protocol.
     pub translating: Option<Vec<u8>>,
+    /// What was fetched for it takes so much, until the attempt has its reply.
+    #[expect(dead_code, reason = "held until it is dropped")]
+    room: Option<Room>,
 }
 
 impl Outgoing {
@@ -186,6 +190,7 @@ async fn forward(
         dropped,
         tool_names: ToolNames::default(),
         translating: None,
+        room: None,
     })
 }
 
@@ -200,6 +205,8 @@ async fn translate(
     amendment: Option<&Amendment>,
 ) -> Result<Outgoing, Fault> {
     let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
+    let edge = exchange.table.config.server.edge;
+    let room = exchange.gateway.load.room(edge.body_bytes_held);
     let mut encoded = encode(exchange, target, adapter, asked, &facts).await?;
     let (mut renamed, mut tool_names) = (None, ToolNames::default());
     // A reply in the caller's own protocol is not written anew, so no name could be put back into it.
@@ -219,7 +226,7 @@ async fn translate(
         // Perhaps it was the URLs: some providers take only bytes.
         match &exchange.table.fetcher {
             Some(fetcher) => {
-                let fetched = media::fetched(fetcher, asked).await?;
+                let fetched = media::fetched(fetcher, asked, &room, edge.body_bytes).await?;
                 encoded = encode(exchange, target, adapter, &fetched, &facts).await?;
             }
             None => {
@@ -251,6 +258,7 @@ async fn translate(
         dropped: encoded.dropped,
         tool_names,
         translating: None,
+        room: Some(room),
     })
 }
 
@@ -268,7 +276,8 @@ pub async fn encode(
     let mut asked = request.clone();
     target.model(&exchange.asked.model).clone_into(&mut asked.model);
     let codec = adapter.codec().ok_or_else(no_codec)?;
-    let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
+    // Media were fetched for it, perhaps: a guest has time and memory for those as well.
+    let (operation, size) = (&exchange.endpoint.operation, exchange.body.len().max(media::bytes(&asked) * 3 / 2));
     let facts = facts.told();
     let settings = &adapter.settings;
     let encoded = match codec.encode(settings, operation, &asked, &facts, size).await {
