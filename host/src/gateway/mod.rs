@@ -27,6 +27,7 @@ mod identities;
 mod intake;
 mod items;
 mod keepers;
+mod listed;
 mod load;
 mod media;
 mod outgoing;
