@@ -36,9 +36,12 @@ use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing};
 use crate::upstream::{Framer, Incoming, Pieces};
 
-/// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
+/// A reply that is not streamed may have this many bytes.
 const REPLY_BYTES_MAX: usize = 64 << 20;
+/// Held back, a stream may have this many before its first content, and [`ECHOES`] times its request: some protocols begin with
+/// all that they were told. What comes to more than that is no answer.
 const HELD_BYTES_MAX: usize = 1 << 20;
+const ECHOES: usize = 4;
 
 /// What the caller is told was dropped of a reply, such as an image.
 const LOST_CONTENT: &str = "reply.content";
@@ -219,7 +222,8 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
             let reply = reply.breaking(breaks).naming(outgoing.tool_names);
             let hold = Hold::new(exchange.route.hold_tool_calls);
-            begin(Rest { reply, writer, pace: pace(exchange, step), said, hold }, &step.told, &mut good).await?;
+            let rest = Rest { reply, writer, pace: pace(exchange, step), said, hold };
+            begin(rest, &step.told, exchange.body.len(), &mut good).await?;
         }
         None => {
             let names = &outgoing.tool_names;
@@ -245,7 +249,7 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let shadow = Shadow::of(exchange, &adapter);
     let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
     let mut reply = reply.breaking(breaks).naming(outgoing.tool_names);
-    let mut held = hold_back(&mut reply, &step.told, false).await?;
+    let mut held = hold_back(&mut reply, &step.told, false, exchange.body.len()).await?;
     // Its first words tell whether it goes on.
     while !Said::is_told(&held.events) {
         let mut batch = reply.next().await;
@@ -302,9 +306,9 @@ async fn send(
 
 /// Hold a stream back until its first content. `same`: the caller speaks the provider's protocol, and can read what the
 /// contract has no word for.
-async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, Fault> {
+async fn hold_back(reply: &mut Reply, told: &Told, same: bool, asked_bytes: usize) -> Result<Batch, Fault> {
     let mut held = Batch::default();
-    let mut held_bytes = 0;
+    let (mut held_bytes, most) = (0, asked_bytes.saturating_mul(ECHOES).saturating_add(HELD_BYTES_MAX));
     loop {
         let mut batch = reply.next().await;
         told.note(usage(&batch.events));
@@ -312,7 +316,11 @@ async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, 
             return Err(fault.clone());
         }
         held_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
-        let ready = batch.has_content() || same && batch.has_other_content() || held_bytes > HELD_BYTES_MAX;
+        let ready = batch.has_content() || same && batch.has_other_content();
+        if !ready && held_bytes > most {
+            let text = format!("{held_bytes} bytes came, and no content among them");
+            return Err(fault(FaultKind::MalformedReply, text));
+        }
         held.frames.append(&mut batch.frames);
         held.events.append(&mut batch.events);
         if ready {
@@ -321,8 +329,8 @@ async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, 
     }
 }
 
-async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Bad> {
-    let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same()).await?;
+async fn begin(mut rest: Rest, told: &Told, asked_bytes: usize, good: &mut Good) -> Result<(), Bad> {
+    let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same(), asked_bytes).await?;
     let finished = held.finished();
     note_lost(&held, rest.writer.is_same(), good)?;
     good.facts.usage = told.usage();

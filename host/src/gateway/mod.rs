@@ -35,6 +35,7 @@ mod pace;
 mod probes;
 mod provider;
 mod race;
+mod raw;
 mod readiness;
 mod record;
 mod redact;

@@ -21,6 +21,7 @@ use super::hold::Hold;
 use super::items::Noted;
 use super::keepers::Keeper;
 use super::pace::Pace;
+use super::raw::raw;
 use super::record::Record;
 use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
@@ -177,6 +178,10 @@ impl Relay {
                 if let Some(running) = &mut self.running {
                     running.progress(now);
                     pace.into_iter().for_each(|pace| running.pace(pace.millis_per_kb, pace.is_too_slow, now));
+                }
+                if self.pace.is_empty() && !batch.finished() && failure(&batch).is_none() {
+                    let text = "the provider sent only what has no content in the middle of its reply";
+                    return self.reply.give_up(fault(FaultKind::MalformedReply, text)).await;
                 }
                 batch
             }
@@ -418,33 +423,4 @@ impl Writer {
 fn names_asked(exchange: &Exchange) -> bool {
     let is_usual = || REPLY_MODEL_ASKED.contains(&exchange.endpoint.protocol.as_str());
     exchange.route.names_asked.unwrap_or_else(is_usual)
-}
-
-fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>, names_events: bool) -> Bytes {
-    let bytes = |frame: &crate::upstream::Frame| {
-        let bytes = match rename {
-            Some(rename) => rename.event(frame),
-            None => frame.raw.clone(),
-        };
-        match event_line(frame).filter(|_| names_events) {
-            Some(line) => [line.as_bytes(), &bytes].concat().into(),
-            None => bytes,
-        }
-    };
-    if let [one] = frames {
-        return bytes(one);
-    }
-    let mut joined = BytesMut::with_capacity(frames.iter().map(|frame| frame.raw.len()).sum());
-    for frame in frames {
-        joined.extend_from_slice(&bytes(frame));
-    }
-    joined.freeze()
-}
-
-/// The line that is missing before an event's data: its name is the data's type.
-fn event_line(frame: &crate::upstream::Frame) -> Option<String> {
-    let data = frame.data.as_ref().filter(|_| frame.name.is_none())?;
-    let kind = super::scan::text(&data[super::scan::value_at(data, "type")?])?;
-    // It becomes a line of the stream.
-    (!kind.is_empty() && !kind.contains(char::is_control)).then(|| format!("event: {kind}\n"))
 }
