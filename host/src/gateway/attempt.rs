@@ -10,11 +10,12 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::absurd;
 use super::begun::{Bad, Begun, Failed};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
 use super::dialect::Amendment;
-use super::exchange::{Exchange, name_request};
+use super::exchange::{COUNT_TOKENS, Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::halves;
 use super::hold::Hold;
@@ -376,6 +377,9 @@ async fn whole(
     let mut events = decoded.map_err(|fault| adapter_failed(&adapter, &fault))?.events;
     if let Some(mut shadow) = Shadow::of(exchange, &adapter) {
         shadow.decode(operation, false, &frames, true, &events).await;
+    }
+    if absurd::without_usages(&mut events) && operation == COUNT_TOKENS {
+        return Err(fault(FaultKind::MalformedReply, "it counts more tokens than any request has").into());
     }
     tool_names.restore(&mut events);
     let batch = Batch { events, ..Batch::default() };

@@ -2,6 +2,7 @@
 
 mod able;
 mod about;
+mod absurd;
 mod act;
 mod allowance;
 mod array;
