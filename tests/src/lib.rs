@@ -1,5 +1,6 @@
 //! The harness of the whole-gateway tests: a gateway in this process in front of fake providers, and a caller.
 
+pub mod bodies;
 pub mod broken;
 pub mod clients;
 pub mod clouds;

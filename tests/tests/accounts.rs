@@ -101,6 +101,7 @@ fn with_image(model: &str, url: &str) -> Value {
     body
 }
 
+/// Faults: F135
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_by_url_is_fetched_only_where_it_is_allowed() {
     use base64::Engine as _;
@@ -132,6 +133,14 @@ async fn media_by_url_is_fetched_only_where_it_is_allowed() {
     let answer = line.post("/v1/chat/completions", &body).await;
     assert!(answer.text().contains("I see an image of 70 bytes"), "{}", answer.body);
     assert_eq!(fetched.lock().expect("no panic").len(), 1);
+
+    // The body and what it becomes fit, and the picture does not.
+    let held = body.to_string().len() * 5 + 200;
+    let server = format!("[server]\nmax_body_bytes = {held}\nmax_body_bytes_held = {held}\n");
+    let allowed = format!("{target}\n[fetch]\nmedia = true\nallow = [\"{address}\"]\n{server}");
+    line.reconfigure(&allowed).await.expect("good");
+    let answer = line.post("/v1/chat/completions", &body).await;
+    assert!(answer.status == 503 && answer.body.contains("no room"), "{} {}", answer.status, answer.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,11 +10,12 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::absurd;
 use super::amendment::Amendment;
 use super::begun::{Bad, Begun, Failed};
 use super::commit::{Facts, HeldBack, Uncommitted};
 use super::decide::Step;
-use super::exchange::{Exchange, name_request};
+use super::exchange::{COUNT_TOKENS, Exchange, name_request};
 use super::game_day::{Break, Harm, Struck};
 use super::halves;
 use super::hold::Hold;
@@ -37,9 +38,12 @@ use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing};
 use crate::upstream::{Framer, Incoming, Pieces};
 
-/// A reply that is not streamed may have this many bytes; held back, a stream may have as many before it is let through.
+/// A reply that is not streamed may have this many bytes.
 const REPLY_BYTES_MAX: usize = 64 << 20;
+/// Held back, a stream may have this many before its first content, and [`ECHOES`] times its request: some protocols begin with
+/// all that they were told. What comes to more than that is no answer.
 const HELD_BYTES_MAX: usize = 1 << 20;
+const ECHOES: usize = 4;
 
 /// What the caller is told was dropped of a reply, such as an image.
 const LOST_CONTENT: &str = "reply.content";
@@ -220,7 +224,8 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
             let reply = reply.breaking(breaks).naming(outgoing.tool_names);
             let hold = Hold::new(exchange.route.hold_tool_calls);
-            begin(Rest { reply, writer, pace: pace(exchange, step), said, hold }, &step.told, &mut good).await?;
+            let rest = Rest { reply, writer, pace: pace(exchange, step), said, hold };
+            begin(rest, &step.told, exchange.body.len(), &mut good).await?;
         }
         None => {
             let names = &outgoing.tool_names;
@@ -246,7 +251,7 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let shadow = Shadow::of(exchange, &adapter);
     let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
     let mut reply = reply.breaking(breaks).naming(outgoing.tool_names);
-    let mut held = hold_back(&mut reply, &step.told, false).await?;
+    let mut held = hold_back(&mut reply, &step.told, false, exchange.body.len()).await?;
     // Its first words tell whether it goes on.
     while !Said::is_told(&held.events) {
         let mut batch = reply.next().await;
@@ -307,9 +312,9 @@ async fn send(
 
 /// Hold a stream back until its first content. `same`: the caller speaks the provider's protocol, and can read what the
 /// contract has no word for.
-async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, Fault> {
+async fn hold_back(reply: &mut Reply, told: &Told, same: bool, asked_bytes: usize) -> Result<Batch, Fault> {
     let mut held = Batch::default();
-    let mut held_bytes = 0;
+    let (mut held_bytes, most) = (0, asked_bytes.saturating_mul(ECHOES).saturating_add(HELD_BYTES_MAX));
     loop {
         let mut batch = reply.next().await;
         told.note(usage(&batch.events));
@@ -317,7 +322,11 @@ async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, 
             return Err(fault.clone());
         }
         held_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
-        let ready = batch.has_content() || same && batch.has_other_content() || held_bytes > HELD_BYTES_MAX;
+        let ready = batch.has_content() || same && batch.has_other_content();
+        if !ready && held_bytes > most {
+            let text = format!("{held_bytes} bytes came, and no content among them");
+            return Err(fault(FaultKind::MalformedReply, text));
+        }
         held.frames.append(&mut batch.frames);
         held.events.append(&mut batch.events);
         if ready {
@@ -326,8 +335,8 @@ async fn hold_back(reply: &mut Reply, told: &Told, same: bool) -> Result<Batch, 
     }
 }
 
-async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault> {
-    let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same()).await?;
+async fn begin(mut rest: Rest, told: &Told, asked_bytes: usize, good: &mut Good) -> Result<(), Bad> {
+    let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same(), asked_bytes).await?;
     let finished = held.finished();
     note_lost(&held, rest.writer.is_same(), good)?;
     good.facts.usage = told.usage();
@@ -337,7 +346,7 @@ async fn begin(mut rest: Rest, told: &Told, good: &mut Good) -> Result<(), Fault
         held.events = said.fit(held.events);
         said.note(&held.events);
     }
-    good.first = rest.writer.write(held, finished).await?;
+    good.first = rest.writer.write(held, finished).await.map_err(Bad::unwritten)?;
     if finished {
         rest.reply.finish();
     } else {
@@ -354,7 +363,7 @@ async fn whole(
     tool_names: &ToolNames,
     mut writer: Writer,
     good: &mut Good,
-) -> Result<(), Fault> {
+) -> Result<(), Bad> {
     let adapter = Arc::clone(&good.adapter);
     let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| match error.is::<LengthLimitError>() {
@@ -374,18 +383,21 @@ async fn whole(
     if let Some(mut shadow) = Shadow::of(exchange, &adapter) {
         shadow.decode(operation, false, &frames, true, &events).await;
     }
+    if absurd::without_usages(&mut events) && operation == COUNT_TOKENS {
+        return Err(fault(FaultKind::MalformedReply, "it counts more tokens than any request has").into());
+    }
     tool_names.restore(&mut events);
     let batch = Batch { events, ..Batch::default() };
     if let Some(fault) = batch.fault() {
-        return Err(fault.clone());
+        return Err(fault.clone().into());
     }
     if !batch.finished() {
-        return Err(fault(FaultKind::Truncated, "the reply is not complete"));
+        return Err(fault(FaultKind::Truncated, "the reply is not complete").into());
     }
     note_lost(&batch, writer.is_same(), good)?;
     good.facts.usage = usage(&batch.events);
     good.id = id(&batch.events);
-    good.first = writer.write_whole(body, batch).await?;
+    good.first = writer.write_whole(body, batch).await.map_err(Bad::unwritten)?;
     Ok(())
 }
 

@@ -44,15 +44,27 @@ pub struct RawReply {
 pub struct Bad {
     pub fault: Fault,
     pub raw: Option<RawReply>,
+    /// The target answered, and the plugin of the caller's protocol cannot write it down.
+    is_unwritten: bool,
 }
 
 impl From<Fault> for Bad {
     fn from(fault: Fault) -> Bad {
-        Bad { fault, raw: None }
+        Bad::new(fault, None)
     }
 }
 
 impl Bad {
+    /// With the provider's own reply, for a caller who speaks its protocol.
+    pub fn new(fault: Fault, raw: Option<RawReply>) -> Bad {
+        Bad { fault, raw, is_unwritten: false }
+    }
+
+    /// The target answered, and the plugin of the caller's protocol cannot write it down: that is not the target's fault.
+    pub fn unwritten(fault: Fault) -> Bad {
+        Bad { is_unwritten: true, ..Bad::from(fault) }
+    }
+
     /// The request was sent with a credential that can perhaps be replaced: then its refusal is no word on the account.
     pub fn shown(mut self, shown: Option<&Shown>) -> Bad {
         if shown.is_some_and(|shown| shown.reclassify(&mut self.fault)) {
@@ -92,8 +104,8 @@ impl<'a> Begun<'a> {
                 raw: None,
             })
         };
-        if let Some(Some(reason)) = exchange.unable.get(step.target) {
-            return Err(not_asked(FaultKind::Unsupported, reason.clone()));
+        if let Some(reason) = exchange.why_unable(step.target) {
+            return Err(not_asked(FaultKind::Unsupported, reason));
         }
         let holds = &target.holds;
         let health = exchange.health(target);
@@ -152,11 +164,12 @@ impl<'a> Begun<'a> {
             Err(mut bad) => {
                 // Whosesoever fault it is said to be: that is the adapter's own word. Of a request that never left it had none.
                 let was_asked = bad.fault.kind != FaultKind::Busy || sent_at.get().is_some();
-                if let Some(adapter) = exchange.adapter(target).filter(|_| was_asked) {
+                if let Some(adapter) = exchange.adapter(target).filter(|_| was_asked && !bad.is_unwritten) {
                     adapter.plugin.tally.note_outcome(false);
                 }
                 let (kind, status, key) = (bad.fault.kind, bad.fault.status, running.key_at() + 1);
-                let rests = running.fail(kind, status, bad.fault.retry_after_ms.map(Duration::from_millis), now);
+                let blamed = if bad.is_unwritten { FaultKind::Unsupported } else { kind };
+                let rests = running.fail(blamed, status, bad.fault.retry_after_ms.map(Duration::from_millis), now);
                 let (provider, of) = (&target.provider.name, exchange.keys(target).len());
                 if is_unknown_path(&bad.fault) {
                     let base_url = exchange.adapter(target).map(|adapter| adapter.base_url.as_str());

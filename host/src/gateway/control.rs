@@ -373,7 +373,7 @@ fn may_come(slot: &mut Slot, version: &Plugin, insist: bool) -> anyhow::Result<(
 
 fn view(name: &str, slot: &Slot) -> SlotView {
     let version = |plugin: &Arc<Plugin>| {
-        let Counts { calls, faults, alike, differing, good, bad, repeated, impure } = plugin.tally.counts();
+        let Counts { calls, faults, alike, differing, good, bad, repeated, impure, .. } = plugin.tally.counts();
         let running = plugin.tally.running.count();
         VersionView {
             sha256: plugin.sha256.clone(),

@@ -63,12 +63,14 @@ pub async fn body(exchange: &Exchange, target: &Target, adapter: &Adapter) -> Re
         return Ok(Body::AsWritten);
     }
     let Ok(reading) = exchange.reading().await else { return Ok(Body::AsWritten) };
-    let encoded = match outgoing::encode(exchange, target, adapter, &reading.request, &facts).await? {
-        Ok(encoded) => encoded,
-        Err(fault) if fault.kind == FaultKind::Unsupported && is_prefilled(&reading.request, &facts) => {
+    let encoded = match outgoing::encode(exchange, target, adapter, &reading.request, &facts).await {
+        // What the adapter cannot do with it, the provider may: it speaks the caller's protocol.
+        Err(_) => return Ok(Body::AsWritten),
+        Ok(Ok(encoded)) => encoded,
+        Ok(Err(fault)) if fault.kind == FaultKind::Unsupported && is_prefilled(&reading.request, &facts) => {
             return Err(fault);
         }
-        Err(_) => return Ok(Body::AsWritten),
+        Ok(Err(_)) => return Ok(Body::AsWritten),
     };
     if has_late_system(&reading.request, &facts) {
         return Ok(Body::Anew);

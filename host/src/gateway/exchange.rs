@@ -23,21 +23,27 @@ use super::decide::{self, Next};
 use super::endpoint::Endpoint;
 use super::game_day::Befell;
 use super::keepers::{Anothers, Keeper};
+use super::load::Room;
 use super::provider::Adapter;
 use super::race::{News, Race};
 use super::record::Record;
 use super::references::References;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
+use super::untranslated::{self, Untranslated};
 use super::{Body, Gateway, able, estimate, halves, intake, items, outgoing, scan, shadow_probe};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
 use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a model's name: it stands in paths, headers and logs.
 const MODEL_BYTES_MAX: usize = 256;
+/// A request that is said in other words is held so many times besides: as it was read, as it is given to an adapter, as that says
+/// it, and as it is sent.
+pub const COPIES: u64 = 4;
 /// Headers that callers' SDKs take a request's id from.
 const REQUEST_IDS: [&str; 2] = ["request-id", "x-request-id"];
 /// The operation that is answered by a guess when nobody answers it better.
@@ -70,6 +76,10 @@ pub struct Exchange {
     pub unable: Vec<Option<String>>,
     /// By faults that operators injected.
     pub befell: Befell,
+    /// Plugins that failed at its body.
+    untranslated: Mutex<Vec<Untranslated>>,
+    /// What it takes besides its body.
+    room: Room,
     /// See [`Exchange::reading`].
     read: OnceCell<Result<Reading, Fault>>,
 }
@@ -184,6 +194,8 @@ where
         sequence: route.sequence.fetch_add(1, Ordering::Relaxed),
         unable: Vec::new(),
         befell: Befell::default(),
+        untranslated: Mutex::default(),
+        room: gateway.load.room(edge.body_bytes_held),
         read: OnceCell::new(),
         gateway,
         table,
@@ -217,7 +229,11 @@ where
             }
             Next::Wait => {}
             Next::GiveUp(reason) if exchange.may_estimate(&history) => {
-                let reply = estimate::reply(&exchange).await.map_err(|fault| Refusal::gave_up_with(fault, &reason))?;
+                let reply = estimate::reply(&exchange).await;
+                let told = |fault| {
+                    untranslated::refusal(&exchange, &history).unwrap_or_else(|| Refusal::gave_up_with(fault, &reason))
+                };
+                let reply = reply.map_err(told)?;
                 break HeldBack::estimate(reply);
             }
             Next::GiveUp(reason) => return Err(Refusal::gave_up(&exchange, history, &reason)),
@@ -248,18 +264,36 @@ impl Exchange {
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
             });
+            // Not only the body is held from now on.
+            if !self.room.grow((self.body.len() as u64).saturating_mul(COPIES)) {
+                return Err(fault(FaultKind::Busy, "the gateway holds as many bytes of requests as it can: try again"));
+            }
             let whole = self.references.for_stranger(&self.body);
             let body = whole.as_ref().unwrap_or(&self.body);
-            let reading =
-                codec.read(&self.endpoint.operation, &headers.collect::<Vec<_>>(), &halves::mended(body)).await;
-            let mut reading = reading.map_err(|failed| {
-                fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {failed}", self.endpoint.plugin.name))
-            })??;
+            let (operation, headers) = (&self.endpoint.operation, headers.collect::<Vec<_>>());
+            let body = halves::mended(body);
+            let mut reading = match codec.read(operation, &headers, &body).await {
+                Ok(reading) => reading?,
+                Err(failed) => {
+                    let call = untranslated::Call::Read { operation, headers: &headers, body: &body };
+                    return Err(untranslated::note(self, &self.endpoint.plugin, &failed, call).await);
+                }
+            };
             reading.request.stream = self.asked.stream;
             reading.request.model.clone_from(&self.asked.model);
             Ok(reading)
         });
         read.await.as_ref().map_err(Clone::clone)
+    }
+
+    /// Plugins that failed at its body, so far.
+    pub fn untranslated(&self) -> MutexGuard<'_, Vec<Untranslated>> {
+        self.untranslated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the target at this position cannot serve this request, if it cannot.
+    pub fn why_unable(&self, position: usize) -> Option<String> {
+        self.unable.get(position).cloned().flatten().or_else(|| untranslated::reason(self, position))
     }
 
     /// The version that decides for this request, to its end.

@@ -41,6 +41,42 @@ impl Load {
     }
 }
 
+/// Bytes that a request takes besides its body: what is fetched for it, and what it becomes in other words. Dropped, others may
+/// have them.
+#[derive(Debug)]
+pub struct Room {
+    load: Arc<Load>,
+    bytes: AtomicU64,
+    most: u64,
+}
+
+impl Load {
+    /// Of `most` that all requests may hold together.
+    pub fn room(self: &Arc<Self>, most: u64) -> Room {
+        Room { load: Arc::clone(self), bytes: AtomicU64::new(0), most }
+    }
+}
+
+impl Room {
+    /// Hold so many bytes more. False if they do not fit: then they are not held.
+    pub fn grow(&self, bytes: u64) -> bool {
+        let fits = self.load.body_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most;
+        let counted = if fits { &self.bytes } else { &self.load.body_bytes };
+        if fits {
+            counted.fetch_add(bytes, Ordering::Relaxed)
+        } else {
+            counted.fetch_sub(bytes, Ordering::Relaxed)
+        };
+        fits
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.load.body_bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
 impl Held {
     /// Count it for its route as well. False if that has its share already.
     pub fn enter_route(&mut self, route: &Arc<AtomicUsize>, most: usize) -> bool {
@@ -105,6 +141,21 @@ mod tests {
         drop(inside);
         drop(others);
         assert_eq!((hanging.load(Ordering::Relaxed), healthy.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    /// Faults: F135, F136
+    #[test]
+    fn what_a_request_becomes_counts_as_its_body_does() {
+        let load = Arc::new(Load::default());
+        let mut held = load.enter(2).expect("room");
+        assert!(held.grow(10, 30));
+        let room = load.room(30);
+        assert!(room.grow(15) && !room.grow(6) && room.grow(5) && !room.grow(u64::MAX / 2));
+        assert!(!held.fits(1, 30));
+        drop(room);
+        assert!(held.fits(20, 30) && !held.fits(21, 30));
+        drop(held);
+        assert_eq!(load.body_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]

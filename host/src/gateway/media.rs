@@ -1,5 +1,9 @@
 //! Media that the caller gave by URL, for a provider that takes only bytes.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::exchange::COPIES;
+use super::load::Room;
 use super::refusal::fault;
 use crate::plugin::bindings::chat::{Media, Part, Request, ResultPart, Source};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -8,19 +12,31 @@ use crate::upstream::fetch::Fetcher;
 /// URLs of one request that are fetched.
 const URLS_MAX: usize = 20;
 
-/// The request with bytes in the place of URLs.
+/// The request with bytes in the place of URLs. They count in `room`, with what they become; all together they may be `most`
+/// bytes.
 ///
 /// # Errors
 /// Which URL was not to be had, and why.
-pub async fn fetched(fetcher: &Fetcher, request: &Request) -> Result<Request, Fault> {
+pub async fn fetched(fetcher: &Fetcher, request: &Request, room: &Room, most: u64) -> Result<Request, Fault> {
     let mut request = request.clone();
-    let mut fetched = 0;
+    let (mut fetched, bytes, is_full) = (0, AtomicU64::new(0), AtomicBool::new(false));
+    let fits = |more: u64| {
+        if bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more) > most {
+            return false;
+        }
+        let fits = room.grow(more.saturating_mul(1 + COPIES));
+        is_full.fetch_or(!fits, Ordering::Relaxed);
+        fits
+    };
     for media in urls(&mut request) {
         fetched += 1;
         if fetched > URLS_MAX {
             return Err(fault(FaultKind::Unsupported, format!("more than {URLS_MAX} URLs of media would be fetched")));
         }
-        fetch(fetcher, media).await?;
+        fetch(fetcher, media, &fits).await.map_err(|fault| match is_full.load(Ordering::Relaxed) {
+            true => Fault { kind: FaultKind::Busy, ..fault },
+            false => fault,
+        })?;
     }
     Ok(request)
 }
@@ -52,9 +68,30 @@ fn urls(request: &mut Request) -> impl Iterator<Item = &mut Media> {
     media.filter(|media| matches!(media.source, Source::Url(_)))
 }
 
-async fn fetch(fetcher: &Fetcher, media: &mut Media) -> Result<(), Fault> {
+/// Bytes of the media that the request holds.
+pub fn bytes(request: &Request) -> usize {
+    let of = |media: &Media| match &media.source {
+        Source::Bytes(bytes) => bytes.len(),
+        Source::Url(_) | Source::FileId(_) => 0,
+    };
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    let bytes = parts.map(|part| match part {
+        Part::Media(media) => of(media),
+        Part::ToolResult(result) => {
+            let bytes = result.content.iter().map(|part| match part {
+                ResultPart::Media(media) => of(media),
+                ResultPart::Text(_) => 0,
+            });
+            bytes.sum()
+        }
+        _ => 0,
+    });
+    bytes.sum()
+}
+
+async fn fetch(fetcher: &Fetcher, media: &mut Media, fits: &(dyn Fn(u64) -> bool + Sync)) -> Result<(), Fault> {
     let Source::Url(url) = &media.source else { return Ok(()) };
-    let found = fetcher.get(url).await.map_err(|error| {
+    let found = fetcher.get(url, fits).await.map_err(|error| {
         let url: String = url.chars().take(200).collect();
         // Not the caller's mistake alone: a provider that fetches by itself may reach what we do not.
         fault(FaultKind::Unsupported, format!("fetching {url}: {error:#}"))

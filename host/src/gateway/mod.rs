@@ -2,6 +2,7 @@
 
 mod able;
 mod about;
+mod absurd;
 mod act;
 mod allowance;
 mod amendment;
@@ -28,6 +29,7 @@ mod identities;
 mod intake;
 mod items;
 mod keepers;
+mod listed;
 mod load;
 mod media;
 mod outgoing;
@@ -35,6 +37,7 @@ mod pace;
 mod probes;
 mod provider;
 mod race;
+mod raw;
 mod readiness;
 mod record;
 mod redact;
@@ -57,6 +60,7 @@ mod target_states;
 mod tool_names;
 mod trace;
 mod unlike;
+mod untranslated;
 
 use std::sync::Arc;
 

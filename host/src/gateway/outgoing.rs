@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::foreign;
 use super::hops::Hops;
 use super::identities::Shown;
+use super::load::Room;
 use super::media;
 use super::provider::Adapter;
 use super::redact::Redaction;
@@ -23,6 +24,7 @@ use super::splice::Said;
 use super::table::Target;
 use super::tool_names::ToolNames;
 use super::trace::Trace;
+use super::untranslated;
 use crate::config::SECRET_HEADERS;
 use crate::facts::Facts;
 use crate::plugin::PluginFault;
@@ -65,6 +67,9 @@ pub struct Outgoing {
     pub tool_names: ToolNames,
     /// What begins the `write` fold. Absent when both sides speak the same protocol.
     pub translating: Option<Vec<u8>>,
+    /// What was fetched for it takes so much, until the attempt has its reply.
+    #[expect(dead_code, reason = "held until it is dropped")]
+    room: Option<Room>,
 }
 
 impl Outgoing {
@@ -177,6 +182,7 @@ async fn forward(
         dropped,
         tool_names: ToolNames::default(),
         translating: None,
+        room: None,
     })
 }
 
@@ -191,6 +197,8 @@ async fn translate(
     amendment: Option<&Amendment>,
 ) -> Result<Outgoing, Fault> {
     let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
+    let edge = exchange.table.config.server.edge;
+    let room = exchange.gateway.load.room(edge.body_bytes_held);
     let mut encoded = encode(exchange, target, adapter, asked, &facts).await?;
     let (mut renamed, mut tool_names) = (None, ToolNames::default());
     // A reply in the caller's own protocol is not written anew, so no name could be put back into it.
@@ -210,7 +218,7 @@ async fn translate(
         // Perhaps it was the URLs: some providers take only bytes.
         match &exchange.table.fetcher {
             Some(fetcher) => {
-                let fetched = media::fetched(fetcher, asked).await?;
+                let fetched = media::fetched(fetcher, asked, &room, edge.body_bytes).await?;
                 encoded = encode(exchange, target, adapter, &fetched, &facts).await?;
             }
             None => {
@@ -242,13 +250,14 @@ async fn translate(
         dropped: encoded.dropped,
         tool_names,
         translating: None,
+        room: Some(room),
     })
 }
 
 /// The request in the words of the adapter, for a model of which so much is known.
 ///
 /// # Errors
-/// The adapter failed. Within: why the request cannot be said.
+/// The adapter failed at the request. Within: why the request cannot be said.
 pub async fn encode(
     exchange: &Exchange,
     target: &Target,
@@ -259,10 +268,18 @@ pub async fn encode(
     let mut asked = request.clone();
     target.model(&exchange.asked.model).clone_into(&mut asked.model);
     let codec = adapter.codec().ok_or_else(no_codec)?;
-    let (operation, size) = (&exchange.endpoint.operation, exchange.body.len());
+    // Media were fetched for it, perhaps: a guest has time and memory for those as well.
+    let (operation, size) = (&exchange.endpoint.operation, exchange.body.len().max(media::bytes(&asked) * 3 / 2));
     let facts = facts.told();
-    let encoded = codec.encode(&adapter.settings, operation, &asked, &facts, size).await;
-    let encoded = encoded.map_err(|fault| adapter_failed(adapter, &fault))?;
+    let settings = &adapter.settings;
+    let encoded = match codec.encode(settings, operation, &asked, &facts, size).await {
+        Ok(encoded) => encoded,
+        Err(failed) => {
+            let (request, facts) = (&asked, &facts);
+            let call = untranslated::Call::Encode { settings, operation, request, facts, body_bytes: size };
+            return Err(untranslated::note(exchange, &adapter.plugin, &failed, call).await);
+        }
+    };
     if let Some(shadow) = Shadow::of(exchange, adapter) {
         shadow.encode(operation, &asked, &facts, size, &encoded).await;
     }
@@ -388,7 +405,8 @@ pub fn said<B>(
 
 pub fn adapter_failed(adapter: &Adapter, fault: &PluginFault) -> Fault {
     let text = format!("the adapter `{}` failed: {fault}", adapter.plugin.name);
-    super::refusal::fault(FaultKind::AdapterFailed, text)
+    let kind = if *fault == PluginFault::Full { FaultKind::Busy } else { FaultKind::AdapterFailed };
+    super::refusal::fault(kind, text)
 }
 
 fn no_codec() -> Fault {

@@ -13,6 +13,9 @@ use crate::plugin::bindings::chat::Event;
 /// A stream that runs for a shorter time does not show its pace.
 const MEASURED_MIN: Duration = Duration::from_millis(300);
 
+/// Bytes that a stream may have between two pieces of content: pings of an hour, and the longest echo of a request.
+const EMPTY_BYTES_MAX: usize = 64 << 20;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Pace {
@@ -26,6 +29,8 @@ pub struct Pace {
     window_began: Instant,
     window_bytes: usize,
     is_measured: bool,
+    /// Bytes since the last content.
+    empty_bytes: usize,
     /// When the last batch came; since then the caller had its turn.
     last_batch: Instant,
 }
@@ -56,6 +61,7 @@ impl Pace {
             window_began: now,
             window_bytes: 0,
             is_measured: false,
+            empty_bytes: 0,
             last_batch: now,
         }
     }
@@ -81,8 +87,9 @@ impl Pace {
     /// What came; and how fast it came of late, where a window ends or the reply does.
     pub fn keep(&mut self, batch: &Batch, now: Instant) -> Option<Measured> {
         self.last_batch = now;
+        self.empty_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
         if batch.has_content() || batch.has_other_content() {
-            self.last_content = now;
+            (self.last_content, self.empty_bytes) = (now, 0);
         }
         self.window_bytes += content_bytes(&batch.events);
         let elapsed = now.saturating_duration_since(self.window_began);
@@ -93,6 +100,11 @@ impl Pace {
         let measured = self.measured(self.window_bytes, elapsed);
         (self.window_began, self.window_bytes, self.is_measured) = (now, 0, true);
         measured
+    }
+
+    /// So much came without content that it is no answer, whatever it is.
+    pub fn is_empty(&self) -> bool {
+        self.empty_bytes > EMPTY_BYTES_MAX
     }
 
     /// How fast so many bytes of content came. `None` if the time was too short to tell.
@@ -145,6 +157,23 @@ mod tests {
         assert!(until.why.contains("signs of life"));
         pace.keep(&said("word"), now);
         assert_eq!(pace.wait(now).at, now + IDLE);
+    }
+
+    /// Faults: F138
+    #[test]
+    fn empty_pieces_are_no_progress_without_end() {
+        let began = Instant::now();
+        let mut pace = Pace::new(IDLE, &TIMEOUTS, began + 3_600 * SECOND, began);
+        let raw = bytes::Bytes::from(vec![b' '; 1 << 20]);
+        let frame = crate::upstream::Frame { raw, name: None, data: None, data_at: None };
+        let empty = || Batch { frames: vec![frame.clone()], ..said("") };
+        for _ in 0..64 {
+            pace.keep(&empty(), began);
+        }
+        assert!(!pace.is_empty());
+        pace.keep(&Batch { frames: vec![frame.clone()], ..said("word") }, began);
+        (0..65).for_each(|_| _ = pace.keep(&empty(), began));
+        assert!(pace.is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::decide::Step;
 use super::endpoint::Endpoint;
 use super::exchange::{Asked, COUNT_TOKENS, Exchange};
 use super::game_day::Befell;
+use super::listed::listed;
 use super::load::Held;
 use super::race::Runner;
 use super::spent::{self, Spent};
@@ -280,9 +281,9 @@ impl Record {
         tell("x-pointsman-target", &line.target);
         tell("x-pointsman-attempts", &line.attempts.to_string());
         tell("x-pointsman-policy", &line.policy);
-        tell("x-pointsman-dropped", &line.dropped.join(", "));
-        tell("x-pointsman-skipped", &line.skipped.join("; "));
-        tell("x-pointsman-outrun", &line.outrun.join(", "));
+        tell("x-pointsman-dropped", &listed(&line.dropped, ", "));
+        tell("x-pointsman-skipped", &listed(&line.skipped, "; "));
+        tell("x-pointsman-outrun", &listed(&line.outrun, ", "));
         tell("x-pointsman-fault", &line.befell.ids().join(", "));
         tell("x-pointsman-estimated", if line.estimated { "input-tokens" } else { "" });
         headers

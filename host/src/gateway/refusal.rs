@@ -13,6 +13,7 @@ use super::begun::{Failed, RawReply};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::table::Table;
+use super::untranslated;
 use crate::callers::Over;
 use crate::config::defaults::FULL_RETRY;
 use crate::health::{Blame, blame};
@@ -121,6 +122,9 @@ impl Refusal {
 
     /// The policy makes no further attempt.
     pub fn gave_up(exchange: &Exchange, mut history: Vec<Failed>, reason: &str) -> Refusal {
+        if let Some(refusal) = untranslated::refusal(exchange, &history) {
+            return refusal;
+        }
         let name = |failed: &Failed| {
             let target = &exchange.route.targets[failed.target];
             format!("{}/{}", target.provider.name, target.model(&exchange.asked.model))
@@ -232,9 +236,9 @@ pub fn plain(kind: &str, message: &str) -> Bytes {
 
 /// Why no target of the route can serve the request, if that is so.
 fn nobody_can(exchange: &Exchange) -> Option<String> {
-    let told = exchange.route.targets.iter().zip(&exchange.unable).map(|(target, reason)| {
+    let told = exchange.route.targets.iter().enumerate().map(|(at, target)| {
         let model = target.model(&exchange.asked.model);
-        reason.as_ref().map(|reason| format!("{}/{model}: {reason}", target.provider.name))
+        exchange.why_unable(at).map(|reason| format!("{}/{model}: {reason}", target.provider.name))
     });
     let told: Option<Vec<String>> = told.collect();
     told.map(|told| format!("no target can serve this request: {}", told.join("; ")))
@@ -244,7 +248,7 @@ fn nobody_can(exchange: &Exchange) -> Option<String> {
 /// people.
 fn resting(exchange: &Exchange) -> Option<(FaultKind, String)> {
     let now = tokio::time::Instant::now();
-    let able = exchange.route.targets.iter().enumerate().filter(|(at, _)| exchange.unable[*at].is_none());
+    let able = exchange.route.targets.iter().enumerate().filter(|(at, _)| exchange.why_unable(*at).is_none());
     let rests = able.map(|(at, target)| Some((at, exchange.health(target).rests(exchange.keys(target), now)?)));
     let rests = rests.collect::<Option<Vec<_>>>()?;
     let (_, (_, kind)) = rests.iter().min_by_key(|(_, (until, _))| *until)?;
@@ -258,7 +262,7 @@ fn resting(exchange: &Exchange) -> Option<(FaultKind, String)> {
 /// Milliseconds until some target is ready again.
 fn soonest(exchange: &Exchange) -> Option<u64> {
     let now = tokio::time::Instant::now();
-    let able = exchange.route.targets.iter().zip(&exchange.unable).filter(|(_, unable)| unable.is_none());
-    let ready_in_ms = able.map(|(target, _)| exchange.view(target, now).ready_in_ms);
+    let able = exchange.route.targets.iter().enumerate().filter(|(at, _)| exchange.why_unable(*at).is_none());
+    let ready_in_ms = able.map(|(_, target)| exchange.view(target, now).ready_in_ms);
     ready_in_ms.min().filter(|millis| *millis > 0)
 }

@@ -21,6 +21,7 @@ use super::hold::Hold;
 use super::items::Noted;
 use super::keepers::Keeper;
 use super::pace::Pace;
+use super::raw::raw;
 use super::record::Record;
 use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
@@ -82,7 +83,7 @@ impl Relay {
             match self.writer.write(batch, finished).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
-                    self.end(Err(&fault));
+                    self.end_unwritten();
                     return Err(fault);
                 }
             }
@@ -147,6 +148,7 @@ impl Relay {
             match self.writer.write(batch, finished || failed).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
+                    self.end_unwritten();
                     // Without its protocol's plugin the caller cannot be told: a broken connection at least is no success.
                     record.failed(&fault);
                     return Some((Err(io::Error::other(fault.message)), Rest::Over));
@@ -177,6 +179,10 @@ impl Relay {
                     running.progress(now);
                     pace.into_iter().for_each(|pace| running.pace(pace.millis_per_kb, pace.is_too_slow, now));
                 }
+                if self.pace.is_empty() && !batch.finished() && failure(&batch).is_none() {
+                    let text = "the provider sent only what has no content in the middle of its reply";
+                    return self.reply.give_up(fault(FaultKind::MalformedReply, text)).await;
+                }
                 batch
             }
             Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
@@ -192,6 +198,13 @@ impl Relay {
             Err(fault) => {
                 running.fail(fault.kind, fault.status, None, Instant::now());
             }
+        }
+    }
+
+    /// The target answers, and the plugin of the caller's protocol cannot write it down: that is not the target's fault.
+    fn end_unwritten(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.fail(FaultKind::Unsupported, 0, None, Instant::now());
         }
     }
 
@@ -401,7 +414,8 @@ impl Writer {
     }
 
     fn broken(&self, fault_: &PluginFault) -> Fault {
-        fault(FaultKind::AdapterFailed, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
+        let kind = if *fault_ == PluginFault::Full { FaultKind::Busy } else { FaultKind::AdapterFailed };
+        fault(kind, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
     }
 }
 
@@ -409,33 +423,4 @@ impl Writer {
 fn names_asked(exchange: &Exchange) -> bool {
     let is_usual = || REPLY_MODEL_ASKED.contains(&exchange.endpoint.protocol.as_str());
     exchange.route.names_asked.unwrap_or_else(is_usual)
-}
-
-fn raw(frames: &[crate::upstream::Frame], rename: Option<&Rename>, names_events: bool) -> Bytes {
-    let bytes = |frame: &crate::upstream::Frame| {
-        let bytes = match rename {
-            Some(rename) => rename.event(frame),
-            None => frame.raw.clone(),
-        };
-        match event_line(frame).filter(|_| names_events) {
-            Some(line) => [line.as_bytes(), &bytes].concat().into(),
-            None => bytes,
-        }
-    };
-    if let [one] = frames {
-        return bytes(one);
-    }
-    let mut joined = BytesMut::with_capacity(frames.iter().map(|frame| frame.raw.len()).sum());
-    for frame in frames {
-        joined.extend_from_slice(&bytes(frame));
-    }
-    joined.freeze()
-}
-
-/// The line that is missing before an event's data: its name is the data's type.
-fn event_line(frame: &crate::upstream::Frame) -> Option<String> {
-    let data = frame.data.as_ref().filter(|_| frame.name.is_none())?;
-    let kind = super::scan::text(&data[super::scan::value_at(data, "type")?])?;
-    // It becomes a line of the stream.
-    (!kind.is_empty() && !kind.contains(char::is_control)).then(|| format!("event: {kind}\n"))
 }

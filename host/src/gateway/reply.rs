@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::absurd;
 use super::game_day::{Break, Rest};
 use super::halves::Halves;
 use super::outgoing::adapter_failed;
@@ -370,6 +371,7 @@ impl Reply {
                 }
                 self.fold.memory = decoded.memory;
                 let mut events = self.fold.halves.join(decoded.events);
+                absurd::without_usages(&mut events);
                 self.tool_names.restore(&mut events);
                 Batch { frames, events, failing: None }
             }

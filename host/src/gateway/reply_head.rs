@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETR
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout_at};
 
+use super::absurd;
 use super::array::Shape;
 use super::begun::{Bad, Begun, RawReply};
 use super::exchange::Exchange;
@@ -99,6 +100,7 @@ where
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();
     fault.retry_after_ms = fault.retry_after_ms.or_else(|| retry_after(exchange, &head.headers));
+    fault.retry_after_ms = fault.retry_after_ms.map(absurd::wait_ms);
     if !is_whole {
         cut(&mut fault.message);
     }
@@ -108,7 +110,7 @@ where
         headers: returned_with_type(&head.headers, adapter),
         body,
     });
-    Bad { fault, raw }
+    Bad::new(fault, raw)
 }
 
 /// As much of an error's body as comes soon and is not too long. Is it all of it?
@@ -207,7 +209,7 @@ pub fn returned(headers: &HeaderMap, adapter: &Adapter, same: bool) -> HeaderMap
     let (mut kept, hops) = (HeaderMap::new(), Hops::of(headers));
     for (name, value) in headers {
         if same && matches(name.as_str(), &adapter.description.returned_headers) && hops.crosses(name) {
-            kept.append(name.clone(), value.clone());
+            kept.append(name.clone(), absurd::header(name, value).unwrap_or_else(|| value.clone()));
         }
     }
     kept

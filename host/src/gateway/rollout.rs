@@ -80,7 +80,7 @@ pub fn judge(slot: &Slot) -> Option<Verdict> {
 }
 
 fn misbehaves(counts: Counts) -> Option<String> {
-    let Counts { calls, faults, repeated, impure, .. } = counts;
+    let Counts { calls, against: faults, repeated, impure, .. } = counts;
     // Few calls are repeated, and code without clock or dice answers otherwise only if it remembers: no chance in it.
     if impure >= FAULTS {
         return Some(format!("a fresh instance answered {impure} of {repeated} repeated calls otherwise"));
@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn a_few_faults_are_chance_and_many_are_not() {
-        let counts = |calls, faults| Counts { calls, faults, ..Counts::default() };
+        let counts = |calls, against| Counts { calls, against, ..Counts::default() };
         assert_eq!(misbehaves(counts(2, 2)), None);
         assert!(misbehaves(counts(3, 3)).is_some());
         assert_eq!(misbehaves(counts(1_000, 3)), None);
         assert!(misbehaves(counts(1_000, 10)).is_some());
-        let remembers = Counts { calls: 100_000, faults: 3, repeated: 110, impure: 3, ..Counts::default() };
+        let remembers = Counts { calls: 100_000, against: 3, repeated: 110, impure: 3, ..Counts::default() };
         assert!(misbehaves(remembers).is_some_and(|why| why.contains("3 of 110")), "however seldom it is looked");
     }
 

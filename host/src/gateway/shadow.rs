@@ -111,7 +111,13 @@ impl Shadow {
                 tally.note_comparison(false);
                 unlike(&readable(said), &readable(answer))
             }
-            Err(fault) => Some(format!("it failed ({})", fault.label())),
+            Err(fault) => {
+                // The live version did it: a body that was too much for this one is its own fault.
+                if function == "encode" {
+                    tally.hold_against();
+                }
+                Some(format!("it failed ({})", fault.label()))
+            }
         };
         self.is_done = true;
         let what = What::Answer {

@@ -23,7 +23,7 @@ pub fn start(exchange: &Arc<Exchange>, answers: usize) {
     let now = Instant::now();
     for (position, target) in exchange.route.targets.iter().enumerate() {
         let health = exchange.health(target);
-        let is_able = exchange.unable.get(position).is_some_and(Option::is_none);
+        let is_able = exchange.why_unable(position).is_none();
         if position == answers || !is_able || !health.wants_probe(now) {
             continue;
         }

@@ -55,7 +55,7 @@ impl Exchange {
         let warm = self.gateway.healths.warm_since(&health, about.conversation, now);
         let price = target.facts(&self.asked.model, &self.table.config.facts).price;
         let price = price.map(|price| Price { input: price.input, output: price.output });
-        let able = self.unable.get(position).is_some_and(Option::is_none);
+        let able = self.why_unable(position).is_none();
         TargetState { able, price, warm_ms: warm.map(millis), ..self.view(target, now) }
     }
 

@@ -19,22 +19,21 @@ use super::tally::Tally;
 /// macro, because closures that are futures cannot be required to be `Send` yet.
 macro_rules! call {
     ($codec:ident, $side:ident, $size:expr, $function:ident($($argument:expr),*)) => {{
-        let Size { bytes, reply_bytes } = $size;
+        let Size { bytes, is_callers } = $size;
         let mut instance = $codec.take(bytes).await?;
-        engine::enlarge(&mut instance.store, reply_bytes);
         let guest = instance.exports.$side()?;
         let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
-        let answer = $codec.tally.note($codec.pool.finish(instance, result))?;
+        let result = $codec.pool.finish(instance, result);
+        let answer = if is_callers { $codec.tally.note_on_body(result) } else { $codec.tally.note(result) }?;
         if $codec.tally.is_repeated() {
             // Boxed: it is seldom, and should not make every call's future larger.
             let again = Box::pin(async {
                 let mut instance = $codec.pool.ready($codec.instantiate().await?, bytes);
-                engine::enlarge(&mut instance.store, reply_bytes);
                 let guest = instance.exports.$side()?;
                 let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
                 $codec.pool.finish(instance, result)
             });
-            $codec.tally.note_again(again.await.map(|again| again == answer));
+            $codec.tally.note_again(again.await.map(|again| again == answer), is_callers);
         }
         Ok(answer)
     }};
@@ -86,6 +85,8 @@ impl Codec {
             let description = either!(guest, guest => guest.call_describe(&mut instance.store).await);
             let description = description.map_err(|error| described(PluginFault::of(&error, &instance.store)))?;
             ensure!(!description.endpoints.is_empty(), "its client protocol has no endpoint");
+            check_list("read-headers", &description.read_headers)?;
+            check_count("endpoints", description.endpoints.len())?;
             description.endpoints.iter().try_for_each(check_endpoint)?;
             codec.client_description = Some(description);
         }
@@ -129,6 +130,17 @@ impl Codec {
         let result = either!(guest, guest => guest.call_describe(&mut instance.store, settings).await);
         let described = self.tally.note(self.pool.finish(instance, result)).map_err(failed)?;
         let description = described.map_err(|text| anyhow!("its adapter refuses the settings: {text}"))?;
+        let lists = [
+            ("operations", &description.operations),
+            ("forwarded-headers", &description.forwarded_headers),
+            ("forwarded-query", &description.forwarded_query),
+            ("returned-headers", &description.returned_headers),
+            ("reply-model", &description.reply_model),
+            ("foreign-marks", &description.foreign_marks),
+        ];
+        lists.into_iter().try_for_each(|(name, list)| check_list(name, list))?;
+        check_count("auth", description.auth.len())?;
+        check_count("rate-limits", description.rate_limits.len())?;
         check_paths(&description.reply_model)?;
         Ok(description)
     }
@@ -141,7 +153,7 @@ impl Codec {
         facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
-        call!(self, provider, Size::of_request(body_bytes), call_encode(settings, operation, request, facts))
+        call!(self, provider, Size::of_callers(body_bytes), call_encode(settings, operation, request, facts))
     }
 
     pub async fn forward(
@@ -151,7 +163,7 @@ impl Codec {
         model: &str,
         stream: bool,
     ) -> Result<Result<provider::Call, Fault>, PluginFault> {
-        call!(self, provider, Size::of_request(0), call_forward(settings, operation, model, stream))
+        call!(self, provider, Size::of(0), call_forward(settings, operation, model, stream))
     }
 
     pub async fn classify(
@@ -160,7 +172,7 @@ impl Codec {
         head: &provider::ReplyHead,
         body: &[u8],
     ) -> Result<Fault, PluginFault> {
-        call!(self, provider, Size::of_request(body.len()), call_classify(operation, head, body))
+        call!(self, provider, Size::of(body.len()), call_classify(operation, head, body))
     }
 
     pub async fn decode(
@@ -172,7 +184,7 @@ impl Codec {
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
         let body_bytes = memory.len() + frames.iter().map(|frame| frame.data.len()).sum::<usize>();
-        call!(self, provider, Size::of_reply(body_bytes), call_decode(operation, stream, memory, frames, ended))
+        call!(self, provider, Size::of(body_bytes), call_decode(operation, stream, memory, frames, ended))
     }
 
     pub async fn read(
@@ -181,7 +193,7 @@ impl Codec {
         headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
-        call!(self, client, Size::of_request(body.len()), call_read(operation, headers, body))
+        call!(self, client, Size::of_callers(body.len()), call_read(operation, headers, body))
     }
 
     pub async fn write(
@@ -192,12 +204,12 @@ impl Codec {
         events: &[Event],
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
-        let body_bytes = memory.len() + events.iter().map(text_bytes).sum::<usize>();
-        call!(self, client, Size::of_reply(body_bytes), call_write(operation, stream, memory, events, ended))
+        let body_bytes = memory.len() + events.iter().map(written_bytes).sum::<usize>();
+        call!(self, client, Size::of(body_bytes), call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
-        call!(self, client, Size::of_request(0), call_refuse(operation, fault))
+        call!(self, client, Size::of(0), call_refuse(operation, fault))
     }
 }
 
@@ -214,31 +226,61 @@ impl Exports {
 /// What a call works on.
 struct Size {
     bytes: usize,
-    /// Of them a reply's.
-    reply_bytes: usize,
+    /// They are a caller's: a fault is its request's first, and not the plugin's.
+    is_callers: bool,
 }
 
 impl Size {
-    fn of_request(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: 0 }
+    fn of(bytes: usize) -> Size {
+        Size { bytes, is_callers: false }
     }
 
-    fn of_reply(bytes: usize) -> Size {
-        Size { bytes, reply_bytes: bytes }
+    fn of_callers(bytes: usize) -> Size {
+        Size { bytes, is_callers: true }
     }
 }
 
-/// Bytes of the event that can be many.
-fn text_bytes(event: &Event) -> usize {
-    match event {
+/// What an event is at least, written down.
+const EVENT_BYTES: usize = 64;
+/// A number of a vector, written down: `-0.012345678,`.
+const NUMBER_BYTES: usize = 16;
+
+/// About what an event is when it is written down. Each counts: a reply may have thousands of any kind.
+fn written_bytes(event: &Event) -> usize {
+    let more = match event {
         Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => delta.text.len(),
-        Event::Embedding(embedding) => embedding.values.len() * size_of::<f32>(),
-        _ => 0,
-    }
+        Event::ReasoningSignature(delta) | Event::RedactedReasoning(delta) => delta.sealed.data.len(),
+        Event::ToolCallStarted(call) => call.id.len() + call.name.len(),
+        Event::Embedding(embedding) => embedding.values.len() * NUMBER_BYTES,
+        Event::Started(started) => started.id.len() + started.model.len(),
+        Event::Failed(fault) => fault.message.len(),
+        Event::Finished(finished) => finished.stop_sequence.as_ref().map_or(0, String::len),
+        Event::Ping | Event::PartFinished(_) | Event::Usage(_) => 0,
+    };
+    EVENT_BYTES + more
+}
+
+/// Entries of a list in a description: each request goes through most of them, and no built-in adapter has twenty.
+const LIST_MAX: usize = 100;
+/// Bytes of one of them.
+const ENTRY_BYTES_MAX: usize = 256;
+
+fn check_count(name: &str, count: usize) -> anyhow::Result<()> {
+    ensure!(count <= LIST_MAX, "its `{name}` has {count} entries, and {LIST_MAX} are the most");
+    Ok(())
+}
+
+fn check_list(name: &str, list: &[String]) -> anyhow::Result<()> {
+    check_count(name, list.len())?;
+    let is_long = list.iter().any(|entry| entry.len() > ENTRY_BYTES_MAX);
+    ensure!(!is_long, "an entry of its `{name}` has more than {ENTRY_BYTES_MAX} bytes");
+    Ok(())
 }
 
 fn check_endpoint(endpoint: &client::Endpoint) -> anyhow::Result<()> {
     let client::Endpoint { method, path, model_field, .. } = endpoint;
+    check_list("pinning-fields", &endpoint.pinning_fields)?;
+    check_list("conversation-fields", &endpoint.conversation_fields)?;
     ensure!(path.starts_with('/'), "its endpoint `{method} {path}`: a path begins with a slash");
     let places = path.matches("{model}").count();
     let well = if model_field.is_empty() { places == 1 } else { places == 0 };
@@ -255,4 +297,30 @@ fn check_paths(paths: &[String]) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Faults: F134
+    #[test]
+    fn lists_of_a_description_have_an_end() {
+        let endpoint = |fields: Vec<String>| client::Endpoint {
+            method: "POST".to_owned(),
+            path: "/x".to_owned(),
+            operation: "chat".to_owned(),
+            model_field: "model".to_owned(),
+            stream: client::Streaming::Never,
+            events_query: String::new(),
+            pinning_fields: fields,
+            conversation_fields: Vec::new(),
+            turns_field: String::new(),
+        };
+        assert!(check_endpoint(&endpoint(vec!["previous".to_owned()])).is_ok());
+        let many = check_endpoint(&endpoint(vec!["a".to_owned(); 60_000])).expect_err("too many");
+        assert!(many.to_string().contains("`pinning-fields` has 60000 entries"), "{many}");
+        let long = check_list("foreign-marks", &["x".repeat(1 << 20)]).expect_err("too long");
+        assert!(long.to_string().contains("256 bytes"), "{long}");
+    }
 }

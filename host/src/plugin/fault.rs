@@ -14,6 +14,8 @@ pub enum PluginFault {
     Time,
     /// It wanted more memory than its limit.
     Memory,
+    /// All plugins together use as much memory as they may: not this one's fault.
+    Full,
     /// It trapped, or handed back more than its limit; the text says what wasmtime saw.
     Trap(String),
     /// It answered, but with something no correct plugin says.
@@ -28,6 +30,7 @@ impl PluginFault {
         match self {
             PluginFault::Time => "time",
             PluginFault::Memory => "memory",
+            PluginFault::Full => "full",
             PluginFault::Trap(_) => "trap",
             PluginFault::Nonsense(_) => "nonsense",
             PluginFault::Impure => "impure",
@@ -38,6 +41,7 @@ impl PluginFault {
         match store.data().exceeded {
             Some(Exceeded::Time) => PluginFault::Time,
             Some(Exceeded::Memory) => PluginFault::Memory,
+            Some(Exceeded::AllMemory) => PluginFault::Full,
             None if error.downcast_ref() == Some(&Trap::OutOfFuel) => PluginFault::Time,
             None => PluginFault::Trap(error.root_cause().to_string()),
         }
@@ -49,6 +53,7 @@ impl fmt::Display for PluginFault {
         match self {
             PluginFault::Time => formatter.write_str("it ran longer than a call may"),
             PluginFault::Memory => formatter.write_str("it wanted more memory than a plugin may have"),
+            PluginFault::Full => formatter.write_str("all plugins together use as much memory as they may: try again"),
             PluginFault::Trap(text) => write!(formatter, "it trapped: {}", kept_error(text.clone())),
             PluginFault::Nonsense(text) => write!(formatter, "its answer makes no sense: {}", kept_error(text.clone())),
             PluginFault::Impure => {

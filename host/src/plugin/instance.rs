@@ -83,6 +83,7 @@ impl<E> Pool<E> {
     /// What a call gave. Its instance waits for the next one if the call went well, and is thrown away if not: after a
     /// trap the inside of a guest is undefined.
     pub fn finish<R>(&self, instance: Instance<E>, result: wasmtime::Result<R>) -> Result<R, PluginFault> {
+        self.tally.note_fuel(engine::fuel_used(&instance.store));
         match result {
             Ok(answer) => {
                 self.give(instance);
@@ -93,7 +94,8 @@ impl<E> Pool<E> {
     }
 
     pub fn give(&self, mut instance: Instance<E>) {
-        if self.isolation.is_fresh() || instance.store.data().grown_bytes() > IDLE_GROWN_BYTES_MAX {
+        let grown = instance.store.data().grown_bytes();
+        if self.isolation.is_fresh() || grown > IDLE_GROWN_BYTES_MAX || grown > 0 && engine::is_memory_short() {
             return;
         }
         instance.running = None;

@@ -74,7 +74,7 @@ impl Policy {
         let decision = tally.note(self.decide_once(situation).await.map(bounded))?;
         if tally.is_repeated() {
             let again = self.decide_afresh(situation).await.map(bounded);
-            tally.note_again(again.map(|again| again == decision));
+            tally.note_again(again.map(|again| again == decision), false);
         }
         Ok(decision)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
@@ -49,14 +49,16 @@ impl Fetcher {
         Ok(Fetcher { allow, tls })
     }
 
+    /// `fits` is asked for room before bytes are kept.
+    ///
     /// # Errors
     /// Why the URL was not fetched, in words for its sender.
-    pub async fn get(&self, url: &str) -> anyhow::Result<Media> {
-        let fetched = timeout(TIMEOUT, self.fetch(url)).await;
+    pub async fn get(&self, url: &str, fits: &(dyn Fn(u64) -> bool + Sync)) -> anyhow::Result<Media> {
+        let fetched = timeout(TIMEOUT, self.fetch(url, fits)).await;
         fetched.unwrap_or_else(|_| bail!("it took longer than {} s", TIMEOUT.as_secs()))
     }
 
-    async fn fetch(&self, url: &str) -> anyhow::Result<Media> {
+    async fn fetch(&self, url: &str, fits: &(dyn Fn(u64) -> bool + Sync)) -> anyhow::Result<Media> {
         let uri: Uri = url.parse().map_err(|_| anyhow!("it is not a URL"))?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
@@ -83,9 +85,14 @@ impl Fetcher {
         let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let media = ["image/", "audio/", "video/", "application/pdf", "text/plain"];
         ensure!(media.iter().any(|kind| mime.starts_with(kind)), "it is `{mime}`: no media");
-        let body = Limited::new(response.into_body(), MEDIA_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| anyhow!("reading it: {error}"))?;
-        Ok(Media { mime, bytes: body.to_bytes() })
+        let (mut body, mut bytes) = (Limited::new(response.into_body(), MEDIA_BYTES_MAX), BytesMut::new());
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| anyhow!("reading it: {error}"))?;
+            let data = frame.into_data().unwrap_or_default();
+            ensure!(fits(data.len() as u64), "the gateway has no room for it");
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Media { mime, bytes: bytes.freeze() })
     }
 
     async fn address(&self, host: &str, port: u16, usual: bool) -> anyhow::Result<SocketAddr> {
@@ -202,7 +209,7 @@ mod tests {
             ("nonsense", "only http"),
             ("http://2130706433/", "private"),
         ] {
-            let error = fetcher.get(url).await.expect_err(url);
+            let error = fetcher.get(url, &|_| true).await.expect_err(url);
             assert!(format!("{error:#}").contains(why), "{url}: {error:#}");
         }
     }

@@ -7,6 +7,7 @@
 //! - [`json`]: reading a request's body field by field, for codecs.
 //! - [`embeddings`], [`errors`], [`extras`], [`openai`]: what several adapters read alike.
 //! - [`freeform`], [`schema`]: tools that only some providers take as they are.
+//! - [`names`]: lists in which each name stands once.
 //! - [`sealed`]: signatures and encrypted thoughts in the history of callers of another protocol.
 
 pub mod codec;
@@ -15,6 +16,7 @@ pub mod errors;
 pub mod extras;
 pub mod freeform;
 pub mod json;
+pub mod names;
 pub mod openai;
 pub mod policy;
 pub mod schema;

@@ -1,6 +1,10 @@
 //! Schemas of tools' arguments, where a provider takes less of JSON Schema than its callers write.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
+
+use crate::names::{Met, Names};
 
 const CHOICES: [&str; 2] = ["anyOf", "oneOf"];
 
@@ -15,8 +19,13 @@ pub fn fold_choices(schema: &mut Map<String, Value>) {
         return;
     }
     let definitions = definitions(schema);
-    fold(schema, &definitions, 0);
+    let mut left = COPIED_BYTES_MAX + definitions.values().map(bytes).sum::<usize>();
+    fold(schema, &definitions, &mut left, 0);
 }
+
+/// So much of definitions may be copied besides what each has once: a small schema can refer to itself often enough to become
+/// huge. A branch that is beyond it says nothing, which whatever fits the schema fits as well.
+const COPIED_BYTES_MAX: usize = 1 << 20;
 
 /// Branches in branches are folded to this depth; a schema that refers to itself ends there.
 const DEPTH_MAX: usize = 8;
@@ -35,22 +44,32 @@ fn definitions(schema: &Map<String, Value>) -> Map<String, Value> {
     definitions
 }
 
-fn fold(schema: &mut Map<String, Value>, definitions: &Map<String, Value>, depth: usize) {
+fn fold(schema: &mut Map<String, Value>, definitions: &Map<String, Value>, left: &mut usize, depth: usize) {
+    let mut kinds = Kinds::new();
     for keyword in CHOICES.iter().chain(&["allOf"]) {
         let Some(Value::Array(branches)) = take(schema, keyword) else { continue };
-        let branches = branches.into_iter().filter_map(|branch| object(branch, definitions, depth));
+        let branches = branches.into_iter().filter_map(|branch| object(branch, definitions, left, depth));
         let branches: Vec<Map<String, Value>> = branches.collect();
-        let mut required: Option<Vec<Value>> = None;
+        let mut required: Option<Names> = None;
         for branch in branches {
-            let own = branch.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+            let own = branch.get("required").and_then(Value::as_array).into_iter().flatten();
+            let mut names = Names::default();
+            names.extend(own.filter_map(Value::as_str));
             required = Some(match required {
-                None => own,
-                Some(all) if *keyword == "allOf" => all.into_iter().chain(own).collect(),
-                Some(common) => common.into_iter().filter(|name| own.contains(name)).collect(),
+                None => names,
+                Some(mut all) if *keyword == "allOf" => {
+                    names.into_list().iter().for_each(|name| _ = all.add(name));
+                    all
+                }
+                Some(common) => {
+                    let mut kept = Names::default();
+                    kept.extend(common.into_list().iter().map(String::as_str).filter(|name| names.contains(name)));
+                    kept
+                }
             });
-            add_properties(schema, branch);
+            add_properties(schema, branch, &mut kinds);
         }
-        add_required(schema, required.unwrap_or_default());
+        add_required(schema, required.unwrap_or_default().into_list());
     }
     // A branch's properties may be more than the schema's own: nothing may be forbidden beside them.
     take(schema, "additionalProperties");
@@ -66,20 +85,39 @@ fn take(map: &mut Map<String, Value>, name: &str) -> Option<Value> {
 }
 
 /// A branch as an object without choices of its own.
-fn object(branch: Value, definitions: &Map<String, Value>, depth: usize) -> Option<Map<String, Value>> {
+fn object(
+    branch: Value,
+    definitions: &Map<String, Value>,
+    left: &mut usize,
+    depth: usize,
+) -> Option<Map<String, Value>> {
     let Value::Object(mut branch) = branch else { return None };
     let referred = branch.get("$ref").and_then(Value::as_str).and_then(|name| definitions.get(name));
-    if let Some(Value::Object(definition)) = referred {
-        branch = definition.clone();
+    if let Some(definition @ Value::Object(fields)) = referred {
+        *left = left.saturating_sub(bytes(definition));
+        branch = if *left > 0 { fields.clone() } else { Map::new() };
     }
     if has_choices(&branch) && depth < DEPTH_MAX {
-        fold(&mut branch, definitions, depth + 1);
+        fold(&mut branch, definitions, left, depth + 1);
     }
     Some(branch)
 }
 
+/// About the bytes of its text.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => 8 + text.len(),
+        Value::Array(values) => values.iter().map(bytes).sum::<usize>() + 8,
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + bytes(value)).sum::<usize>() + 8,
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
+/// What properties with several kinds may be, by their names.
+type Kinds = BTreeMap<String, Met>;
+
 /// A property that several branches have may be what any of them says.
-fn add_properties(schema: &mut Map<String, Value>, mut branch: Map<String, Value>) {
+fn add_properties(schema: &mut Map<String, Value>, mut branch: Map<String, Value>, kinds: &mut Kinds) {
     let Some(Value::Object(properties)) = take(&mut branch, "properties") else { return };
     let known = schema.entry("properties").or_insert_with(|| json!({}));
     let Some(known) = known.as_object_mut() else { return };
@@ -88,10 +126,15 @@ fn add_properties(schema: &mut Map<String, Value>, mut branch: Map<String, Value
             None => _ = known.insert(name, property),
             Some(other) if *other == property => {}
             Some(Value::Object(choice)) if choice.len() == 1 && choice.contains_key("anyOf") => {
-                if let Some(Value::Array(choices)) = choice.get_mut("anyOf")
-                    && !choices.contains(&property)
-                {
-                    choices.push(property);
+                if let Some(Value::Array(choices)) = choice.get_mut("anyOf") {
+                    let met = kinds.entry(name).or_insert_with(|| {
+                        let mut met = Met::default();
+                        choices.iter().for_each(|choice| _ = met.add(choice));
+                        met
+                    });
+                    if met.add(&property) {
+                        choices.push(property);
+                    }
                 }
             }
             Some(other) => *other = json!({ "anyOf": [other.take(), property] }),
@@ -99,17 +142,15 @@ fn add_properties(schema: &mut Map<String, Value>, mut branch: Map<String, Value
     }
 }
 
-fn add_required(schema: &mut Map<String, Value>, names: Vec<Value>) {
+fn add_required(schema: &mut Map<String, Value>, names: Vec<String>) {
     if names.is_empty() {
         return;
     }
     let required = schema.entry("required").or_insert_with(|| json!([]));
     let Some(required) = required.as_array_mut() else { return };
-    for name in names {
-        if !required.contains(&name) {
-            required.push(name);
-        }
-    }
+    let mut met = Met::default();
+    required.iter().for_each(|name| _ = met.add(name));
+    required.extend(names.into_iter().map(Value::from).filter(|name| met.add(name)));
 }
 
 #[cfg(test)]

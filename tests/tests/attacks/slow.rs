@@ -214,6 +214,19 @@ async fn a_caller_that_leaves_before_the_provider_is_reached_is_not_asked_for() 
 }
 
 /// Beyond what it may hold the gateway says so at once, and takes the next when there is room.
+/// A request that is said in other words takes more than its body.
+///
+/// Faults: F136
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_translated_request_becomes_is_counted() {
+    let line = impatient("max_body_bytes = 2000\nmax_body_bytes_held = 4000").await;
+    let words = "x".repeat(1500);
+    assert_eq!(line.claude("only-claude", &words, false).await.status, 200, "forwarded");
+    let refused = line.claude("only-gpt", &words, false).await;
+    assert!(refused.status.is_server_error() && refused.body.contains("as many bytes"), "{}", refused.body);
+    assert_eq!(line.claude("only-gpt", "x", false).await.status, 200, "and nothing is left of it");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_it_is_full_callers_are_told_in_their_protocol() {
     let line =

@@ -174,6 +174,18 @@ fn cases() -> Vec<(&'static str, &'static str, Asked, Vec<Act>)> {
             vec![Act::Read, Act::Say(chunked(SSE, b"data: \"")), Act::Flood(chunk(&[b'x'; 65_536]))],
         ),
         (
+            "F138",
+            "empty pieces without end",
+            Streamed,
+            vec![
+                Act::Read,
+                Act::Say(chunked(SSE, b"")),
+                Act::Flood(chunk(
+                    &b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n".repeat(1_000),
+                )),
+            ],
+        ),
+        (
             "F65",
             "an error as the first event",
             Streamed,

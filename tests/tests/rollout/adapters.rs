@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pointsman::gateway;
 use pointsman::journal::{What, told};
-use pointsman_tests::guests::{another, bundled, versioned};
-use pointsman_tests::{CLAUDE, Line, behave};
+use pointsman_tests::guests::{HOSTILE_CODEC, another, bundled, versioned};
+use pointsman_tests::{CLAUDE, Line, behave, wait_until};
 
 use super::slot;
 
@@ -17,14 +17,18 @@ async fn line() -> (Arc<Line>, std::path::PathBuf) {
     let file = std::env::temp_dir().join(format!("on-trial-{}-{number}.wasm", std::process::id()));
     std::fs::write(&file, versioned("well", 0)).expect("a file");
     let line = Arc::new(Line::start().await);
-    let mut more = format!("[plugins.versioned]\nfile = {file:?}\n");
+    let hostile = file.with_extension("hostile.wasm");
+    std::fs::write(&hostile, HOSTILE_CODEC).expect("a file");
+    let mut more = format!("[plugins.versioned]\nfile = {file:?}\n[plugins.hostile]\nfile = {hostile:?}\n");
     for name in ["one", "two"] {
         let url = line.openai.base_url();
         more += &format!("[providers.{name}]\nadapter = \"versioned\"\nbase_url = \"{url}\"\nkey = \"k\"\n");
     }
     more += "[models.both]\ntargets = [\"one/first\", \"two/second\"]\n\
+             [models.mixed]\ntargets = [\"one/first\", \"two/second\", \"anthropic/claude-sonnet-4-5\"]\n\
              [models.one]\ntargets = [\"one/first\", \"openai/gpt-5\"]\n";
     line.reconfigure(&more).await.expect("a configuration");
+    std::fs::remove_file(&hostile).expect("the file");
     (line, file)
 }
 
@@ -60,6 +64,50 @@ async fn an_adapter_that_fares_worse_on_trial_is_dropped_and_no_caller_notices()
     let by_others = until_it_is_gone(&line, "faults in").await;
     assert!(by_others >= 3, "{by_others} requests showed that it traps");
     assert_eq!(slot(&line, "versioned").live.sha256, good);
+    looking.abort();
+    std::fs::remove_file(&file).expect("the file");
+}
+
+/// Faults: F131
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_at_which_every_version_fails_is_its_callers_trouble() {
+    let (line, file) = line().await;
+    let looking = tokio::spawn(gateway::look_after(Arc::clone(&line.gateway)));
+    line.gateway.load("versioned", &versioned("well", 5)).await.expect("it looks well");
+    line.gateway.swap("versioned", false).await.expect("a swap");
+    let swapped = slot(&line, "versioned").live.sha256;
+    for (prompt, status) in [("trap at this", 422), ("spin at this", 413)] {
+        for _ in 0..5 {
+            let answer = line.claude("both", prompt, false).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("x-pointsman-attempts")),
+                (status, "1"),
+                "{}",
+                answer.body
+            );
+            assert!(answer.body.starts_with(r#"{"type":"error","error":{"type":"#), "{}", answer.body);
+        }
+        let answer = line.claude("mixed", prompt, false).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-attempts")), (200, "2"), "{}", answer.body);
+    }
+    // A plugin that cannot read its own callers.
+    let answer = line.post("/hostile", &pointsman_tests::chat_body("both", "hello", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-attempts")), (422, "1"), "{}", answer.body);
+    assert!(line.openai.seen().is_empty(), "no provider was asked");
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let after = slot(&line, "versioned");
+    assert!(after.live.sha256 == swapped && after.live.faults >= 10, "it serves on: {after:?}");
+    let targets = line.gateway.targets();
+    assert!(targets.iter().all(|target| target.circuit == "closed" && target.success_rate >= 1.0), "{targets:?}");
+    // And a version that fails where the one before it does not.
+    line.gateway.load("versioned", &versioned("fail", 6)).await.expect("it looks well");
+    line.gateway.swap("versioned", false).await.expect("a swap");
+    for _ in 0..3 {
+        let answer = line.claude("both", "hello", false).await;
+        assert!(answer.status.is_server_error(), "another version does it: {}", answer.body);
+    }
+    wait_until("the good version is back", || slot(&line, "versioned").live.sha256 == swapped).await;
+    assert_eq!(line.claude("both", "hello", false).await.status, 200);
     looking.abort();
     std::fs::remove_file(&file).expect("the file");
 }

@@ -9,6 +9,7 @@
 mod doctored;
 mod every_byte;
 mod game_day;
+mod linear;
 mod network;
 mod oracle;
 mod outages;

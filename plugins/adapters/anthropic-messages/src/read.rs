@@ -7,11 +7,14 @@ mod messages;
 mod thinking;
 pub mod tools;
 
+use std::collections::BTreeSet;
+
 use crate::{BETA_FIELD, BETA_HEADER, BLOCK, PROTOCOL, is_count};
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, Message, OutputFormat, Part, Request};
 use pointsman_sdk::codec::client_protocol::Header;
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use pointsman_sdk::json::{self, Fields};
+use pointsman_sdk::names::Names;
 use serde_json::Value;
 use thinking::Thinking;
 
@@ -58,16 +61,17 @@ pub const LOST: &str = "messages.";
 
 /// A block without text leaves no trace in another protocol, so the request tells of it.
 fn name_lost_blocks(messages: &[Message], extras: &mut Vec<Extra>) {
+    let mut lost = Names::default();
     for part in messages.iter().flat_map(|message| &message.parts) {
         let Part::Text(text) = part else { continue };
         let kinds = text.extras.iter().filter_map(|extra| extra.name.strip_prefix(BLOCK));
         for kind in kinds.filter(|_| text.text.is_empty()) {
-            let name = format!("{LOST}{kind}");
-            if extras.iter().all(|extra| extra.name != name) {
-                extras.push(Extra { name, value: "null".into() });
-            }
+            lost.add(&format!("{LOST}{kind}"));
         }
     }
+    let known: BTreeSet<&String> = extras.iter().map(|extra| &extra.name).collect();
+    let lost: Vec<String> = lost.into_list().into_iter().filter(|name| !known.contains(name)).collect();
+    extras.extend(lost.into_iter().map(|name| Extra { name, value: "null".into() }));
 }
 
 /// A caller asks for betas in a header, and the clouds want them in the body: there they join those that it already names.
@@ -79,11 +83,10 @@ pub fn betas(headers: &[Header], extras: &mut Vec<Extra>) {
     }
     let in_body = extras.iter().position(|extra| extra.name == BETA_FIELD).map(|at| extras.remove(at).value);
     let mut betas: Vec<String> = in_body.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default();
-    for beta in named {
-        if !betas.iter().any(|known| known == beta) {
-            betas.push(beta.to_owned());
-        }
-    }
+    let known: BTreeSet<String> = betas.iter().cloned().collect();
+    let mut more = Names::default();
+    more.extend(named.into_iter().filter(|beta| !known.contains(*beta)));
+    betas.extend(more.into_list());
     extras.push(Extra { name: BETA_FIELD.into(), value: Value::from(betas).to_string() });
 }
 

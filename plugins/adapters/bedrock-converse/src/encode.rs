@@ -8,8 +8,11 @@ mod schema;
 mod thinking;
 mod tools;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pointsman_adapter_sdk::chat::{Extra, OutputFormat, Request};
 use pointsman_adapter_sdk::extras::top_k;
+use pointsman_adapter_sdk::names::Names;
 use pointsman_adapter_sdk::provider::ModelFacts;
 use pointsman_adapter_sdk::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
@@ -55,7 +58,7 @@ pub fn body(operation: &str, request: Request, facts: &ModelFacts) -> Result<(Ve
         body.retain(|name, _| COUNTED.contains(&name.as_str()));
         body = Map::from_iter([("input".to_owned(), json!({ "converse": body }))]);
     }
-    Ok((Value::Object(body).to_string().into_bytes(), notes.dropped))
+    Ok((Value::Object(body).to_string().into_bytes(), notes.dropped.into_list()))
 }
 
 /// What every part of the encoder asks about, and what it leaves out.
@@ -64,23 +67,29 @@ pub struct Notes {
     pub is_claude: bool,
     /// `cache_control` becomes a cache point: the caller's word for it is known, and the model takes one.
     caches: bool,
-    dropped: Vec<String>,
+    dropped: Names,
     /// Names that documents have by now: each must be another.
-    pub document_names: Vec<String>,
+    pub document_names: BTreeSet<String>,
+    /// The last number that was tried for a document of this title.
+    pub document_numbers: BTreeMap<String, u32>,
 }
 
 impl Notes {
     fn new(request: &Request) -> Notes {
         let is_claude = request.model.contains("anthropic.claude");
         let caches = request.protocol == crate::CLAUDE && (is_claude || request.model.contains("amazon.nova"));
-        Notes { is_claude, caches, dropped: Vec::new(), document_names: Vec::new() }
+        Notes {
+            is_claude,
+            caches,
+            dropped: Names::default(),
+            document_names: BTreeSet::new(),
+            document_numbers: BTreeMap::new(),
+        }
     }
 
     /// Names a request field that this protocol cannot say, once.
     pub fn drop(&mut self, name: &str) {
-        if !self.dropped.iter().any(|known| known == name) {
-            self.dropped.push(name.to_owned());
-        }
+        self.dropped.add(name);
     }
 
     pub fn drop_if(&mut self, dropped: bool, name: &str) {

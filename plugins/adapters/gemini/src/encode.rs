@@ -17,6 +17,7 @@ use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Request};
 use pointsman_sdk::codec::provider::{ModelFacts, ReasoningForm};
 use pointsman_sdk::extras::top_k;
+use pointsman_sdk::names::Names;
 use serde_json::{Map, Value, json};
 
 /// The body, and the names of the fields that it cannot say.
@@ -35,7 +36,7 @@ pub fn body(
     body.insert("contents".into(), said.contents.into());
     tools::insert(&mut body, settings.schema, request, &mut dropped)?;
     if operation == COUNT_TOKENS {
-        return Ok((count_tokens(settings, &request.model, body), dropped.names));
+        return Ok((count_tokens(settings, &request.model, body), dropped.names.into_list()));
     }
     dropped.add_if(request.user.is_some(), "user");
     let config = config::generation(settings.schema, request, facts, &mut dropped)?;
@@ -56,7 +57,7 @@ pub fn body(
         }
     }
     of_thinking.iter().for_each(|extra| dropped.add(&extra.name));
-    Ok((Value::Object(body).to_string().into_bytes(), dropped.names))
+    Ok((Value::Object(body).to_string().into_bytes(), dropped.names.into_list()))
 }
 
 /// The same conversation, to be counted: <https://ai.google.dev/api/tokens>. Vertex takes it bare, AI Studio inside a
@@ -93,20 +94,18 @@ fn put(object: &mut Map<String, Value>, path: &str, value: Value) -> bool {
 
 /// Names of request fields that this protocol cannot say, each once.
 pub struct Dropped {
-    names: Vec<String>,
+    names: Names,
     /// The caller speaks this protocol, so that its extras can be put back, and what it said is believed.
     speaks_gemini: bool,
 }
 
 impl Dropped {
     fn new(protocol: &str) -> Dropped {
-        Dropped { names: Vec::new(), speaks_gemini: protocol == PROTOCOL }
+        Dropped { names: Names::default(), speaks_gemini: protocol == PROTOCOL }
     }
 
     pub fn add(&mut self, name: &str) {
-        if !self.names.iter().any(|known| known == name) {
-            self.names.push(name.to_owned());
-        }
+        self.names.add(name);
     }
 
     pub fn add_if(&mut self, dropped: bool, name: &str) {

@@ -7,6 +7,7 @@ mod tools;
 use crate::settings::Settings;
 use pointsman_adapter_sdk::chat::{Extra, OutputFormat, Request};
 use pointsman_adapter_sdk::extras::top_k;
+use pointsman_adapter_sdk::names::Names;
 use pointsman_adapter_sdk::provider::{ModelFacts, ReasoningForm};
 use pointsman_adapter_sdk::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value};
@@ -39,18 +40,16 @@ pub fn body(settings: &Settings, request: Request, facts: &ModelFacts) -> Result
     dropped.add_if(request.user.is_some(), "user");
     // Always said: Ollama streams unless it is told not to.
     body.insert("stream".into(), request.stream.into());
-    Ok((Value::Object(body).to_string().into_bytes(), dropped.0))
+    Ok((Value::Object(body).to_string().into_bytes(), dropped.0.into_list()))
 }
 
 /// Names of request fields that this protocol cannot say, each once.
 #[derive(Default)]
-pub struct Dropped(Vec<String>);
+pub struct Dropped(Names);
 
 impl Dropped {
     pub fn add(&mut self, name: &str) {
-        if !self.0.iter().any(|known| known == name) {
-            self.0.push(name.to_owned());
-        }
+        self.0.add(name);
     }
 
     pub fn add_if(&mut self, dropped: bool, name: &str) {

@@ -15,7 +15,8 @@ use wire::{Call, CallCustom, CallFunction, Delta, Head};
 
 /// What reading a request leaves for its reply.
 /// `custom`: names of tools that take free text.
-pub fn first_memory(include_usage: bool, custom: Vec<String>) -> Vec<u8> {
+pub fn first_memory(include_usage: bool, mut custom: Vec<String>) -> Vec<u8> {
+    custom.sort_unstable();
     remember(&Reply { include_usage, custom, ..Reply::default() })
 }
 
@@ -90,7 +91,7 @@ impl Reply {
             Event::ReasoningSignature(_) | Event::RedactedReasoning(_) => {}
             Event::ToolCallStarted(call) => {
                 self.calls += 1;
-                let is_free = self.custom.contains(&call.name);
+                let is_free = self.custom.binary_search(&call.name).is_ok();
                 self.open_call = Some(OpenCall { has_arguments: false, free: is_free.then(String::new) });
                 if is_free {
                     let custom = CallCustom { name: Some(&call.name), input: "" };
@@ -202,7 +203,7 @@ impl Reply {
         }
         if !whole.calls.is_empty() {
             let calls = whole.calls.into_iter().map(|(id, name, arguments)| {
-                if self.custom.contains(&name) {
+                if self.custom.binary_search(&name).is_ok() {
                     let custom = json!({"name": name, "input": freeform::input(&arguments)});
                     return json!({"id": id, "type": freeform::KIND, "custom": custom});
                 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The tools of a request whose calls are not those of a function without a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Forms {
-    /// Names of tools that take free text.
+    /// Names of tools that take free text. Both lists are sorted when all tools are known.
     pub custom: Vec<String>,
     /// The name that other providers read, the namespace, and the name in it.
     pub namespaced: Vec<(String, String, String)>,
@@ -27,14 +27,22 @@ pub enum Form {
 }
 
 impl Forms {
+    /// So that a name is found without looking at all of them. Of two tools with one flat name the first counts.
+    pub fn sorted(mut self) -> Forms {
+        self.custom.sort_unstable();
+        self.namespaced.sort_by(|one, other| one.0.cmp(&other.0));
+        self
+    }
+
     /// The form of a call of the tool with this name, the name in its namespace, and the namespace.
     pub fn of(&self, name: &str) -> (Form, String, Option<String>) {
-        let namespaced = self.namespaced.iter().find(|(flat, ..)| flat == name);
+        let at = self.namespaced.partition_point(|(flat, ..)| flat.as_str() < name);
+        let namespaced = self.namespaced.get(at).filter(|(flat, ..)| flat == name);
         let (own, namespace) = match namespaced {
             Some((_, namespace, own)) => (own.as_str(), Some(namespace.clone())),
             None => (name, None),
         };
-        let form = if self.custom.iter().any(|custom| custom == own) {
+        let form = if self.custom.binary_search_by(|custom| custom.as_str().cmp(own)).is_ok() {
             Form::Custom
         } else if self.has_search && name == TOOL_SEARCH {
             Form::Search

@@ -51,7 +51,7 @@ pub fn body(body: &[u8]) -> Result<Reading, Fault> {
     request.extras = top.rest();
     request.extras.append(&mut nested);
     request.extras.append(&mut offer.hosted);
-    Ok(Reading { request, memory: write::first_memory(body, offer.forms) })
+    Ok(Reading { request, memory: write::first_memory(body, offer.forms.sorted()) })
 }
 
 /// Fields whose loss would change what the answer is or how it looks. Their harmless values are taken and forgotten.

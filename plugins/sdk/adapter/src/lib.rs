@@ -24,7 +24,7 @@ pub mod client;
 pub use bindings::exports::pointsman::plugin::provider;
 pub use bindings::exports::pointsman::plugin::provider::Guest as Provider;
 
-pub use pointsman_sdk::{embeddings, errors, extras, json, schema};
+pub use pointsman_sdk::{embeddings, errors, extras, json, names, schema};
 
 pub use pointsman_sdk::codec::{Fault, FaultKind, chat, fault, fault_at, recall, remember};
 

@@ -3,6 +3,7 @@
 
 use crate::platform::Platform;
 use pointsman_sdk::codec::chat::Extra;
+use pointsman_sdk::names::Names;
 use serde_json::{Map, Value};
 
 /// Objects that a body may lack although something of them is put back. The others stand or fall with what was made of
@@ -18,25 +19,23 @@ pub struct Extras {
     pub bedrock: bool,
     /// Does the target fetch media by URL?
     pub fetches_media: bool,
-    dropped: Vec<String>,
+    dropped: Names,
 }
 
 impl Extras {
     pub fn new(own: bool, platform: &Platform) -> Extras {
         let cloud = !matches!(platform, Platform::Anthropic);
         let bedrock = matches!(platform, Platform::Bedrock { .. });
-        Extras { own, cloud, bedrock, fetches_media: platform.fetches_media(), dropped: Vec::new() }
+        Extras { own, cloud, bedrock, fetches_media: platform.fetches_media(), dropped: Names::default() }
     }
 
     /// The names of what could not be said, each once.
     pub fn into_dropped(self) -> Vec<String> {
-        self.dropped
+        self.dropped.into_list()
     }
 
     pub fn drop(&mut self, name: &str) {
-        if !self.dropped.iter().any(|known| known == name) {
-            self.dropped.push(name.to_owned());
-        }
+        self.dropped.add(name);
     }
 
     pub fn drop_if(&mut self, dropped: bool, name: &str) {

@@ -26,7 +26,7 @@ pub fn body(request: &Request) -> Result<(Vec<u8>, Vec<String>), Fault> {
         return Err(unsupported("model", "only Titan's and Cohere's text embeddings are known here"));
     };
     notes.drop_if(request.user.is_some(), "user");
-    Ok((body.to_string().into_bytes(), notes.dropped))
+    Ok((body.to_string().into_bytes(), notes.dropped.into_list()))
 }
 
 fn titan(inputs: &[&str], dimensions: Option<u64>, is_first: bool) -> Result<Value, Fault> {

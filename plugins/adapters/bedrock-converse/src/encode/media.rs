@@ -74,14 +74,16 @@ fn document_name(title: Option<&str>, notes: &mut Notes) -> String {
     let title: String = title.unwrap_or_default().chars().map(|c| if is_legal(c) { c } else { ' ' }).collect();
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     let title = if title.is_empty() { "document".to_owned() } else { title };
-    let numbered = (1..).map(|number: u32| {
+    // Documents of one title are numbered on from the last one.
+    let last = notes.document_numbers.entry(title.clone()).or_default();
+    let names = &mut notes.document_names;
+    let numbered = (*last + 1..).map(|number: u32| {
+        *last = number;
         let number = if number == 1 { String::new() } else { format!(" {number}") };
         // All of it is ASCII by now.
         let kept: String = title.chars().take(NAME_CHARS_MAX - number.len()).collect();
         format!("{}{number}", kept.trim_end())
     });
-    let mut free = numbered.filter(|name| !notes.document_names.contains(name));
-    let name = free.next().unwrap_or_default();
-    notes.document_names.push(name.clone());
-    name
+    let mut free = numbered.filter(|name| names.insert(name.clone()));
+    free.next().unwrap_or_default()
 }

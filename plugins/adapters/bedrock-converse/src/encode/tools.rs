@@ -4,6 +4,7 @@ use super::{Notes, schema, unsupported};
 use crate::ids;
 use pointsman_adapter_sdk::Fault;
 use pointsman_adapter_sdk::chat::{Part, Request, Tool, ToolChoice};
+use pointsman_adapter_sdk::names::Names;
 use serde_json::{Map, Value, json};
 
 /// Of a tool that stands only in the history.
@@ -64,17 +65,14 @@ fn spec(tool: &Tool, position: usize) -> Result<Value, Fault> {
 
 /// Bedrock refuses a history with calls or results when no tools are told: each that was used is told of, once.
 fn stubs(request: &Request) -> Vec<Value> {
-    let mut names: Vec<String> = Vec::new();
+    let mut names = Names::default();
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         let Part::ToolCall(call) = part else { continue };
-        let name = ids::tool(&call.name);
-        if !names.contains(&name) {
-            names.push(name);
-        }
+        names.add(&ids::tool(&call.name));
     }
     let stub = |name| {
         let schema = json!({ "json": { "type": "object" } });
         json!({ "toolSpec": { "name": name, "description": GONE, "inputSchema": schema } })
     };
-    names.into_iter().map(stub).collect()
+    names.into_list().into_iter().map(stub).collect()
 }

@@ -31,7 +31,7 @@ pub fn body(settings: &Settings, request: &Request) -> Result<(Vec<u8>, Vec<Stri
     others.into_iter().for_each(|name| dropped.add(name));
     dropped.add_if(request.user.is_some(), "user");
     let body = if settings.is_vertex() { predict(&inputs, dimensions) } else { batch(model, &inputs, dimensions) };
-    Ok((body.to_string().into_bytes(), dropped.names))
+    Ok((body.to_string().into_bytes(), dropped.names.into_list()))
 }
 
 fn batch(model: &str, inputs: &[&str], dimensions: Option<u64>) -> Value {

@@ -4,24 +4,30 @@
 //! them (<https://ai.google.dev/gemini-api/docs/function-calling#multimodal>). Older models know only text there: for
 //! them, and for models of which nothing is known, media follow the results as parts of the same turn.
 
+use std::collections::BTreeMap;
+
 use super::{Dropped, content, tools};
 use pointsman_sdk::codec::chat::{Media, ResultPart, Source, ToolCall, ToolResult};
 use pointsman_sdk::codec::{Fault, FaultKind, fault_at};
 use serde_json::{Map, Value, json};
 
-/// The calls of the conversation so far, in their order.
+/// The calls of the conversation so far.
 #[derive(Default)]
-pub struct Calls(Vec<(String, String)>);
+pub struct Calls {
+    count: usize,
+    /// Position and tool's name of the latest call with each id.
+    latest: BTreeMap<String, (usize, String)>,
+}
 
 impl Calls {
     pub fn add(&mut self, call: &ToolCall) {
-        self.0.push((call.id.clone(), call.name.clone()));
+        self.latest.insert(call.id.clone(), (self.count, call.name.clone()));
+        self.count += 1;
     }
 
     /// Position and tool's name. Some providers count the ids of each reply anew: the latest call is meant.
     fn find(&self, id: &str) -> Option<(usize, &str)> {
-        let found = self.0.iter().enumerate().rfind(|(_, (known, _))| known == id);
-        found.map(|(position, (_, name))| (position, name.as_str()))
+        self.latest.get(id).map(|(position, name)| (*position, name.as_str()))
     }
 }
 

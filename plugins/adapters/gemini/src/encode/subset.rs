@@ -13,19 +13,32 @@ type Keywords = Map<String, Value>;
 
 /// References are copied to where they are used, and a small schema can refer to itself often enough to become huge.
 const NODES_MAX: u32 = 10_000;
+/// So many bytes of words (descriptions, lists of values) may be copied besides those that the schema has.
+const COPIED_BYTES_MAX: usize = 1 << 20;
 
 /// Deeper down, a value may be anything. The API itself refuses schemas long before.
 const DEPTH_MAX: u32 = 100;
 
 pub fn reduce(text: &str, path: &str) -> Result<Value, Fault> {
     let root = Value::Object(parse(text, path)?);
-    let mut reducer = Reducer { root: &root, inside: Vec::new(), nodes: 0, depth: 0 };
+    let mut reducer =
+        Reducer { root: &root, inside: Vec::new(), nodes: 0, bytes_left: COPIED_BYTES_MAX + text.len(), depth: 0 };
     let reduced = reducer.schema(&root);
-    if reducer.nodes > NODES_MAX {
+    if reducer.is_too_large() {
         let message = "the schema is too large with its references in place";
         return Err(fault_at(FaultKind::Unsupported, path, message));
     }
     Ok(Value::Object(reduced))
+}
+
+/// About the bytes of its text.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(text_bytes).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + text_bytes(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
 }
 
 struct Reducer<'a> {
@@ -33,6 +46,8 @@ struct Reducer<'a> {
     /// The references that lead to where we are: one that comes again is a circle.
     inside: Vec<&'a str>,
     nodes: u32,
+    /// Of words that may still be said.
+    bytes_left: usize,
     depth: u32,
 }
 
@@ -41,11 +56,21 @@ impl<'a> Reducer<'a> {
         values::typed(self.untyped(schema))
     }
 
+    fn is_too_large(&self) -> bool {
+        self.nodes > NODES_MAX || self.bytes_left == 0
+    }
+
+    /// `words` are said so many times.
+    fn count(&mut self, words: &Keywords, times: usize) {
+        let bytes = words.iter().map(|(_, value)| text_bytes(value)).sum::<usize>();
+        self.bytes_left = self.bytes_left.saturating_sub(bytes.saturating_mul(times));
+    }
+
     /// Not yet complete: what the rest says may still be told by a schema around it.
     fn untyped(&mut self, schema: &'a Value) -> Keywords {
         self.nodes = self.nodes.saturating_add(1);
         let keywords = match schema {
-            Value::Object(keywords) if self.nodes <= NODES_MAX && self.depth < DEPTH_MAX => keywords,
+            Value::Object(keywords) if !self.is_too_large() && self.depth < DEPTH_MAX => keywords,
             // `true` and `false` are schemas too.
             _ => return Map::new(),
         };
@@ -60,6 +85,7 @@ impl<'a> Reducer<'a> {
             return self.reference(target, keywords);
         }
         let mut reduced = values::plain(keywords);
+        self.count(&reduced, 1);
         let types = values::types(keywords);
         if types.nullable {
             reduced.insert("nullable".into(), true.into());
@@ -91,7 +117,9 @@ impl<'a> Reducer<'a> {
             // A circle is cut here; another document is not at hand.
             _ => Map::from_iter([("type".into(), "OBJECT".into())]),
         };
-        for (keyword, value) in values::annotations(beside) {
+        let words = values::annotations(beside);
+        self.count(&words, 1);
+        for (keyword, value) in words {
             reduced.insert(keyword, value);
         }
         reduced
@@ -129,7 +157,10 @@ impl<'a> Reducer<'a> {
         }
         let Some(Value::Array(branches)) = keywords.get("anyOf").or_else(|| keywords.get("oneOf")) else { return };
         let mut choice = self.any_of(branches);
-        choices::annotate(&mut choice, std::mem::take(reduced));
+        self.count(reduced, branches.len());
+        if !self.is_too_large() {
+            choices::annotate(&mut choice, std::mem::take(reduced));
+        }
         *reduced = choice;
     }
 

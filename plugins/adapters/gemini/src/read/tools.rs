@@ -1,5 +1,7 @@
 //! Tools, and how the model may choose among them.
 
+use std::collections::BTreeSet;
+
 use super::{below, fields, object, schema, strings};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, Tool, ToolChoice};
@@ -52,11 +54,13 @@ pub fn choice(top: &mut Fields, tools: &mut Vec<Tool>) -> Result<(Option<ToolCho
             _ => return Err(json::wrong(calling.at("mode"), "one of AUTO, ANY, NONE and VALIDATED")),
         };
         if !allowed.is_empty() && matches!(mode.as_str(), "ANY" | "VALIDATED") {
-            if let Some(unknown) = allowed.iter().find(|name| tools.iter().all(|tool| tool.name != **name)) {
+            let declared: BTreeSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+            if let Some(unknown) = allowed.iter().find(|name| !declared.contains(name.as_str())) {
                 let what = format!("names of functions that are declared: `{unknown}` is not");
                 return Err(json::wrong(calling.at("allowedFunctionNames"), &what));
             }
             if allowed.len() > 1 || mode == "VALIDATED" {
+                let allowed: BTreeSet<&String> = allowed.iter().collect();
                 tools.retain(|tool| allowed.contains(&tool.name));
             }
         }

@@ -26,5 +26,5 @@ pub fn body(settings: &Settings, request: &Request) -> Result<(Vec<u8>, Vec<Stri
         body.insert("keep_alive".into(), keep_alive.clone());
     }
     dropped.add_if(request.user.is_some(), "user");
-    Ok((Value::Object(body).to_string().into_bytes(), dropped.0))
+    Ok((Value::Object(body).to_string().into_bytes(), dropped.0.into_list()))
 }

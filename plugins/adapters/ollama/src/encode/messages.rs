@@ -1,5 +1,7 @@
 //! The conversation. A message of Ollama has a text, images beside it, and calls; a result of a tool is a message.
 
+use std::collections::BTreeMap;
+
 use super::{Dropped, unsupported};
 use crate::PROTOCOL;
 use base64::Engine;
@@ -18,11 +20,12 @@ const FAILED_MARK: &str = "The tool failed. ";
 const IMAGES_BELOW: &str = "(The images that the tool returned follow in the next message.)";
 
 pub fn wire(messages: &[Message], facts: &ModelFacts, dropped: &mut Dropped) -> Result<Vec<Value>, Fault> {
+    let names = called(messages);
     let mut said = Vec::new();
     let mut system: Vec<String> = Vec::new();
     for (i, message) in messages.iter().enumerate() {
         dropped.extras(&message.extras);
-        let mut turn = Turn::read(messages, message, &format!("messages[{i}]"), dropped)?;
+        let mut turn = Turn::read(&names, message, &format!("messages[{i}]"), dropped)?;
         // Templates of many models refuse a system message that is not the first, so all go there unless it is known
         // that they may stand anywhere.
         if message.role == Role::System && facts.mid_system != Some(true) {
@@ -59,8 +62,8 @@ struct Turn {
 }
 
 impl Turn {
-    /// `all` is the whole conversation: results are told the names of their tools.
-    fn read(all: &[Message], message: &Message, path: &str, dropped: &mut Dropped) -> Result<Turn, Fault> {
+    /// `names` are those of the tools that were called: results are told theirs.
+    fn read(names: &BTreeMap<&str, &str>, message: &Message, path: &str, dropped: &mut Dropped) -> Result<Turn, Fault> {
         let mut turn = Turn::default();
         for (i, part) in message.parts.iter().enumerate() {
             let path = format!("{path}.content[{i}]");
@@ -74,7 +77,7 @@ impl Turn {
                 Part::Reasoning(thought) => turn.think(thought, dropped),
                 Part::ToolCall(each) => turn.calls.push(call(each, turn.calls.len(), dropped)),
                 Part::ToolResult(each) => {
-                    let result = result(each, all, &path, &mut turn.images, dropped)?;
+                    let result = result(each, names, &path, &mut turn.images, dropped)?;
                     turn.results.push(result);
                 }
             }
@@ -141,7 +144,7 @@ fn arguments(text: &str) -> Value {
 /// The images of the result go to `images`.
 fn result(
     result: &ToolResult,
-    all: &[Message],
+    names: &BTreeMap<&str, &str>,
     path: &str,
     images: &mut Vec<Value>,
     dropped: &mut Dropped,
@@ -163,21 +166,21 @@ fn result(
     }
     let mark = if result.failed { FAILED_MARK } else { "" };
     let mut message = json!({ "role": "tool", "content": format!("{mark}{}", texts.join("\n")) });
-    if let Some(name) = result.name.as_deref().or_else(|| name_of(&result.call_id, all)) {
+    if let Some(name) = result.name.as_deref().or_else(|| names.get(result.call_id.as_str()).copied()) {
         message["tool_name"] = name.into();
     }
     message["tool_call_id"] = result.call_id.as_str().into();
     Ok(message)
 }
 
-/// The tool that was called with this id, last.
-fn name_of<'a>(id: &str, all: &'a [Message]) -> Option<&'a str> {
-    let parts = all.iter().rev().flat_map(|message| message.parts.iter().rev());
-    let mut names = parts.filter_map(|part| match part {
-        Part::ToolCall(call) if call.id == id => Some(call.name.as_str()),
+/// By its id, the tool that each call in the conversation called. Of two with one id the later one counts.
+fn called(messages: &[Message]) -> BTreeMap<&str, &str> {
+    let parts = messages.iter().flat_map(|message| &message.parts);
+    let calls = parts.filter_map(|part| match part {
+        Part::ToolCall(call) => Some((call.id.as_str(), call.name.as_str())),
         _ => None,
     });
-    names.next()
+    calls.collect()
 }
 
 /// An image goes to `images`; a document of plain text is text.

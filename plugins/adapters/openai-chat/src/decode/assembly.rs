@@ -6,7 +6,7 @@ use crate::ids;
 use pointsman_sdk::codec::chat::{Delta, Event, ToolCallStarted};
 use pointsman_sdk::codec::{Fault, FaultKind, fault};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Default, Serialize, Deserialize)]
 pub struct Assembly {
@@ -17,6 +17,17 @@ pub struct Assembly {
     is_open: bool,
     /// All calls of the reply, finished or not: later pieces must find theirs.
     calls: Vec<Call>,
+    #[serde(skip)]
+    places: Places,
+}
+
+/// Where the last call with each id, and of each index, stands. It is made anew from one call of `decode` to the next.
+#[derive(Default)]
+struct Places {
+    by_id: BTreeMap<String, usize>,
+    by_index: BTreeMap<u64, usize>,
+    /// So many calls are in it.
+    count: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +59,15 @@ pub struct CallPiece<'a> {
     pub id: &'a str,
     pub name: &'a str,
     pub arguments: &'a str,
+}
+
+impl Places {
+    fn note_id(&mut self, id: &str, position: usize) {
+        if !id.is_empty() {
+            let last = self.by_id.entry(id.to_owned()).or_insert(position);
+            *last = position.max(*last);
+        }
+    }
 }
 
 impl Assembly {
@@ -85,23 +105,41 @@ impl Assembly {
         if piece.id.is_empty() && piece.name.is_empty() && piece.arguments.is_empty() {
             return;
         }
-        let position = match self.calls.iter().rposition(|call| call.may_own(&piece)) {
+        let position = match self.owner(&piece) {
             Some(known) if !self.calls[known].ends_before(&piece) => known,
             _ => self.begin_call(piece.wire_index),
         };
         let call = &mut self.calls[position];
         if call.id.is_empty() {
             call.id = piece.id.into();
+            self.places.note_id(piece.id, position);
         }
         if call.name.is_empty() {
             call.name = piece.name.into();
         }
         call.arguments.feed(piece.arguments);
         // A part that is gone was complete; some servers repeat themselves at the end.
-        if let Some(part) = self.parts.iter_mut().find(|part| part.kind == Kind::Call(position)) {
+        if let Some(part) = self.parts.iter_mut().rfind(|part| part.kind == Kind::Call(position)) {
             part.waiting.push_str(piece.arguments);
         }
         self.advance(reply_id, events);
+    }
+
+    /// The last call that the piece may belong to: by index, or by id where a server gives no index.
+    fn owner(&mut self, piece: &CallPiece) -> Option<usize> {
+        for position in self.places.count..self.calls.len() {
+            let call = &self.calls[position];
+            self.places.note_id(&call.id, position);
+            if let Some(index) = call.wire_index {
+                self.places.by_index.insert(index, position);
+            }
+        }
+        self.places.count = self.calls.len();
+        match piece.wire_index {
+            Some(index) => self.places.by_index.get(&index).copied(),
+            None if piece.id.is_empty() => self.calls.len().checked_sub(1),
+            None => self.places.by_id.get(piece.id).copied(),
+        }
     }
 
     fn begin_call(&mut self, wire_index: Option<u64>) -> usize {
@@ -155,6 +193,7 @@ impl Assembly {
             let call = &mut self.calls[position];
             if call.id.is_empty() {
                 call.id = ids::made(reply_id, position);
+                self.places.note_id(&call.id, position);
             }
             let (id, name) = (call.id.clone(), call.name.clone());
             events.push(Event::ToolCallStarted(ToolCallStarted { index, id, name }));
@@ -181,14 +220,6 @@ impl Assembly {
 }
 
 impl Call {
-    /// By index, or by id where a server gives no index.
-    fn may_own(&self, piece: &CallPiece) -> bool {
-        match piece.wire_index {
-            Some(_) => self.wire_index == piece.wire_index,
-            None => piece.id.is_empty() || piece.id == self.id,
-        }
-    }
-
     /// Some servers give all calls the same index, or none: a piece that names a function begins a call of its own
     /// where its id is another one, or where this call is already complete.
     fn ends_before(&self, piece: &CallPiece) -> bool {

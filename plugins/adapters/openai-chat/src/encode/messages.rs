@@ -1,6 +1,8 @@
 //! Messages from another protocol. OpenAI wants every tool call answered, by messages of their own, before anything
 //! else is said; and it takes no images in those answers.
 
+use std::collections::BTreeMap;
+
 use super::{Terms, content, media, put_thoughts, takes_thought, text_part, tools, unsupported};
 use crate::ids;
 use pointsman_sdk::codec::Fault;
@@ -33,7 +35,8 @@ struct Transcript<'a> {
     texts: Vec<String>,
     thoughts: String,
     calls: Vec<Value>,
-    call_ids: Vec<String>,
+    /// The position of the first call with each id.
+    call_ids: BTreeMap<String, usize>,
     assistant_spoke: bool,
     /// By the position of the call that each answers.
     results: Vec<(usize, Value)>,
@@ -48,7 +51,7 @@ impl<'a> Transcript<'a> {
             texts: Vec::new(),
             thoughts: String::new(),
             calls: Vec::new(),
-            call_ids: Vec::new(),
+            call_ids: BTreeMap::new(),
             assistant_spoke: false,
             results: Vec::new(),
             after: Vec::new(),
@@ -102,7 +105,7 @@ impl<'a> Transcript<'a> {
         let arguments = if call.arguments.is_empty() { "{}".into() } else { call.arguments };
         let function = json!({"name": call.name, "arguments": arguments});
         self.calls.push(json!({"id": id, "type": "function", "function": function}));
-        self.call_ids.push(id);
+        self.call_ids.entry(id).or_insert(self.calls.len() - 1);
         Ok(())
     }
 
@@ -145,7 +148,7 @@ impl<'a> Transcript<'a> {
         }
         let mark = if result.failed { FAILED_MARK } else { "" };
         let text = format!("{mark}{}", texts.join("\n"));
-        let call = self.call_ids.iter().position(|known| *known == id).unwrap_or(usize::MAX);
+        let call = self.call_ids.get(&id).copied().unwrap_or(usize::MAX);
         self.results.push((call, json!({"role": "tool", "tool_call_id": id, "content": text})));
         Ok(attachments)
     }

@@ -1,5 +1,7 @@
 //! Tools, which of them to call, and the shape that the answer must have.
 
+use std::collections::BTreeSet;
+
 use super::{left_of, unsupported};
 use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{JsonSchema, OutputFormat, Tool, ToolChoice};
@@ -61,12 +63,12 @@ fn parameters(function: &mut Fields) -> Result<String, Fault> {
 /// the rule at the price of their prompt cache.
 fn allowed(tools: &mut Vec<Tool>, choice: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
     let mut allowed = Fields::new(choice.at("allowed_tools"), choice.required("allowed_tools")?)?;
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     for (at, tool) in allowed.array("tools")? {
         let mut tool = Fields::new(at, tool)?;
         let kind = tool.string("type")?;
         let mut function = Fields::new(tool.at(&kind), tool.required(&kind)?)?;
-        names.push(function.string("name")?);
+        names.insert(function.string("name")?);
     }
     tools.retain(|tool| names.contains(&tool.name));
     match allowed.string("mode")?.as_str() {

@@ -6,7 +6,6 @@ use pointsman_sdk::codec::chat::Event;
 use pointsman_sdk::codec::client_protocol::Written;
 use pointsman_sdk::codec::{recall, remember};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 #[derive(Default, Serialize, Deserialize)]
 struct Reply {
@@ -16,6 +15,35 @@ struct Reply {
     model: String,
     input_tokens: u64,
     is_over: bool,
+}
+
+/// What is written, without a tree of values: a reply may have a hundred thousand numbers.
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Item<'a>>,
+    model: &'a str,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    object: &'static str,
+    index: u32,
+    embedding: Vector<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector<'a> {
+    Base64(String),
+    Numbers(&'a [f32]),
+}
+
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: u64,
+    total_tokens: u64,
 }
 
 /// What reading a request leaves for its reply.
@@ -32,7 +60,8 @@ pub fn fold(memory: &[u8], events: Vec<Event>) -> Written {
             Event::Usage(usage) => reply.input_tokens = usage.input,
             Event::Finished(_) if !reply.is_over => {
                 reply.is_over = true;
-                bytes = reply.json().to_string().into_bytes();
+                bytes = reply.bytes();
+                reply.vectors.clear();
             }
             _ => {}
         }
@@ -41,25 +70,28 @@ pub fn fold(memory: &[u8], events: Vec<Event>) -> Written {
 }
 
 impl Reply {
-    fn json(&mut self) -> Value {
+    fn bytes(&mut self) -> Vec<u8> {
         self.vectors.sort_by_key(|(index, _)| *index);
-        let data: Vec<Value> = self
-            .vectors
-            .iter()
-            .map(|(index, values)| json!({ "object": "embedding", "index": index, "embedding": self.vector(values) }))
-            .collect();
-        json!({
-            "object": "list", "data": data, "model": self.model,
-            "usage": { "prompt_tokens": self.input_tokens, "total_tokens": self.input_tokens },
-        })
+        let data = self.vectors.iter().map(|(index, values)| Item {
+            object: "embedding",
+            index: *index,
+            embedding: self.vector(values),
+        });
+        let list = List {
+            object: "list",
+            data: data.collect(),
+            model: &self.model,
+            usage: Usage { prompt_tokens: self.input_tokens, total_tokens: self.input_tokens },
+        };
+        serde_json::to_vec(&list).unwrap_or_default()
     }
 
     /// OpenAI's own clients ask for Base64 of the numbers' bytes, lowest first.
-    fn vector(&self, values: &[f32]) -> Value {
+    fn vector<'a>(&self, values: &'a [f32]) -> Vector<'a> {
         if self.base64 {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            return STANDARD.encode(bytes).into();
+            return Vector::Base64(STANDARD.encode(bytes));
         }
-        values.iter().map(|value| Value::from(*value)).collect()
+        Vector::Numbers(values)
     }
 }

@@ -1,6 +1,8 @@
 //! Output items -> parts that do not overlap. Items may interleave on the wire: news of a later one is held back until
 //! the open one is done.
 
+use std::collections::BTreeSet;
+
 use super::item::{Item, Kind, Piece, Words};
 use super::malformed;
 use crate::ids;
@@ -19,7 +21,7 @@ pub struct Parts {
     /// With their output index.
     held: Vec<(u32, Piece)>,
     /// Output indices of items that are over.
-    done: Vec<u32>,
+    done: BTreeSet<u32>,
 }
 
 /// The item that is being received.
@@ -65,7 +67,7 @@ impl Parts {
             Piece::Begun(item) => {
                 // Some servers number every item 0.
                 self.close(events);
-                self.done.retain(|done| *done != output_index);
+                self.done.remove(&output_index);
                 self.begin(output_index, item, events);
                 Ok(())
             }
@@ -187,7 +189,7 @@ impl Parts {
         }
         if let Some(open) = self.open.take() {
             events.extend(open.part.map(Event::PartFinished));
-            self.done.push(open.output_index);
+            self.done.insert(open.output_index);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::PROTOCOL;
 use pointsman_sdk::codec::chat::Extra;
+use pointsman_sdk::names::{Met, Names};
 use serde_json::{Map, Value};
 
 /// Fields of Chat Completions, and what they are called here.
@@ -19,20 +20,18 @@ const OF_PARTS: [&str; 1] = ["detail"];
 
 /// Names of request fields that are not said, each once.
 pub struct Dropped {
-    names: Vec<String>,
+    names: Names,
     /// The caller speaks this protocol: its extras are put back.
     pub is_own: bool,
 }
 
 impl Dropped {
     pub fn new(is_own: bool) -> Dropped {
-        Dropped { names: Vec::new(), is_own }
+        Dropped { names: Names::default(), is_own }
     }
 
     pub fn add(&mut self, name: &str) {
-        if !self.names.iter().any(|known| known == name) {
-            self.names.push(name.to_owned());
-        }
+        self.names.add(name);
     }
 
     pub fn add_if(&mut self, dropped: bool, name: &str) {
@@ -42,7 +41,7 @@ impl Dropped {
     }
 
     pub fn names(self) -> Vec<String> {
-        self.names
+        self.names.into_list()
     }
 
     /// Extras of an item, a part or a tool go back into it, if they are this protocol's. Null takes none.
@@ -84,11 +83,9 @@ pub fn put_back(body: &mut Map<String, Value>, protocol: &str, extras: Vec<Extra
 fn put(body: &mut Map<String, Value>, path: &str, value: Value) -> bool {
     // The caller's wishes, behind ours.
     if let ("include", Some(Value::Array(ours)), Value::Array(more)) = (path, body.get_mut(path), &value) {
-        for wish in more {
-            if !ours.contains(wish) {
-                ours.push(wish.clone());
-            }
-        }
+        let mut met = Met::default();
+        ours.iter().for_each(|wish| _ = met.add(wish));
+        ours.extend(more.iter().filter(|wish| met.add(wish)).cloned());
         return true;
     }
     let (object, name) = match path.split_once('.') {

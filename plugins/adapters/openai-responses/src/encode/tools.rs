@@ -1,5 +1,7 @@
 //! Tools, and the shape that the answer must have: the fields that carry JSON schemas.
 
+use std::collections::BTreeSet;
+
 use super::{Dropped, unsupported};
 use crate::client_tools::ClientTool;
 use crate::{FOUND, NAMESPACE, TOOL_SEARCH};
@@ -189,7 +191,8 @@ fn fits_strict(schema: &Value) -> bool {
 
 fn is_closed(object: &Map<String, Value>) -> bool {
     let required = object.get("required").and_then(Value::as_array);
-    let is_required = |name: &String| required.is_some_and(|names| names.iter().any(|required| required == name));
+    let required: BTreeSet<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
+    let is_required = |name: &String| required.contains(name.as_str());
     let all_required = match object.get("properties") {
         Some(Value::Object(properties)) => properties.keys().all(is_required),
         _ => true,

@@ -33,6 +33,9 @@ pub fn read(top: &mut Fields, offer: &mut Offer) -> Result<Vec<Message>, Fault> 
     Ok(transcript.messages)
 }
 
+/// Of a message's own fields, in the copies that its texts get.
+const COPIED_BYTES_MAX: usize = 64 << 10;
+
 struct Transcript<'a> {
     messages: Vec<Message>,
     /// The last message holds results of tools and nothing else yet.
@@ -180,11 +183,14 @@ impl Transcript<'_> {
                 // They cannot stay with the message, which may gather several items.
                 let mut extras = item.rest();
                 extras.iter_mut().for_each(|extra| extra.name.insert_str(0, OF_MESSAGE));
-                for part in &mut parts {
-                    if let Part::Text(text) = part {
-                        text.extras.extend(extras.iter().cloned());
-                    }
-                }
+                let bytes: usize = extras.iter().map(|extra| extra.name.len() + extra.value.len()).sum();
+                // Each text gets its copy, unless that would be many times what the caller wrote.
+                let copies = if bytes.saturating_mul(parts.len()) <= COPIED_BYTES_MAX { parts.len() } else { 1 };
+                let texts = parts.iter_mut().filter_map(|part| match part {
+                    Part::Text(text) => Some(text),
+                    _ => None,
+                });
+                texts.take(copies).for_each(|text| text.extras.extend(extras.iter().cloned()));
                 self.assistant(parts);
             }
             _ => return Err(wrong(item.at("role"), "system, developer, user or assistant")),

@@ -1,5 +1,8 @@
 //! Tools, which of them to call, and the shape that the answer must have.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
 use super::unsupported;
 use crate::client_tools::ClientTool;
 use crate::forms::Forms;
@@ -8,12 +11,14 @@ use pointsman_sdk::codec::Fault;
 use pointsman_sdk::codec::chat::{Extra, JsonSchema, OutputFormat, Tool, ToolChoice};
 use pointsman_sdk::freeform;
 use pointsman_sdk::json::{Fields, wrong};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What a request offers to the model.
 #[derive(Default)]
 pub struct Offer {
     pub tools: Vec<Tool>,
+    /// Their names.
+    known: BTreeSet<String>,
     /// Tools that only this protocol's provider runs, such as `web_search`: elsewhere they are left out and named, because
     /// nothing forces the model to use them. Each is an extra of the request, for this protocol's own provider.
     pub hosted: Vec<Extra>,
@@ -23,6 +28,8 @@ pub struct Offer {
 
 /// Before the name of the extra that holds a tool which only its own provider runs.
 const HOSTED: &str = "tools.";
+/// Kinds of tools that are read field by field.
+const KNOWN: [&str; 3] = ["function", freeform::KIND, "namespace"];
 
 impl Offer {
     pub fn read(top: &mut Fields) -> Result<Offer, Fault> {
@@ -35,7 +42,11 @@ impl Offer {
 
     /// The tool at `at`, of this namespace if it stands in one.
     pub fn add(&mut self, at: String, value: Value, namespace: Option<&Namespace>) -> Result<(), Fault> {
-        let whole = value.clone();
+        // A copy only of what is kept whole: namespaces can stand in each other, and hold much.
+        let is_client_search = value["execution"] == "client";
+        let is_known = value["type"].as_str().is_some_and(|kind| KNOWN.contains(&kind));
+        let client_tool = ClientTool::offered(&value);
+        let whole = (!is_known).then(|| value.to_string());
         let mut fields = Fields::new(at, value)?;
         let kind = fields.string("type")?;
         match kind.as_str() {
@@ -53,6 +64,7 @@ impl Offer {
                 let tools = fields.array("tools")?;
                 let namespace = Namespace {
                     name,
+                    is_told: Cell::new(false),
                     fields: Value::Object(
                         fields
                             .rest()
@@ -65,16 +77,18 @@ impl Offer {
                     self.add(at, tool, Some(&namespace))?;
                 }
             }
-            TOOL_SEARCH if whole["execution"] == "client" => {
+            TOOL_SEARCH if is_client_search => {
                 let tool = search(fields)?;
                 self.forms.has_search = true;
                 self.push(tool, namespace);
             }
-            _ if let Some(tool) = ClientTool::offered(&whole) => {
-                self.forms.client_tools.push(tool);
-                self.push(client_tool(tool, fields), namespace);
+            _ if let Some(tool) = client_tool => {
+                if !self.forms.client_tools.contains(&tool) {
+                    self.forms.client_tools.push(tool);
+                }
+                self.push(offered(tool, fields), namespace);
             }
-            _ => self.hosted.push(Extra { name: format!("{HOSTED}{kind}"), value: whole.to_string() }),
+            _ => self.hosted.push(Extra { name: format!("{HOSTED}{kind}"), value: whole.unwrap_or_default() }),
         }
         Ok(())
     }
@@ -84,10 +98,12 @@ impl Offer {
         if let Some(namespace) = namespace {
             let flat = flat_name(&namespace.name, &tool.name);
             self.forms.namespaced.push((flat.clone(), namespace.name.clone(), tool.name.clone()));
-            tool.extras.push(namespace.extra());
+            if !self.known.contains(&flat) {
+                tool.extras.push(namespace.extra());
+            }
             tool.name = flat;
         }
-        if self.tools.iter().all(|known| known.name != tool.name) {
+        if self.known.insert(tool.name.clone()) {
             self.tools.push(tool);
         }
     }
@@ -98,11 +114,13 @@ pub struct Namespace {
     pub name: String,
     /// What else it says of itself, but for its tools.
     pub fields: Value,
+    /// One of its tools has that in an extra. The others have its name: there may be thousands of them.
+    is_told: Cell<bool>,
 }
 
 impl Namespace {
     fn extra(&self) -> Extra {
-        let mut fields = self.fields.clone();
+        let mut fields = if self.is_told.replace(true) { json!({}) } else { self.fields.clone() };
         fields["name"] = self.name.as_str().into();
         Extra { name: NAMESPACE.into(), value: fields.to_string() }
     }
@@ -150,7 +168,7 @@ fn search(mut fields: Fields) -> Result<Tool, Fault> {
 }
 
 /// A tool that OpenAI defines and the caller runs: a function like any other.
-fn client_tool(tool: ClientTool, fields: Fields) -> Tool {
+fn offered(tool: ClientTool, fields: Fields) -> Tool {
     let kind = Extra { name: "type".into(), value: Value::from(tool.name()).to_string() };
     let extras = std::iter::once(kind).chain(fields.rest()).collect();
     let description = Some(tool.description().to_owned());
@@ -160,18 +178,18 @@ fn client_tool(tool: ClientTool, fields: Fields) -> Tool {
 /// The only tools that may be called, of those that are offered: other providers are offered no more than these, which keeps
 /// the rule at the price of their prompt cache.
 fn allowed(offer: &mut Offer, choice: &mut Fields) -> Result<Option<ToolChoice>, Fault> {
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     for (at, tool) in choice.array("tools")? {
         let mut tool = Fields::new(at, tool)?;
         let kind = tool.string("type")?;
         let namespace = tool.optional_string(NAMESPACE)?;
-        names.push(match (tool.optional_string("name")?, namespace) {
+        names.insert(match (tool.optional_string("name")?, namespace) {
             (Some(name), Some(namespace)) => flat_name(&namespace, &name),
             (Some(name), None) => name,
             (None, _) => kind,
         });
     }
-    let is_allowed = |name: &str| names.iter().any(|allowed| allowed == name);
+    let is_allowed = |name: &str| names.contains(name);
     offer.tools.retain(|tool| is_allowed(&tool.name));
     offer.hosted.retain(|extra| extra.name.strip_prefix(HOSTED).is_none_or(is_allowed));
     match choice.string("mode")?.as_str() {

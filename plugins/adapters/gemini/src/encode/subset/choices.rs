@@ -1,17 +1,20 @@
 //! Several schemas in one. Vertex takes nothing beside `anyOf`, so what stands there goes down into the branches.
 
 use super::{Keywords, values};
+use pointsman_sdk::names::Met;
 use serde_json::{Map, Value};
 
 /// One of several schemas that are reduced already. A single one needs no choice: its properties survive where they
 /// are.
 pub fn one_of_several(branches: Vec<Keywords>, nullable: bool) -> Keywords {
-    let mut distinct: Vec<Keywords> = Vec::new();
-    for branch in branches {
-        if !distinct.contains(&branch) {
-            distinct.push(branch);
-        }
-    }
+    let mut met = Met::default();
+    let branches = branches.into_iter().map(Value::Object).filter(|branch| met.add(branch));
+    let mut distinct: Vec<Keywords> = branches
+        .filter_map(|branch| match branch {
+            Value::Object(branch) => Some(branch),
+            _ => None,
+        })
+        .collect();
     if nullable {
         distinct.iter_mut().for_each(|branch| _ = branch.insert("nullable".into(), true.into()));
     }

@@ -1,6 +1,7 @@
 //! What a schema says about a value itself: its type, its bounds, the values it may have.
 
 use super::Keywords;
+use pointsman_sdk::names::Names;
 use serde_json::{Map, Value};
 
 /// Keywords that are kept as they are, if they are numbers.
@@ -126,12 +127,9 @@ pub fn typed(mut reduced: Keywords) -> Keywords {
     if let Some(Value::Array(required)) = reduced.remove("required") {
         let properties = reduced.get("properties");
         let is_there = |name: &Value| Some(properties?.get(name.as_str()?)?.is_object());
-        let mut kept: Vec<Value> = Vec::new();
-        for name in required {
-            if is_there(&name) == Some(true) && !kept.contains(&name) {
-                kept.push(name);
-            }
-        }
+        let mut names = Names::default();
+        names.extend(required.iter().filter(|name| is_there(name) == Some(true)).filter_map(Value::as_str));
+        let kept = names.into_list();
         if !kept.is_empty() {
             reduced.insert("required".into(), kept.into());
         }
