@@ -54,6 +54,7 @@ mod splice;
 mod table;
 mod target_states;
 mod tool_names;
+mod torn;
 mod trace;
 mod unlike;
 
