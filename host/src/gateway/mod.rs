@@ -58,6 +58,7 @@ mod splice;
 mod table;
 mod target_states;
 mod tool_names;
+mod torn;
 mod trace;
 mod unlike;
 mod untranslated;

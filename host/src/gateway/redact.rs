@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::header::{HeaderMap, HeaderValue};
 use memchr::{memchr2, memchr3_iter, memmem::Finder};
 
+use super::torn::Torn;
 use crate::config::Secret;
 use crate::upstream::Frame;
 
@@ -56,12 +57,19 @@ impl Redaction {
     }
 
     /// A frame of an answer.
-    pub fn frame(&self, frame: &mut Frame) {
+    fn frame(&self, frame: &mut Frame) {
         if let Some(cleaned) = self.found(&frame.raw, ANSWER_KEY_BYTES_MIN) {
             frame.raw = cleaned.freeze();
             frame.data = frame.data.take().map(|data| self.answer(data));
             frame.name = frame.name.take().map(|name| self.text(name));
         }
+    }
+
+    /// The next frame of a stream, after those that `torn` knows.
+    pub fn next_frame(&self, frame: &mut Frame, torn: &mut Torn) {
+        self.frame(frame);
+        let long = |key: &&[u8]| key.len() >= ANSWER_KEY_BYTES_MIN;
+        torn.frame(self.keys.iter().map(Finder::needle).filter(long), frame);
     }
 
     /// The headers of any reply.
@@ -125,7 +133,7 @@ fn encoded(bytes: &[u8], key: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// The letter that is written here, and where the next one begins.
-fn written(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+pub(super) fn written(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     let rest = bytes.get(at..)?;
     let plain = (*rest.first()?, at + 1);
     let hex = |from: usize, digits: usize| {

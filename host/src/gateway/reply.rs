@@ -17,6 +17,7 @@ use super::redact::Redaction;
 use super::refusal::fault;
 use super::shadow::Shadow;
 use super::tool_names::ToolNames;
+use super::torn::Torn;
 use crate::config::defaults::AFTER_STOP;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -35,6 +36,7 @@ pub struct Reply {
     adapter: Arc<Adapter>,
     operation: String,
     redaction: Arc<Redaction>,
+    torn: Torn,
     shadow: Option<Shadow>,
     tool_names: ToolNames,
     /// Of a game day.
@@ -161,8 +163,22 @@ impl Reply {
         shadow: Option<Shadow>,
     ) -> Reply {
         let (fold, queue, quiet) = (Fold::default(), VecDeque::new(), Quiet::new(Instant::now()));
-        let (tool_names, breaks, ended) = (ToolNames::default(), None, None);
-        Reply { incoming, framer, adapter, operation, redaction, shadow, tool_names, breaks, fold, queue, ended, quiet }
+        let (tool_names, torn, breaks, ended) = (ToolNames::default(), Torn::default(), None, None);
+        Reply {
+            incoming,
+            framer,
+            adapter,
+            operation,
+            redaction,
+            torn,
+            shadow,
+            tool_names,
+            breaks,
+            fold,
+            queue,
+            ended,
+            quiet,
+        }
     }
 
     /// Names of tools that the provider read in the place of the caller's are put back.
@@ -247,7 +263,7 @@ impl Reply {
 
     /// Wait for bytes, and take what else has arrived already.
     async fn receive(&mut self) {
-        let mut received = 0;
+        let (before, mut received) = (self.queue.len(), 0);
         let mut next = self.incoming.frame().await;
         loop {
             match next {
@@ -284,7 +300,8 @@ impl Reply {
         if matches!(self.ended, Some(Ended::Cleanly)) {
             self.queue.extend(self.framer.last_frame());
         }
-        self.queue.iter_mut().for_each(|frame| self.redaction.frame(frame));
+        let new = self.queue.iter_mut().skip(before);
+        new.for_each(|frame| self.redaction.next_frame(frame, &mut self.torn));
     }
 
     /// Nothing more is waited for. That is the fault, unless the reply was complete and only its connection did not end.
