@@ -8,8 +8,8 @@ use crate::plugin::bindings::chat::{Event, Usage};
 
 /// Tokens of one request: a thousand times what any model reads.
 const TOKENS_MAX: u64 = 1 << 30;
-/// What a provider may ask callers to wait: limits for a day exist.
-const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// What a provider may ask callers to wait: limits for a month exist.
+const WAIT_MAX: Duration = Duration::from_secs(32 * 24 * 3600);
 /// What is believed of a longer wait.
 const WAIT_INSTEAD: Duration = Duration::from_secs(300);
 /// Headers of replies that ask for a wait, and what their numbers count.
@@ -58,10 +58,10 @@ mod tests {
             let told = header(&HeaderName::from_static(name), &HeaderValue::from_static(value));
             told.map(|value| value.to_str().expect("text").to_owned())
         };
-        for kept in ["30", "0.5", "86400", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        for kept in ["30", "0.5", "86400", "2764800", "Wed, 21 Oct 2026 07:28:00 GMT"] {
             assert_eq!(told("retry-after", kept), None, "{kept}");
         }
-        for absurd in ["99999999999999999999", "1e300", "NaN", "-3", "86401"] {
+        for absurd in ["99999999999999999999", "1e300", "NaN", "-3", "2764801"] {
             assert_eq!(told("retry-after", absurd).as_deref(), Some("300"), "{absurd}");
         }
         assert_eq!(told("retry-after-ms", "99999999999999999999").as_deref(), Some("300000"));
