@@ -74,7 +74,7 @@ use crate::store::{Store, StoreView};
 use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
-pub use exchange::answer;
+pub use exchange::{Deadline, answer};
 pub use game_day::{Injected, InjectionView, Order};
 pub use outgoing::said;
 pub use probes::probe;

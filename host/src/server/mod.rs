@@ -1,5 +1,6 @@
 //! Bytes in: listeners, connections, and their orderly end.
 
+mod activity;
 mod admin;
 mod connection;
 mod cors;
@@ -23,10 +24,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::{Request, Response};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use self::activity::Activity;
 use self::crowd::Crowd;
 use self::unread::Unread;
 use crate::config::{Edge, Secret};
@@ -99,11 +102,11 @@ impl Port {
         H: Fn(Request<Unread>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let graceful = GracefulShutdown::new();
+        let stopping = watch::Sender::new(false);
         let crowd = Crowd::new(edge().connections.min(self.connections_max));
         let mut stop = std::pin::pin!(stop);
         loop {
-            let accepted = async { (crowd.room().await, self.listener.accept().await) };
+            let accepted = async { (crowd.room_for_one_more().await, self.listener.accept().await) };
             let (permit, accepted) = tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -112,10 +115,12 @@ impl Port {
             match accepted {
                 Ok((wire, from)) => {
                     let edge = edge();
-                    let Some(place) = crowd.seat(permit, from, edge.connections_per_ip) else { continue };
-                    let (acceptor, handle, watcher) = (self.acceptor.clone(), handle.clone(), graceful.watcher());
+                    let activity = Activity::new(Instant::now());
+                    let place = crowd.seat(permit, from, edge.connections_per_ip, &activity);
+                    let Some(place) = place else { continue };
+                    let (acceptor, handle, stopped) = (self.acceptor.clone(), handle.clone(), stopping.subscribe());
                     tokio::spawn(async move {
-                        connection::serve(wire, acceptor, edge, handle, watcher).await;
+                        connection::serve(wire, acceptor, edge, handle, activity, stopped).await;
                         drop(place);
                     });
                 }
@@ -126,7 +131,8 @@ impl Port {
             }
         }
         drop(self.listener);
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        stopping.send_replace(true);
+        if tokio::time::timeout(drain, stopping.closed()).await.is_err() {
             tracing::warn!(drain_ms = drain.as_millis(), "some replies were still running and are cut");
         }
     }

@@ -7,7 +7,7 @@ use pointsman_tests::{Answer, CLAUDE, Line, behave, chat_body, messages_body, sl
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::raw::{ENDS, impatient, say, to_the_end, until};
 
@@ -253,4 +253,52 @@ async fn when_it_is_full_callers_are_told_in_their_protocol() {
         streams.push(connecting.await.expect("a connection"));
     }
     assert_eq!(line.gpt("gpt-5", "hello", false).await.status, 200, "those that say nothing are sent away");
+}
+
+/// Faults: F146
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_kept_between_requests_and_no_head_may_take_as_long() {
+    let line = Line::start_with("[server]\nheader_timeout = \"400ms\"\nkeep_alive = \"3s\"").await;
+    let mut stream = TcpStream::connect(line.address).await.expect("a connection");
+    for number in 0..2 {
+        stream.write_all(post(&hello(), "").as_bytes()).await.expect("sent");
+        let answer = until(&mut stream, "you said").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "request {number}: {answer}");
+        // Longer than a head may take.
+        sleep(Duration::from_millis(1200)).await;
+    }
+    let began = Instant::now();
+    stream.write_all(b"POST /v1/mess").await.expect("sent");
+    to_the_end(&mut stream).await;
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}: as long as without a word", began.elapsed());
+    let mut stream = TcpStream::connect(line.address).await.expect("a connection");
+    stream.write_all(post(&hello(), "").as_bytes()).await.expect("sent");
+    to_the_end(&mut stream).await;
+}
+
+/// Neither its caller nor its provider outlives the time that a request may take.
+///
+/// Faults: F145
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_stops_reading_does_not_outlive_its_request() {
+    let event = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":\
+                 [{\"index\":0,\"delta\":{\"content\":\"again \"},\"finish_reason\":null}]}\n\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let events = event.repeat(100);
+    let flood = format!("{:x}\r\n{events}\r\n", events.len());
+    let provider = Broken::start(vec![Act::Read, Act::Say(head.into()), Act::Flood(flood.into())]).await;
+    let line = Line::start_with(&format!(
+        "[timeouts]\ntotal = \"1s\"\n[providers.flood]\nadapter = \"openai-chat\"\nbase_url = \"http://{}\"\nkey = \"k\"\n\
+         [models.flood]\ntargets = [\"flood/x\"]",
+        provider.address()
+    ))
+    .await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let mut stream = socket.connect(line.address).await.expect("a connection");
+    let body = chat_body("flood", "hello", true).to_string();
+    let request = post(&body, "").replace("/v1/messages", "/v1/chat/completions");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    until(&mut stream, "again").await;
+    wait_until("the provider's stream is cancelled", || provider.left() == 1).await;
 }
