@@ -9,6 +9,7 @@ mod attempt;
 mod authorize;
 pub mod base_url;
 mod begun;
+mod charge;
 mod commit;
 mod control;
 mod decide;
