@@ -27,7 +27,6 @@ use hyper::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use self::activity::Activity;
 use self::crowd::Crowd;
@@ -46,7 +45,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// A port of the gateway, bound but not serving yet.
 pub struct Port {
     listener: Listener,
-    acceptor: Option<TlsAcceptor>,
+    certificate: Option<Arc<tls::Certificate>>,
     connections_max: usize,
 }
 
@@ -54,15 +53,15 @@ impl Port {
     /// # Errors
     /// When the address is taken or the certificate cannot be read.
     pub async fn bind(address: SocketAddr, tls: Option<&crate::config::Tls>) -> anyhow::Result<Port> {
-        let acceptor = tls.map(tls::acceptor).transpose()?;
+        let certificate = tls.map(tls::Certificate::read).transpose()?.map(Arc::new);
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        Ok(Port { listener: Listener::Tcp(listener), acceptor, connections_max: usize::MAX })
+        Ok(Port { listener: Listener::Tcp(listener), certificate, connections_max: usize::MAX })
     }
 
     /// A port that is reached through memory.
     pub fn memory() -> (Port, Door) {
         let (listener, door) = Listener::memory();
-        (Port { listener, acceptor: None, connections_max: usize::MAX }, door)
+        (Port { listener, certificate: None, connections_max: usize::MAX }, door)
     }
 
     /// With no more connections at once, whatever the configuration allows.
@@ -103,6 +102,10 @@ impl Port {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let stopping = watch::Sender::new(false);
+        if let Some(certificate) = &self.certificate {
+            // It ends with this port.
+            tokio::spawn(tls::keep_fresh(Arc::downgrade(certificate)));
+        }
         let crowd = Crowd::new(edge().connections.min(self.connections_max));
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -118,7 +121,8 @@ impl Port {
                     let activity = Activity::new(Instant::now());
                     let place = crowd.seat(permit, from, edge.connections_per_ip, &activity);
                     let Some(place) = place else { continue };
-                    let (acceptor, handle, stopped) = (self.acceptor.clone(), handle.clone(), stopping.subscribe());
+                    let acceptor = self.certificate.as_ref().map(|certificate| certificate.acceptor());
+                    let (handle, stopped) = (handle.clone(), stopping.subscribe());
                     tokio::spawn(async move {
                         connection::serve(wire, acceptor, edge, handle, activity, stopped).await;
                         drop(place);
