@@ -158,6 +158,7 @@ mod tests {
 
     const KEEP: Duration = Duration::from_secs(75);
 
+    /// Faults: F145
     #[tokio::test(start_paused = true)]
     async fn it_is_over_when_nothing_runs_for_long_or_a_reply_is_late() {
         let (activity, began) = (Activity::new(Instant::now()), Instant::now());

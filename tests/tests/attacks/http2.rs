@@ -316,7 +316,7 @@ async fn no_connection_has_more_streams_than_it_may() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_without_streams_make_room_for_others() {
     const PLACES: usize = 4;
-    let line = Line::start_with(&format!("[server]\nkeep_alive = \"1min\"\nmax_connections = {PLACES}")).await;
+    let line = Line::start_with(&format!("[server]\nkeep_alive = \"1m\"\nmax_connections = {PLACES}")).await;
     let mut idle = Vec::new();
     for _ in 0..PLACES {
         idle.push(Caller::connect(line.address, 65_535).await);

@@ -275,30 +275,3 @@ async fn a_connection_is_kept_between_requests_and_no_head_may_take_as_long() {
     stream.write_all(post(&hello(), "").as_bytes()).await.expect("sent");
     to_the_end(&mut stream).await;
 }
-
-/// Neither its caller nor its provider outlives the time that a request may take.
-///
-/// Faults: F145
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_that_stops_reading_does_not_outlive_its_request() {
-    let event = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":\
-                 [{\"index\":0,\"delta\":{\"content\":\"again \"},\"finish_reason\":null}]}\n\n";
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let events = event.repeat(100);
-    let flood = format!("{:x}\r\n{events}\r\n", events.len());
-    let provider = Broken::start(vec![Act::Read, Act::Say(head.into()), Act::Flood(flood.into())]).await;
-    let line = Line::start_with(&format!(
-        "[timeouts]\ntotal = \"1s\"\n[providers.flood]\nadapter = \"openai-chat\"\nbase_url = \"http://{}\"\nkey = \"k\"\n\
-         [models.flood]\ntargets = [\"flood/x\"]",
-        provider.address()
-    ))
-    .await;
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4096).expect("a small buffer");
-    let mut stream = socket.connect(line.address).await.expect("a connection");
-    let body = chat_body("flood", "hello", true).to_string();
-    let request = post(&body, "").replace("/v1/messages", "/v1/chat/completions");
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    until(&mut stream, "again").await;
-    wait_until("the provider's stream is cancelled", || provider.left() == 1).await;
-}
