@@ -95,6 +95,11 @@ impl Admitted {
         Ok(())
     }
 
+    /// The tokens that are counted for it now.
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
     /// So many tokens it was.
     pub fn settle(&mut self, tokens: u64, now: Instant) {
         let mut counters = self.callers.lock();

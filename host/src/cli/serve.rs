@@ -133,7 +133,16 @@ fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port
     }
     tracing::info!("callers: {scheme}://{}", data.address()?);
     match admin {
-        Some(port) => tracing::info!("operators: http://{}", port.address()?),
+        Some(port) => {
+            let address = port.address()?;
+            if !address.ip().is_loopback() {
+                tracing::warn!(
+                    "operators show their token without TLS to {address}, which other machines reach: let it listen on 127.0.0.1 and reach \
+                     it through a tunnel, such as `ssh -L`, or let a proxy with TLS stand in front of it"
+                );
+            }
+            tracing::info!("operators: http://{address}");
+        }
         None => tracing::info!("operators: off, because there is no admin token ({TOKEN_HELP})"),
     }
     Ok(())

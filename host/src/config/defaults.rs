@@ -99,6 +99,8 @@ pub const EDGE: Edge = Edge {
     connections_per_ip: None,
     // A head is a few packets.
     header_timeout: Duration::from_secs(10),
+    // Balancers and clients keep theirs for 60 s: who closes first must be they, or a request meets a closed connection.
+    keep_alive: Duration::from_secs(75),
     // As much as there may be at all.
     body_bytes: BODY_BYTES_MAX,
     // Callers send what they have ready: who pauses so long has gone.
@@ -116,6 +118,8 @@ pub const EDGE: Edge = Edge {
 pub const BODY_BYTES_MAX: u64 = 32 << 20;
 /// The rate of a request's body is looked at after this time: it takes a while to get going.
 pub const BODY_RATE_GRACE: Duration = Duration::from_secs(10);
+/// Bytes a second that a caller must take of its reply where the reply waits for it, beyond `write_stall`. Modems were faster.
+pub const READ_RATE: u32 = 256;
 /// Of a head, all in all: four times what proxies let through.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Clients send about twenty; hyper's own limit.

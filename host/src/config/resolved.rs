@@ -111,6 +111,8 @@ pub struct Edge {
     pub connections: usize,
     pub connections_per_ip: Option<usize>,
     pub header_timeout: Duration,
+    /// Between two requests of a connection.
+    pub keep_alive: Duration,
     pub body_bytes: u64,
     pub body_idle: Duration,
     /// Bytes a second; 0 is off.

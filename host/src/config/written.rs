@@ -81,15 +81,17 @@ pub struct Server {
     pub max_connections: Option<Spanned<u64>>,
     /// From one address (of IPv6: from one /64). Absent: as many as there are. Behind a proxy all come from one.
     pub max_connections_per_ip: Option<Spanned<u64>>,
-    /// From a connection, or the request before, to the end of a request's head.
+    /// From the first byte of a request's head, and from a new connection, to the head's end.
     pub header_timeout: Option<Span>,
+    /// How long a connection is kept on which no request runs.
+    pub keep_alive: Option<Span>,
     /// Of one request; 32 MiB at most.
     pub max_body_bytes: Option<Spanned<u64>>,
     /// Between two pieces of a request's body.
     pub body_idle: Option<Span>,
     /// Bytes a second that a request's body must bring, after the first seconds. 0 turns it off.
     pub min_body_rate: Option<u32>,
-    /// How long a caller may leave its reply unread.
+    /// How long a caller may leave its reply unread; what it reads, at 256 bytes a second, gives time back.
     pub write_stall: Option<Span>,
     /// Requests at once, and bytes of their bodies that are held: who comes later is told to come again.
     pub max_requests: Option<Spanned<u64>>,

@@ -12,7 +12,7 @@ use crate::callers::{Admitted, Over};
 use crate::config::Caller;
 
 /// A token is about so many bytes of a request.
-const TOKEN_BYTES: u64 = 4;
+pub(super) const TOKEN_BYTES: u64 = 4;
 
 /// See the module.
 pub struct Allowance<'a> {

@@ -340,6 +340,7 @@ async fn begin(mut rest: Rest, told: &Told, asked_bytes: usize, good: &mut Good)
     let finished = held.finished();
     note_lost(&held, rest.writer.is_same(), good)?;
     good.facts.usage = told.usage();
+    good.facts.content_bytes = content_bytes(&held.events);
     good.id = id(&held.events);
     rest.hold.follow(&held.events);
     if let Some((_, said)) = &mut rest.said {

@@ -46,6 +46,8 @@ pub struct Facts {
     pub target: String,
     pub dropped: Vec<String>,
     pub usage: Option<crate::plugin::bindings::chat::Usage>,
+    /// Of content that was held back.
+    pub content_bytes: usize,
     /// It is a guess of ours.
     pub estimated: bool,
 }

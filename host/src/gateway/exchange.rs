@@ -97,6 +97,10 @@ pub struct Asked {
     pub about: About,
 }
 
+/// When a request's time is over: an extension of its response. Who reads slowly is bounded by it too.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(pub Instant);
+
 /// Answer one request to an endpoint of a client protocol. `caller` is absent where anyone may call.
 pub async fn answer<B>(
     gateway: Arc<Gateway>,
@@ -250,7 +254,10 @@ where
     record.outrun(&exchange, race.running());
     drop(race);
     held_back.let_go_on(&exchange, history);
-    Ok(held_back.commit(uncommitted, record.take()))
+    let deadline = Deadline(exchange.deadline);
+    let mut response = held_back.commit(uncommitted, record.take());
+    response.extensions_mut().insert(deadline);
+    Ok(response)
 }
 
 impl Exchange {

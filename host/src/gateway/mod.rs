@@ -11,6 +11,7 @@ mod attempt;
 mod authorize;
 pub mod base_url;
 mod begun;
+mod charge;
 mod commit;
 mod control;
 mod decide;
@@ -80,7 +81,7 @@ use crate::store::{Store, StoreView};
 use crate::upstream;
 
 pub use control::{SlotView, TargetView, VersionView};
-pub use exchange::answer;
+pub use exchange::{Deadline, answer};
 pub use game_day::{Injected, InjectionView, Order};
 pub use outgoing::said;
 pub use probes::probe;

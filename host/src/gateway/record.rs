@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::begun::Failed;
+use super::charge::Charge;
 use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
@@ -61,6 +62,8 @@ struct Line {
     befell: Befell,
     first_token: Option<Duration>,
     usage: Option<Usage>,
+    /// Of content that its caller was sent.
+    content_bytes: usize,
     outcome: Outcome,
     story: Story,
 }
@@ -122,6 +125,7 @@ impl Record {
             befell: Befell::default(),
             first_token: None,
             usage: None,
+            content_bytes: 0,
             outcome: Outcome::CallerLeft,
             story,
         };
@@ -244,11 +248,17 @@ impl Record {
             line.estimated = facts.estimated;
             line.first_token = Some(line.arrived.elapsed());
             line.usage = facts.usage;
+            line.content_bytes = facts.content_bytes;
         });
     }
 
     pub fn usage(&mut self, usage: Option<Usage>) {
         self.note(|line| line.usage = usage.or(line.usage));
+    }
+
+    /// The caller is sent so much content more.
+    pub fn content(&mut self, bytes: usize) {
+        self.note(|line| line.content_bytes = line.content_bytes.saturating_add(bytes));
     }
 
     pub fn done(&mut self) {
@@ -291,14 +301,14 @@ impl Record {
 }
 
 impl Line {
-    /// The tokens that its caller is charged for. Absent: nobody told, and the guess remains.
-    fn tokens(&self) -> Option<u64> {
-        match (self.usage, &self.outcome) {
-            _ if self.operation == COUNT_TOKENS => Some(0),
-            (Some(usage), _) => Some(usage.input.saturating_add(usage.output)),
-            (None, Outcome::Refused(_)) => Some(0),
-            (None, Outcome::CallerLeft | Outcome::Done | Outcome::Failed(_)) => None,
+    /// The tokens that its caller is charged for. `guess`: those that were counted when it came.
+    fn tokens(&self, guess: u64) -> u64 {
+        let is_refused = matches!(self.outcome, Outcome::Refused(_)) && self.usage.is_none();
+        if self.operation == COUNT_TOKENS || is_refused {
+            return 0;
         }
+        let is_complete = self.outcome == Outcome::Done;
+        Charge { usage: self.usage, is_complete, guess, content_bytes: self.content_bytes }.tokens()
     }
 }
 
@@ -360,7 +370,8 @@ fn told(fault: &Fault) -> String {
 impl Drop for Record {
     fn drop(&mut self) {
         let Some(mut line) = self.line.take() else { return };
-        if let (Some(mut admitted), Some(tokens)) = (line.admitted.take(), line.tokens()) {
+        if let Some(mut admitted) = line.admitted.take() {
+            let tokens = line.tokens(admitted.tokens());
             admitted.settle(tokens, Instant::now());
         }
         let (outcome, why) = match &line.outcome {

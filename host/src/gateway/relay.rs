@@ -20,7 +20,7 @@ use super::exchange::Exchange;
 use super::hold::Hold;
 use super::items::Noted;
 use super::keepers::Keeper;
-use super::pace::Pace;
+use super::pace::{Pace, content_bytes};
 use super::raw::raw;
 use super::record::Record;
 use super::refusal::{fault, is_about_us, ours};
@@ -145,6 +145,7 @@ impl Relay {
                 splice.said.note(&batch.events);
             }
             record.usage(usage(&batch.events));
+            record.content(content_bytes(&batch.events));
             match self.writer.write(batch, finished || failed).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
@@ -9,21 +11,36 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::Watcher;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
+use super::activity::{Activity, Over};
 use super::patient::{Linger, Patient};
 use super::streams::{Streams, watched};
 use super::unread::Unread;
 use super::{edge, head};
 use crate::config::Edge;
 use crate::config::defaults::{self, TLS_HANDSHAKE};
-use crate::gateway::Body;
+use crate::gateway::{Body, Deadline};
 use crate::net::Wire;
 
+/// A caller may take so long to read what is left of a reply when its request has run out of time.
+const LATE_READER_TIME: Duration = Duration::from_secs(5);
+/// A connection that was asked to end, and on which nothing runs, has so long.
+const LEAVE_TIME: Duration = Duration::from_secs(5);
+
 /// Answer its requests until it ends. How it ends is the caller's business: it has hung up, or sent what is not HTTP.
-pub async fn serve<H, F>(wire: Box<dyn Wire>, acceptor: Option<TlsAcceptor>, edge: Edge, handle: H, watcher: Watcher)
-where
+///
+/// `stopped` becomes true when no new requests are taken any more.
+pub async fn serve<H, F>(
+    wire: Box<dyn Wire>,
+    acceptor: Option<TlsAcceptor>,
+    edge: Edge,
+    handle: H,
+    activity: Activity,
+    mut stopped: watch::Receiver<bool>,
+) where
     H: Fn(Request<Unread>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -35,10 +52,44 @@ where
         },
     };
     let linger = Linger::default();
-    let patient = Patient::new(wire, &edge, linger.clone());
-    let service = service_fn(move |request| answer(handle.clone(), linger.clone(), request));
-    let serving = builder(&edge).serve_connection(TokioIo::new(patient), service).into_owned();
-    let _ = watcher.watch(serving).await;
+    let patient = Patient::new(wire, &edge, linger.clone(), activity.clone());
+    let of_service = activity.clone();
+    let service = service_fn(move |request| {
+        answer(handle.clone(), linger.clone(), of_service.clone(), edge.write_stall, request)
+    });
+    let mut serving = pin!(builder(&edge).serve_connection(TokioIo::new(patient), service).into_owned());
+    let (mut is_stopping, mut leave_at) = (false, None::<Instant>);
+    loop {
+        let leave = async move {
+            match leave_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            // An error means that whoever stops is gone.
+            _ = stopped.wait_for(|stopped| *stopped), if !is_stopping => {
+                is_stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            over = activity.over(edge.keep_alive), if leave_at.is_none() => match over {
+                Over::Late => return,
+                // HTTP/2 says GOAWAY; HTTP/1.1 closes.
+                Over::Idle => {
+                    leave_at = Some(Instant::now() + LEAVE_TIME);
+                    serving.as_mut().graceful_shutdown();
+                }
+            },
+            () = leave => {
+                if activity.is_idle() {
+                    return;
+                }
+                // A request came in the same moment.
+                leave_at = Some(Instant::now() + LEAVE_TIME);
+            }
+        }
+    }
 }
 
 fn builder(edge: &Edge) -> Builder<Streams> {
@@ -46,7 +97,8 @@ fn builder(edge: &Edge) -> Builder<Streams> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(edge.header_timeout)
+        // From the end of a reply to the next head; `Patient` ends sooner who began one.
+        .header_read_timeout(edge.keep_alive + edge.header_timeout)
         .max_headers(defaults::HEADERS_MAX)
         .max_buf_size(defaults::HEADER_BYTES_MAX);
     builder
@@ -64,11 +116,18 @@ fn builder(edge: &Edge) -> Builder<Streams> {
     builder
 }
 
-async fn answer<H, F>(handle: H, linger: Linger, request: Request<Incoming>) -> Result<Response<Body>, Infallible>
+async fn answer<H, F>(
+    handle: H,
+    linger: Linger,
+    activity: Activity,
+    write_stall: Duration,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible>
 where
     H: Fn(Request<Unread>) -> F,
     F: Future<Output = Response<Body>>,
 {
+    let running = activity.begin();
     let (head, body) = request.into_parts();
     let (version, checked) = (head.version, head::check(&head));
     // What follows on the connection is for us only if everyone before us read the request as we did. Whoever hoped for
@@ -79,12 +138,16 @@ where
         Ok(()) => handle(Request::from_parts(head, body)).await,
         Err((status, text)) => edge::error(status, "invalid_request_error", text),
     };
+    let deadline = response.extensions_mut().remove::<Deadline>().map(|Deadline(at)| at + LATE_READER_TIME);
     if version == Version::HTTP_2 {
-        return Ok(response.map(watched));
+        return Ok(response.map(|body| running.with(watched(body, write_stall, deadline))));
+    }
+    if let Some(deadline) = deadline {
+        running.ends_by(deadline);
     }
     if doubtful || !ended.so() {
         response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
         linger.set();
     }
-    Ok(response)
+    Ok(response.map(|body| running.with(body)))
 }

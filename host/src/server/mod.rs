@@ -1,5 +1,6 @@
 //! Bytes in: listeners, connections, and their orderly end.
 
+mod activity;
 mod admin;
 mod connection;
 mod cors;
@@ -23,10 +24,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::{Request, Response};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
+use self::activity::Activity;
 use self::crowd::Crowd;
 use self::unread::Unread;
 use crate::config::{Edge, Secret};
@@ -43,7 +45,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// A port of the gateway, bound but not serving yet.
 pub struct Port {
     listener: Listener,
-    acceptor: Option<TlsAcceptor>,
+    certificate: Option<Arc<tls::Certificate>>,
     connections_max: usize,
 }
 
@@ -51,15 +53,15 @@ impl Port {
     /// # Errors
     /// When the address is taken or the certificate cannot be read.
     pub async fn bind(address: SocketAddr, tls: Option<&crate::config::Tls>) -> anyhow::Result<Port> {
-        let acceptor = tls.map(tls::acceptor).transpose()?;
+        let certificate = tls.map(tls::Certificate::read).transpose()?.map(Arc::new);
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        Ok(Port { listener: Listener::Tcp(listener), acceptor, connections_max: usize::MAX })
+        Ok(Port { listener: Listener::Tcp(listener), certificate, connections_max: usize::MAX })
     }
 
     /// A port that is reached through memory.
     pub fn memory() -> (Port, Door) {
         let (listener, door) = Listener::memory();
-        (Port { listener, acceptor: None, connections_max: usize::MAX }, door)
+        (Port { listener, certificate: None, connections_max: usize::MAX }, door)
     }
 
     /// With no more connections at once, whatever the configuration allows.
@@ -99,11 +101,15 @@ impl Port {
         H: Fn(Request<Unread>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let graceful = GracefulShutdown::new();
+        let stopping = watch::Sender::new(false);
+        if let Some(certificate) = &self.certificate {
+            // It ends with this port.
+            tokio::spawn(tls::keep_fresh(Arc::downgrade(certificate)));
+        }
         let crowd = Crowd::new(edge().connections.min(self.connections_max));
         let mut stop = std::pin::pin!(stop);
         loop {
-            let accepted = async { (crowd.room().await, self.listener.accept().await) };
+            let accepted = async { (crowd.room_for_one_more().await, self.listener.accept().await) };
             let (permit, accepted) = tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -112,10 +118,13 @@ impl Port {
             match accepted {
                 Ok((wire, from)) => {
                     let edge = edge();
-                    let Some(place) = crowd.seat(permit, from, edge.connections_per_ip) else { continue };
-                    let (acceptor, handle, watcher) = (self.acceptor.clone(), handle.clone(), graceful.watcher());
+                    let activity = Activity::new(Instant::now());
+                    let place = crowd.seat(permit, from, edge.connections_per_ip, &activity);
+                    let Some(place) = place else { continue };
+                    let acceptor = self.certificate.as_ref().map(|certificate| certificate.acceptor());
+                    let (handle, stopped) = (handle.clone(), stopping.subscribe());
                     tokio::spawn(async move {
-                        connection::serve(wire, acceptor, edge, handle, watcher).await;
+                        connection::serve(wire, acceptor, edge, handle, activity, stopped).await;
                         drop(place);
                     });
                 }
@@ -126,7 +135,8 @@ impl Port {
             }
         }
         drop(self.listener);
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        stopping.send_replace(true);
+        if tokio::time::timeout(drain, stopping.closed()).await.is_err() {
             tracing::warn!(drain_ms = drain.as_millis(), "some replies were still running and are cut");
         }
     }

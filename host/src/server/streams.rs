@@ -2,7 +2,7 @@
 //! connection go on. Under HTTP/1 the connection itself is what stalls, see `patient.rs`.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::config::defaults::READ_RATE;
 use crate::gateway::Body;
 
 tokio::task_local! {
@@ -19,9 +20,18 @@ tokio::task_local! {
     static WAITING: Arc<Waiting>;
 }
 
-/// Since when a stream's caller leaves no room for more.
-#[derive(Default)]
-struct Waiting(Mutex<Option<Instant>>);
+/// How a stream's caller makes room for its reply.
+struct Waiting(Mutex<State>);
+
+#[derive(Clone, Copy)]
+struct State {
+    /// Since when it leaves no room for more.
+    since: Option<Instant>,
+    /// How long it may still do so. What it reads gives time back.
+    patience: Duration,
+    /// When the stream must have ended.
+    deadline: Option<Instant>,
+}
 
 /// Runs streams.
 #[derive(Clone, Copy)]
@@ -37,7 +47,7 @@ impl Streams {
 
 impl<F: Future + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let (waiting, stall) = (Arc::<Waiting>::default(), self.stall);
+        let (waiting, stall) = (Arc::new(Waiting::new(self.stall)), self.stall);
         tokio::spawn(async move {
             let running = WAITING.scope(Arc::clone(&waiting), stream);
             tokio::select! {
@@ -50,17 +60,35 @@ impl<F: Future + Send + 'static> Executor<F> for Streams {
 }
 
 impl Waiting {
-    fn set(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    fn new(stall: Duration) -> Waiting {
+        Waiting(Mutex::new(State { since: None, patience: stall, deadline: None }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is room; a frame of so many bytes goes there, or none is ready.
+    fn note(&self, bytes: Option<usize>, stall: Duration, now: Instant) {
+        let mut state = self.lock();
+        let waited = state.since.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        state.patience = state.patience.saturating_sub(waited);
+        if let Some(bytes) = bytes {
+            let paid = Duration::from_secs(1).saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX)) / READ_RATE;
+            state.patience = state.patience.saturating_add(paid).min(stall);
+            state.since = Some(now);
+        }
     }
 
     async fn too_long(&self, stall: Duration) {
         loop {
-            let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match since {
+            let State { since, patience, deadline } = *self.lock();
+            let until = since.map(|since| since + patience);
+            let until = until.into_iter().chain(deadline).min();
+            match until {
+                Some(until) if Instant::now() >= until => return,
+                Some(until) => sleep_until(until.min(Instant::now() + stall)).await,
                 None => sleep(stall).await,
-                Some(since) if since.elapsed() >= stall => return,
-                Some(since) => sleep_until(since + stall).await,
             }
         }
     }
@@ -70,12 +98,17 @@ impl Waiting {
 struct Watched {
     body: Body,
     waiting: Arc<Waiting>,
+    stall: Duration,
 }
 
-/// A reply's body that notices when its caller makes no room. Outside of a stream's task it is the same body.
-pub fn watched(body: Body) -> Body {
+/// A reply's body that notices when its caller makes no room, for `stall` or until the deadline. Outside of a stream's task it is the
+/// same body.
+pub fn watched(body: Body, stall: Duration, deadline: Option<Instant>) -> Body {
     match WAITING.try_with(Arc::clone) {
-        Ok(waiting) => Watched { body, waiting }.boxed_unsync(),
+        Ok(waiting) => {
+            waiting.lock().deadline = deadline;
+            Watched { body, waiting, stall }.boxed_unsync()
+        }
         Err(_) => body,
     }
 }
@@ -89,7 +122,12 @@ impl HttpBody for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.waiting.set(frame.is_ready().then(Instant::now));
+        let bytes = match &frame {
+            Poll::Ready(Some(Ok(frame))) => Some(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(_) => Some(0),
+            Poll::Pending => None,
+        };
+        self.waiting.note(bytes, self.stall, Instant::now());
         frame
     }
 

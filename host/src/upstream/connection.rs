@@ -11,6 +11,10 @@ use super::dialer::{Link, chain};
 use super::http2::Http2;
 use super::unanswered::Received;
 
+/// What comes before the end of a reply's head: a hundred times what heads have, and all of a small reply with it. Interim replies (1xx)
+/// without an end would take a core until the head is late.
+const HEAD_BYTES_MAX: usize = 1 << 20;
+
 /// Why a request has no head of a reply.
 #[derive(Debug)]
 pub struct Failure {
@@ -67,7 +71,7 @@ pub struct Http1 {
 
 impl Http1 {
     async fn handshake(link: Link, now: Instant) -> hyper::Result<Http1> {
-        let received = Received::new(link.received());
+        let received = link.received();
         let (mut sender, connection) = http1::handshake(TokioIo::new(link)).await?;
         // It ends with its sender; what went wrong on it is told to the request.
         tokio::spawn(connection);
@@ -92,8 +96,10 @@ impl Http1 {
 
     pub async fn send(&mut self, request: Request<Pieces>) -> Result<Response<hyper::body::Incoming>, Failure> {
         let received_before = self.received.bytes();
-        let sending = self.sender.try_send_request(in_origin_form(request));
-        sending.await.map_err(|error: TrySendError<_>| {
+        self.received.limit(Some(HEAD_BYTES_MAX));
+        let sent = self.sender.try_send_request(in_origin_form(request)).await;
+        self.received.limit(None);
+        sent.map_err(|error: TrySendError<_>| {
             let is_silent = self.received.bytes() == received_before;
             // A message that comes back was never written.
             let kind = match error.message().is_some() || is_silent {

@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use super::Origin;
 use super::addresses::FailedAddresses;
 use super::resolver::{Hosts, Resolver};
 use super::shortage::{self, Unsent};
+use super::unanswered::Received;
 use super::way::{self, Via};
 use crate::config;
 use crate::net::Dial;
@@ -48,7 +48,7 @@ pub enum Dialer {
 /// A connection to a provider. It counts the bytes that were received.
 pub struct Link {
     stream: Box<dyn Stream>,
-    received: Arc<AtomicUsize>,
+    received: Received,
     /// What was agreed on in the TLS handshake.
     pub is_http2: bool,
 }
@@ -176,12 +176,12 @@ impl Service<Uri> for Tcp {
 
 impl Link {
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, is_http2: bool) -> Link {
-        Link { stream: Box::new(stream), received: Arc::default(), is_http2 }
+        Link { stream: Box::new(stream), received: Received::default(), is_http2 }
     }
 
     /// The count of received bytes, which goes on while the connection lives.
-    pub fn received(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.received)
+    pub fn received(&self) -> Received {
+        self.received.clone()
     }
 }
 
@@ -189,8 +189,10 @@ impl AsyncRead for Link {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = to.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, to);
-        self.received.fetch_add(to.filled().len().saturating_sub(before), Ordering::Relaxed);
-        polled
+        match self.received.add(to.filled().len().saturating_sub(before)) {
+            true => polled,
+            false => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the reply has no end"))),
+        }
     }
 }
 

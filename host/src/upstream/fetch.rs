@@ -1,7 +1,7 @@
 //! Media by URL for providers that take only bytes. The URL is the caller's, so this is the one place where a stranger
 //! says where we connect: only when the configuration allows it, only to public addresses, never along a redirect.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -25,6 +26,8 @@ use super::client::AGENT;
 const MEDIA_BYTES_MAX: usize = 20 << 20;
 /// For one URL, all in all.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Names of callers that are looked up at once. Each takes a thread until the resolver answers, of those that providers' names need, too.
+const LOOKUPS_MAX: usize = 16;
 
 /// What was found at a URL.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ pub struct Media {
 pub struct Fetcher {
     allow: Vec<String>,
     tls: TlsConnector,
+    lookups: Arc<Semaphore>,
 }
 
 impl Fetcher {
@@ -46,7 +50,7 @@ impl Fetcher {
     pub fn new(allow: Vec<String>) -> anyhow::Result<Fetcher> {
         let config = ClientConfig::builder().try_with_platform_verifier().context("reading the certificates")?;
         let tls = TlsConnector::from(Arc::new(config.with_no_client_auth()));
-        Ok(Fetcher { allow, tls })
+        Ok(Fetcher { allow, tls, lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)) })
     }
 
     /// `fits` is asked for room before bytes are kept.
@@ -99,7 +103,14 @@ impl Fetcher {
         let host = host.trim_matches(['[', ']']);
         let allowed = self.allow.iter().any(|allowed| *allowed == format!("{host}:{port}"));
         ensure!(usual || allowed, "the port {port} is not the usual one");
-        let mut addresses = tokio::net::lookup_host((host, port)).await.context("looking up its host")?;
+        let (permit, name) = (Arc::clone(&self.lookups).acquire_owned().await?, (host.to_owned(), port));
+        // It has its place as long as its thread is busy, even if nobody waits for it any more.
+        let looking = tokio::spawn(async move {
+            let found = tokio::net::lookup_host(name).await.map(Iterator::collect::<Vec<_>>);
+            drop(permit);
+            found
+        });
+        let mut addresses = looking.await?.context("looking up its host")?.into_iter();
         // One private address among public ones is a trick: then none is used.
         let mut first = None;
         let all_public = addresses.all(|address| {
@@ -140,7 +151,9 @@ fn is_public(address: IpAddr) -> bool {
                 // Carriers' own, IETF's own, benchmarks.
                 || (a == 100 && (64..128).contains(&b))
                 || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (b == 18 || b == 19));
+                || (a == 198 && (b == 18 || b == 19))
+                // Azure's own: its machines ask there for their keys and certificates.
+                || v4 == Ipv4Addr::new(168, 63, 129, 16);
             !special
         }
         IpAddr::V6(v6) => {
@@ -175,6 +188,8 @@ mod tests {
             "198.18.0.1",
             "192.0.0.1",
             "240.0.0.1",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
             "::1",
             "::",
             "fe80::1",
@@ -193,6 +208,19 @@ mod tests {
         for public in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
             assert!(is_public(public.parse().expect(public)), "{public}");
         }
+    }
+
+    /// Faults: F120
+    #[tokio::test(start_paused = true)]
+    async fn callers_names_take_a_few_threads_at_most() {
+        let fetcher = Fetcher::new(Vec::new()).expect("certificates");
+        let all = fetcher.lookups.try_acquire_many(u32::try_from(LOOKUPS_MAX).expect("a few")).expect("all");
+        let error = fetcher.get("http://name.invalid/a.png").await.expect_err("its name is not looked up");
+        assert!(error.to_string().contains("longer than 10 s"), "{error:#}");
+        drop(all);
+        let error = fetcher.get("http://127.0.0.1/a.png").await.expect_err("private");
+        assert!(error.to_string().contains("private"), "{error:#}");
+        assert_eq!(fetcher.lookups.available_permits(), LOOKUPS_MAX);
     }
 
     #[tokio::test]

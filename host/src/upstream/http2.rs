@@ -53,7 +53,7 @@ impl Http2 {
             .keep_alive_interval(KEEP_ALIVE_PING)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
-        let received = Received::new(link.received());
+        let received = link.received();
         let (sender, connection) = builder.handshake(TokioIo::new(link)).await?;
         let driven = Arc::new(Mutex::new(Some(connection)));
         tokio::spawn(drive(Arc::clone(&driven)));

@@ -14,17 +14,37 @@ use super::pool::Shared;
 /// A request that was given up sooner says nothing: its caller has left, or another target was faster.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
-/// Bytes that a connection has received so far.
+/// Bytes that a connection has received so far, and may receive at most.
 #[derive(Clone, Debug)]
-pub struct Received(Arc<AtomicUsize>);
+pub struct Received(Arc<Counter>);
+
+#[derive(Debug)]
+struct Counter {
+    bytes: AtomicUsize,
+    bytes_max: AtomicUsize,
+}
+
+impl Default for Received {
+    fn default() -> Received {
+        Received(Arc::new(Counter { bytes: AtomicUsize::new(0), bytes_max: AtomicUsize::new(usize::MAX) }))
+    }
+}
 
 impl Received {
-    pub fn new(counter: Arc<AtomicUsize>) -> Received {
-        Received(counter)
+    pub fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
     }
 
-    pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    /// So many came. False: they are too many.
+    pub fn add(&self, bytes: usize) -> bool {
+        let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) <= self.0.bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// No more than so many may come from now on. None: as many as will.
+    pub fn limit(&self, bytes: Option<usize>) {
+        let most = bytes.map_or(usize::MAX, |bytes| self.bytes().saturating_add(bytes));
+        self.0.bytes_max.store(most, Ordering::Relaxed);
     }
 }
 

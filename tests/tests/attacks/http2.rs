@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pointsman::fake::Behaviour;
-use pointsman_tests::{CLAUDE, behave, chat_body, messages_body, wait_until};
+use pointsman_tests::{CLAUDE, Line, behave, chat_body, messages_body, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -308,4 +308,25 @@ async fn no_connection_has_more_streams_than_it_may() {
     assert_eq!(line.anthropic.open(), 200);
     drop(caller);
     wait_until("nothing runs for them", || line.anthropic.open() == 0).await;
+}
+
+/// Connections without streams go: after a while, and sooner where their places are needed.
+///
+/// Faults: F117
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_without_streams_make_room_for_others() {
+    const PLACES: usize = 4;
+    let line = Line::start_with(&format!("[server]\nkeep_alive = \"1m\"\nmax_connections = {PLACES}")).await;
+    let mut idle = Vec::new();
+    for _ in 0..PLACES {
+        idle.push(Caller::connect(line.address, 65_535).await);
+    }
+    for _ in 0..2 {
+        let answer = timeout(ENDS, line.claude(CLAUDE, "hello", false)).await.expect("there is room");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let line = impatient("").await;
+    let mut caller = Caller::connect(line.address, 65_535).await;
+    assert_eq!(caller.end_of(1).await, Some(GOAWAY));
+    while caller.next().await.is_some() {}
 }

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 pub const ENDS: Duration = Duration::from_secs(20);
 
 pub async fn impatient(more: &str) -> Line {
-    let server = "[server]\nheader_timeout = \"400ms\"\nbody_idle = \"400ms\"\nwrite_stall = \"700ms\"";
+    let server =
+        "[server]\nheader_timeout = \"400ms\"\nkeep_alive = \"800ms\"\nbody_idle = \"400ms\"\nwrite_stall = \"700ms\"";
     Line::start_with(&format!("{server}\n{more}")).await
 }
 

@@ -7,7 +7,7 @@ use pointsman_tests::{Answer, CLAUDE, Line, behave, chat_body, messages_body, sl
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::raw::{ENDS, impatient, say, to_the_end, until};
 
@@ -266,4 +266,25 @@ async fn when_it_is_full_callers_are_told_in_their_protocol() {
         streams.push(connecting.await.expect("a connection"));
     }
     assert_eq!(line.gpt("gpt-5", "hello", false).await.status, 200, "those that say nothing are sent away");
+}
+
+/// Faults: F116
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_kept_between_requests_and_no_head_may_take_as_long() {
+    let line = Line::start_with("[server]\nheader_timeout = \"400ms\"\nkeep_alive = \"3s\"").await;
+    let mut stream = TcpStream::connect(line.address).await.expect("a connection");
+    for number in 0..2 {
+        stream.write_all(post(&hello(), "").as_bytes()).await.expect("sent");
+        let answer = until(&mut stream, "you said").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "request {number}: {answer}");
+        // Longer than a head may take.
+        sleep(Duration::from_millis(1200)).await;
+    }
+    let began = Instant::now();
+    stream.write_all(b"POST /v1/mess").await.expect("sent");
+    to_the_end(&mut stream).await;
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}: as long as without a word", began.elapsed());
+    let mut stream = TcpStream::connect(line.address).await.expect("a connection");
+    stream.write_all(post(&hello(), "").as_bytes()).await.expect("sent");
+    to_the_end(&mut stream).await;
 }

@@ -147,3 +147,15 @@ async fn a_fresh_connection_that_dies_is_the_providers_fault() {
         }
     }
 }
+
+/// They would take a core for as long as a head may take.
+///
+/// Faults: F39
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interim_replies_without_an_end_are_not_read_for_long() {
+    let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
+    let broken = Broken::start(vec![Act::Read, Act::Flood(interim)]).await;
+    let line = line(&format!("http://{}", broken.address())).await;
+    let answer = tokio::time::timeout(Duration::from_secs(30), line.ask(Caller::OpenAi, false)).await.expect("soon");
+    assert_eq!(answer.header("x-pointsman-target"), "good/second", "{}", answer.body);
+}

@@ -138,6 +138,7 @@ impl Resolver<'_> {
                 some => Some(count(some.as_ref(), usize::MAX)?),
             },
             header_timeout: span(written.header_timeout, default.header_timeout),
+            keep_alive: span(written.keep_alive, default.keep_alive),
             body_bytes,
             body_idle: span(written.body_idle, default.body_idle),
             body_rate: written.min_body_rate.unwrap_or(default.body_rate),

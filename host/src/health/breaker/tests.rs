@@ -48,6 +48,20 @@ fn what_breaks_off_after_its_first_content_did_not_succeed() {
     assert_eq!(breaker.circuit(now), Circuit::Open);
 }
 
+/// Faults: F119
+#[test]
+fn the_first_content_of_a_probe_closes_it_and_its_stream_is_not_waited_for() {
+    let (now, mut breaker) = (Instant::now(), Breaker::default());
+    for _ in 0..BREAKER.faults {
+        attempt(&mut breaker, Verdict::Hard, now);
+    }
+    let later = now + BREAKER.out_max;
+    assert_eq!(breaker.circuit(later), Circuit::HalfOpen);
+    let begun = breaker.begin(later);
+    breaker.content(false, true, begun, at(later));
+    assert_eq!(breaker.circuit(later), Circuit::Closed);
+}
+
 #[test]
 fn slow_calls_open_it_and_two_quick_ones_close_it() {
     let (now, mut breaker) = (Instant::now(), Breaker::default());

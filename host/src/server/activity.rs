@@ -1,0 +1,182 @@
+//! What a caller's connection is doing: how many of its requests run, since when none does, and when the one of HTTP/1.1 must have ended.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::gateway::Body;
+
+/// Of one connection.
+#[derive(Clone)]
+pub struct Activity {
+    state: Arc<Mutex<State>>,
+    changed: Arc<Notify>,
+}
+
+struct State {
+    running: usize,
+    /// Requests so far.
+    begun: usize,
+    idle_since: Instant,
+    /// Of the request of HTTP/1.1 that runs.
+    deadline: Option<Instant>,
+    /// Its place is needed.
+    is_sent_away: bool,
+}
+
+/// A request that runs. Dropped, it has ended.
+pub struct Running(Activity);
+
+/// Why a connection should end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// No request has run on it for long, or its place is needed.
+    Idle,
+    /// The caller still reads a reply that should have ended.
+    Late,
+}
+
+impl Activity {
+    pub fn new(now: Instant) -> Activity {
+        let state = State { running: 0, begun: 0, idle_since: now, deadline: None, is_sent_away: false };
+        Activity { state: Arc::new(Mutex::new(state)), changed: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn begin(&self) -> Running {
+        let mut state = self.lock();
+        state.running += 1;
+        state.begun += 1;
+        Running(self.clone())
+    }
+
+    pub fn begun(&self) -> usize {
+        self.lock().begun
+    }
+
+    /// Since when no request runs. None: one does.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        (state.running == 0 && !state.is_sent_away).then_some(state.idle_since)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.lock().running == 0
+    }
+
+    /// The connection ends unless a request has begun in this moment.
+    pub fn send_away(&self) {
+        self.lock().is_sent_away = true;
+        self.changed.notify_one();
+    }
+
+    /// Resolves when the connection should end.
+    pub async fn over(&self, keep_alive: Duration) -> Over {
+        loop {
+            let (at, over) = {
+                let state = self.lock();
+                match (state.running, state.deadline) {
+                    (0, _) if state.is_sent_away => return Over::Idle,
+                    (0, _) => (state.idle_since + keep_alive, Some(Over::Idle)),
+                    (_, Some(deadline)) => (deadline, Some(Over::Late)),
+                    (_, None) => (Instant::now() + keep_alive, None),
+                }
+            };
+            if let Some(over) = over.filter(|_| Instant::now() >= at) {
+                return over;
+            }
+            tokio::select! {
+                () = sleep_until(at) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+}
+
+impl Running {
+    /// On a connection of HTTP/1.1 the reply must have been read by then.
+    pub fn ends_by(&self, deadline: Instant) {
+        self.0.lock().deadline = Some(deadline);
+        self.0.changed.notify_one();
+    }
+
+    /// The request ends with its reply's body.
+    pub fn with(self, body: Body) -> Body {
+        Counted { body, _running: self }.boxed_unsync()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.running = state.running.saturating_sub(1);
+        state.deadline = None;
+        state.idle_since = Instant::now();
+    }
+}
+
+struct Counted {
+    body: Body,
+    _running: Running,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const KEEP: Duration = Duration::from_secs(75);
+
+    /// Faults: F115
+    #[tokio::test(start_paused = true)]
+    async fn it_is_over_when_nothing_runs_for_long_or_a_reply_is_late() {
+        let (activity, began) = (Activity::new(Instant::now()), Instant::now());
+        let running = activity.begin();
+        let (shared, second) = (activity.clone(), Duration::from_secs(1));
+        tokio::spawn(async move {
+            sleep(KEEP * 2).await;
+            drop(running);
+        });
+        assert_eq!(activity.over(KEEP).await, Over::Idle);
+        assert!(began.elapsed() >= KEEP * 3 && began.elapsed() < KEEP * 4, "{:?}", began.elapsed());
+        let running = shared.begin();
+        let began = Instant::now();
+        running.ends_by(began + 5 * second);
+        assert_eq!(shared.over(KEEP).await, Over::Late);
+        assert_eq!(began.elapsed(), 5 * second);
+        drop(running);
+        shared.send_away();
+        assert_eq!((shared.over(KEEP).await, shared.idle_since()), (Over::Idle, None));
+    }
+}
