@@ -215,10 +215,10 @@ mod tests {
     async fn callers_names_take_a_few_threads_at_most() {
         let fetcher = Fetcher::new(Vec::new()).expect("certificates");
         let all = fetcher.lookups.try_acquire_many(u32::try_from(LOOKUPS_MAX).expect("a few")).expect("all");
-        let error = fetcher.get("http://name.invalid/a.png").await.expect_err("its name is not looked up");
+        let error = fetcher.get("http://name.invalid/a.png", &|_| true).await.expect_err("its name is not looked up");
         assert!(error.to_string().contains("longer than 10 s"), "{error:#}");
         drop(all);
-        let error = fetcher.get("http://127.0.0.1/a.png").await.expect_err("private");
+        let error = fetcher.get("http://127.0.0.1/a.png", &|_| true).await.expect_err("private");
         assert!(error.to_string().contains("private"), "{error:#}");
         assert_eq!(fetcher.lookups.available_permits(), LOOKUPS_MAX);
     }
