@@ -567,3 +567,21 @@ async fn the_check_for_ci_passes_what_survives_and_fails_what_does_not() {
     let (code, err) = check("/nowhere.toml").await;
     assert!(code == 2 && err.contains("/nowhere.toml"), "{err}");
 }
+
+#[tokio::test]
+async fn check_says_where_fetched_credentials_come_from() {
+    let folder = Folder::new("credentials");
+    let text = "[providers.a]\nadapter = \"bedrock-converse\"\nbase_url = \"http://127.0.0.1:9\"\n\
+                aws = { identity = \"instance\" }\nsettings = { region = \"us-east-1\" }\n\
+                [models.x]\ntargets = [\"a/x\"]\n";
+    let path = folder.write("pointsman.toml", text);
+    // Nobody listens there: it is not asked for this.
+    let environment = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9")];
+    let (code, out, err) = run(&["check", &path], &environment).await;
+    assert_eq!(code, 0, "{err}");
+    let source = "AWS instance metadata at http://127.0.0.1:9";
+    assert!(out.lines().any(|line| line == format!("a         {source}")), "{out}");
+    let (_, out, _) = run(&["check", &path, "--json"], &environment).await;
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(json["credentials"]["a"], source);
+}

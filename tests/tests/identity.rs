@@ -286,3 +286,20 @@ async fn a_wrong_reply_is_said_without_it() {
     };
     tokio::join!(join_all(asked), refused);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_credentials_are_replaced_and_the_account_does_not_rest() {
+    let scene = Scene::start("refused", Protocol::Bedrock).await;
+    let url = scene.clouds.url();
+    scene.clouds.be(Mood::Bad);
+    let environment = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())];
+    scene.configure(&bedrock("identity = \"instance\""), &environment).await;
+    let answer = scene.ask("cloud").await;
+    assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{}", answer.body);
+    assert!(scene.shown("authorization").contains("Credential=badkey/"));
+    let until = Instant::now() + Duration::from_secs(25);
+    while scene.ask("cloud").await.header("x-pointsman-target") != format!("cloud/{CLAUDE}") {
+        assert!(Instant::now() < until, "the replacement serves");
+        sleep(Duration::from_millis(200)).await;
+    }
+}

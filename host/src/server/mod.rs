@@ -3,6 +3,7 @@
 mod activity;
 mod admin;
 mod connection;
+mod control_frames;
 mod cors;
 mod crowd;
 mod descriptors;

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
+use super::control_frames::ControlFrames;
 use crate::config::Edge;
 use crate::config::defaults::{LINGER, READ_RATE};
 use crate::net::Wire;
@@ -37,6 +38,8 @@ pub struct Patient {
     opening: Vec<u8>,
     /// A request's head has begun, after so many requests, and must be here by then.
     head: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Over HTTP/2.
+    control_frames: Option<ControlFrames>,
     linger: Linger,
     lingering: Option<Pin<Box<Sleep>>>,
 }
@@ -64,6 +67,7 @@ impl Patient {
             header_timeout: edge.header_timeout,
             opening: Vec::new(),
             head: None,
+            control_frames: None,
             linger,
             lingering: None,
         }
@@ -80,6 +84,9 @@ impl Patient {
             if let Some((since, _)) = self.stalled.take() {
                 self.patience = self.patience.saturating_sub(since.elapsed());
             }
+            if let Some(frames) = &mut self.control_frames {
+                frames.written(bytes);
+            }
             let paid = Duration::from_secs(1).saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX)) / READ_RATE;
             self.patience = self.patience.saturating_add(paid).min(self.write_stall);
             return written;
@@ -92,15 +99,29 @@ impl Patient {
 }
 
 impl Patient {
-    /// Bytes came. If no request runs, a head has begun.
-    fn note_read(&mut self, bytes: &[u8]) {
+    /// Bytes came. If no request runs, a head has begun. False: they are a flood.
+    fn note_read(&mut self, bytes: &[u8]) -> bool {
         let missing = HTTP2_OPENING.len().saturating_sub(self.opening.len());
         self.opening.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        let is_flood = self.opening == HTTP2_OPENING && self.note_frames(bytes, missing);
         let begun = self.activity.begun();
         let is_another = self.head.as_ref().is_none_or(|(of, _)| *of != begun);
         if is_another && !bytes.is_empty() && self.activity.is_idle() {
             self.head = Some((begun, Box::pin(sleep(self.header_timeout))));
         }
+        !is_flood
+    }
+
+    /// Bytes of HTTP/2 came; of the letters that say so, so many were `missing` before. True where they
+    /// are a flood.
+    fn note_frames(&mut self, bytes: &[u8], missing: usize) -> bool {
+        let now = Instant::now();
+        let frames = self.control_frames.get_or_insert_with(|| {
+            let mut frames = ControlFrames::new(now);
+            frames.read(&HTTP2_OPENING[..HTTP2_OPENING.len() - missing], now);
+            frames
+        });
+        frames.read(bytes, now)
     }
 
     /// Ready if a head has begun and does not come to its end.
@@ -121,7 +142,12 @@ impl AsyncRead for Patient {
         let before = to.filled().len();
         let read = Pin::new(&mut patient.wire).poll_read(context, to);
         if read.is_ready() {
-            patient.note_read(&to.filled()[before..]);
+            if !patient.note_read(&to.filled()[before..]) {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a flood of frames without requests",
+                )));
+            }
         } else if patient.poll_late_head(context).is_ready() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of a request does not end")));
         }

@@ -13,6 +13,7 @@ use super::super::{Protocol, anthropic, prefill};
 use super::claude;
 use super::errors::invalid;
 use super::frames::event;
+use super::models::check_reserved;
 
 const VERSION: &str = "bedrock-2023-05-31";
 /// The Messages API's own version that this one stands for.
@@ -79,6 +80,7 @@ pub fn check(model: &str, body: &Value) -> Result<Asked, Refused> {
     if fields.contains_key("context_management") && !has_beta {
         return Err(invalid("context_management: Extra inputs are not permitted"));
     }
+    check_reserved(fields.get("system").unwrap_or(&Value::Null)).map_err(|message| invalid(&message))?;
     if fields.get("messages").is_some_and(has_url) {
         return Err(invalid("messages: URL sources are not supported"));
     }

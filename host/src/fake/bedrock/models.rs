@@ -10,6 +10,8 @@ use super::invoke::{MESSAGES_VERSION, check_betas};
 const CLAUDE: &[&str] =
     &["thinking", "top_k", "anthropic_beta", "output_config", "tools", "tool_choice", "context_management", "speed"];
 const TOKENS_DEFAULT: u64 = 4096;
+/// What Claude Code's line about whom to bill begins with.
+const RESERVED: &str = "x-anthropic-billing-header";
 
 /// Those of Claude are the rules of the Messages API.
 pub fn check_claude(body: &Value, asked: &Asked) -> Result<(), String> {
@@ -19,6 +21,8 @@ pub fn check_claude(body: &Value, asked: &Asked) -> Result<(), String> {
         return Err(format!("{name}: Extra inputs are not permitted"));
     }
     check_betas(&more["anthropic_beta"])?;
+    check_reserved(&body["system"])?;
+    check_schemas(&body["toolConfig"]["tools"])?;
     let pairs = [
         ("temperature", config.get("temperature")),
         ("top_p", config.get("topP")),
@@ -34,6 +38,28 @@ pub fn check_claude(body: &Value, asked: &Asked) -> Result<(), String> {
     anthropic::rules::check_thinking(&same, tokens, asked)?;
     let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     check_last(messages, asked)
+}
+
+/// That line is for Anthropic's own API: code.claude.com/docs/en/llm-gateway-protocol.
+pub fn check_reserved(system: &Value) -> Result<(), String> {
+    let blocks = system.as_array().into_iter().flatten().filter_map(|block| block["text"].as_str());
+    let mut texts = blocks.chain(system.as_str());
+    if texts.any(|text| text.starts_with(RESERVED)) {
+        return Err(format!("{RESERVED} is a reserved keyword and may not be used in the system prompt."));
+    }
+    Ok(())
+}
+
+/// As Anthropic's own API: no choices at the top of a tool's schema.
+fn check_schemas(tools: &Value) -> Result<(), String> {
+    for (position, tool) in tools.as_array().into_iter().flatten().enumerate() {
+        let schema = &tool["toolSpec"]["inputSchema"]["json"];
+        if ["anyOf", "oneOf", "allOf"].into_iter().any(|keyword| schema.get(keyword).is_some()) {
+            let rule = "input_schema does not support oneOf, allOf, or anyOf at the top level";
+            return Err(format!("tools.{position}.custom.input_schema: {rule}"));
+        }
+    }
+    Ok(())
 }
 
 /// How the last turn of the assistant must begin, and how it may end.

@@ -232,6 +232,14 @@ fn tools_and_numbers_are_checked() {
         (spec(json!({ "name": "get", "inputSchema": { "json": {} } })), "inputSchema.json.type must be one of"),
         (choice(json!({ "none": {} })), "extraneous key [none]"),
         (choice(json!({ "tool": { "name": "put" } })), "The tool put"),
+        (
+            spec(json!({ "name": "get", "inputSchema": { "json": { "type": "object", "anyOf": [] } } })),
+            "tools.0.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level",
+        ),
+        (
+            json!({ "system": [{ "text": "x-anthropic-billing-header: cc_version=2" }] }),
+            "x-anthropic-billing-header is a reserved keyword",
+        ),
         (config(json!({ "temperature": 1.7 })), "Member must have value less than or equal to 1"),
         (config(json!({ "maxTokens": 0 })), "Member must have value greater than or equal to 1"),
         (config(json!({ "temperature": 1, "topP": 0.5 })), "`temperature` and `top_p` cannot both be specified"),

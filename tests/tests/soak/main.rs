@@ -1,11 +1,14 @@
 //! A gateway under steady traffic for a while: sockets, all protocols, providers that fail by chance, one that comes and goes,
-//! a policy swapped or a configuration changed every second, callers that leave. Nothing is lost, and at the end it holds no
-//! more than it did at the beginning: memory, file descriptors, tasks.
+//! a policy swapped or a configuration changed every second, callers that leave; and beside them callers with odd bodies, slow
+//! readers and silent connections. Nothing is lost, and at the end it holds no more than it did at the beginning: memory, file
+//! descriptors, tasks.
 //!
 //!     cargo test -p pointsman-tests --test soak                            # 15 seconds
 //!     POINTSMAN_SOAK=3600 cargo test -p pointsman-tests --test soak        # an hour, before a release
 //!
 //! What it holds is looked at while it rests, so that a slow machine is no leak.
+
+mod nuisances;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -164,6 +167,7 @@ impl Soak {
         let (trouble, changes) =
             (Arc::clone(self).trouble(Rng::with_seed(seed), until), Arc::clone(self).change(until));
         let (trouble, changes) = (tokio::spawn(trouble), tokio::spawn(changes));
+        let nuisances = tokio::spawn(nuisances::run(self.address, Rng::with_seed(seed), until));
         let mut ends = Ends::new();
         while let Some(caller) = callers.join_next().await {
             for (end, count) in caller.expect("no caller lost anything") {
@@ -172,6 +176,7 @@ impl Soak {
         }
         trouble.await.expect("no panic");
         changes.await.expect("no panic");
+        nuisances.await.expect("odd bodies are answered");
         wait_until("no reply is open", || self.fakes.iter().all(|fake| fake.open() == 0)).await;
         ends
     }
