@@ -314,18 +314,27 @@ async fn send(
 /// contract has no word for.
 async fn hold_back(reply: &mut Reply, told: &Told, same: bool, asked_bytes: usize) -> Result<Batch, Fault> {
     let mut held = Batch::default();
-    let (mut held_bytes, most) = (0, asked_bytes.saturating_mul(ECHOES).saturating_add(HELD_BYTES_MAX));
+    let (mut held_bytes, mut empty_bytes) = (0, 0);
+    let most = asked_bytes.saturating_mul(ECHOES).saturating_add(HELD_BYTES_MAX);
     loop {
         let mut batch = reply.next().await;
         told.note(usage(&batch.events));
         if let Some(fault) = batch.fault() {
             return Err(fault.clone());
         }
-        held_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
-        let ready = batch.has_content() || same && batch.has_other_content();
-        if !ready && held_bytes > most {
-            let text = format!("{held_bytes} bytes came, and no content among them");
+        let bytes = batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
+        let is_other = batch.has_other_content();
+        held_bytes += bytes;
+        empty_bytes += if is_other { 0 } else { bytes };
+        let ready = batch.has_content() || same && is_other;
+        if !ready && empty_bytes > most {
+            let text = format!("{empty_bytes} bytes came, and no content among them");
             return Err(fault(FaultKind::MalformedReply, text));
+        }
+        // Its provider did nothing wrong.
+        if !ready && held_bytes > REPLY_BYTES_MAX {
+            let text = format!("it begins with {held_bytes} bytes that cannot be written in the caller's protocol");
+            return Err(fault(FaultKind::Unsupported, text));
         }
         held.frames.append(&mut batch.frames);
         held.events.append(&mut batch.events);

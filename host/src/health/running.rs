@@ -18,8 +18,8 @@ use crate::plugin::bindings::provider::RateLimit;
 
 /// A provider that asks for more patience than this gets this much. An absurd number must not retire a target for ever.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
-/// The same for a quota that is used up. A month's is asked for again each day: somebody may have bought more.
-const QUOTA_REST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same for a quota that is used up. A longer one is tried once an hour: somebody may have bought more, or raised the limit.
+const QUOTA_REST_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long a key rests whose provider says "rate limited" and not for how long.
 const RATE_LIMIT_REST: Duration = Duration::from_secs(5);
 /// How long a key rests at first that the provider refuses, or for this model: somebody has to change something.

@@ -97,7 +97,7 @@ impl Codec {
     async fn instantiate(&self) -> Result<Instance<Exports>, PluginFault> {
         let mut store =
             engine::store(engine::CODEC, &self.tally).map_err(|error| PluginFault::Trap(format!("{error:#}")))?;
-        engine::arm(&mut store, 0);
+        engine::arm_to_open(&mut store);
         let exports = match self.code.pre.instantiate_async(&mut store).await {
             Ok(instance) => {
                 let provider = self.provider.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose();

@@ -55,8 +55,13 @@ const BODY_TICKS_MAX: usize = 4_096;
 const MEMORY_PER_BYTE: usize = 8;
 
 /// Linear memory of all guests together, beyond what each had when it was opened. Four calls on the largest bodies, or a
-/// thousand usual ones, run at once; what comes then is told that the gateway is full.
+/// thousand usual ones, run at once; a large call that comes then is refused, because the gateway is full.
 const GUESTS_BYTES_MAX: usize = 1 << 30;
+/// What a guest may grow by even then: the pieces of a reply that is on its way need little, and must not be cut because of others'
+/// large bodies.
+const SMALL_BYTES: usize = 8 << 20;
+/// The same before it is opened: interpreted languages begin with so much.
+const OPENING_BYTES: usize = 32 << 20;
 
 /// Of all guests of the process.
 static MEMORY: Memory = Memory { bytes: AtomicUsize::new(0), most: GUESTS_BYTES_MAX };
@@ -325,7 +330,12 @@ impl ResourceLimiter for Guest {
         }
         let more = desired.saturating_sub(current);
         self.counted_bytes = self.counted_bytes.saturating_add(more);
-        if self.memory.bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more) > self.memory.most {
+        let is_full = self.memory.bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more) > self.memory.most;
+        let is_small = match self.opened_bytes {
+            Some(opened) => all.saturating_sub(opened) <= SMALL_BYTES,
+            None => all <= OPENING_BYTES,
+        };
+        if is_full && !is_small {
             self.exceeded = Some(Exceeded::AllMemory);
             return Err(wasmtime::Error::msg("all plugins together use as much memory as they may"));
         }
@@ -395,6 +405,12 @@ mod tests {
             is_full
         });
         assert_eq!((full, memory.is_short()), (Some(8), true));
+        // Who needs little is not cut, whoever took the rest.
+        let mut small = new();
+        assert!(small.memory_growing(0, 2 << 20, None).is_ok());
+        small.opened_bytes = Some(small.memory_bytes);
+        assert!(small.memory_growing(2 << 20, 10 << 20, None).is_ok());
+        assert!(small.memory_growing(10 << 20, 11 << 20, None).is_err() && small.exceeded == Some(Exceeded::AllMemory));
         guests.clear();
         assert_eq!((new().memory_growing(0, 100 << 20, None).is_ok(), memory.is_short()), (true, false));
     }

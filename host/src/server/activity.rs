@@ -27,6 +27,8 @@ struct State {
     idle_since: Instant,
     /// Of the request of HTTP/1.1 that runs.
     deadline: Option<Instant>,
+    /// What was said last waits for the caller to read it, though its request has ended: hyper holds it.
+    is_writing: bool,
     /// Its place is needed.
     is_sent_away: bool,
 }
@@ -45,7 +47,8 @@ pub enum Over {
 
 impl Activity {
     pub fn new(now: Instant) -> Activity {
-        let state = State { running: 0, begun: 0, idle_since: now, deadline: None, is_sent_away: false };
+        let (running, begun, is_writing, is_sent_away) = (0, 0, false, false);
+        let state = State { running, begun, idle_since: now, deadline: None, is_writing, is_sent_away };
         Activity { state: Arc::new(Mutex::new(state)), changed: Arc::default() }
     }
 
@@ -67,11 +70,18 @@ impl Activity {
     /// Since when no request runs. None: one does.
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.lock();
-        (state.running == 0 && !state.is_sent_away).then_some(state.idle_since)
+        (state.is_idle() && !state.is_sent_away).then_some(state.idle_since)
     }
 
     pub fn is_idle(&self) -> bool {
-        self.lock().running == 0
+        self.lock().is_idle()
+    }
+
+    /// Something waits for the caller to read it, or does no more.
+    pub fn writing(&self, is_writing: bool) {
+        let mut state = self.lock();
+        state.is_writing = is_writing;
+        state.idle_since = Instant::now();
     }
 
     /// The connection ends unless a request has begun in this moment.
@@ -85,11 +95,11 @@ impl Activity {
         loop {
             let (at, over) = {
                 let state = self.lock();
-                match (state.running, state.deadline) {
-                    (0, _) if state.is_sent_away => return Over::Idle,
-                    (0, _) => (state.idle_since + keep_alive, Some(Over::Idle)),
-                    (_, Some(deadline)) => (deadline, Some(Over::Late)),
-                    (_, None) => (Instant::now() + keep_alive, None),
+                match state.deadline {
+                    _ if state.is_idle() && state.is_sent_away => return Over::Idle,
+                    _ if state.is_idle() => (state.idle_since + keep_alive, Some(Over::Idle)),
+                    Some(deadline) => (deadline, Some(Over::Late)),
+                    None => (Instant::now() + keep_alive, None),
                 }
             };
             if let Some(over) = over.filter(|_| Instant::now() >= at) {
@@ -100,6 +110,12 @@ impl Activity {
                 () = self.changed.notified() => {}
             }
         }
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.running == 0 && !self.is_writing
     }
 }
 
@@ -176,6 +192,16 @@ mod tests {
         assert_eq!(shared.over(KEEP).await, Over::Late);
         assert_eq!(began.elapsed(), 5 * second);
         drop(running);
+        // Its reply is not read yet.
+        shared.writing(true);
+        assert!(!shared.is_idle() && shared.idle_since().is_none());
+        let (reading, began) = (shared.clone(), Instant::now());
+        tokio::spawn(async move {
+            sleep(KEEP * 4).await;
+            reading.writing(false);
+        });
+        assert_eq!(shared.over(KEEP).await, Over::Idle);
+        assert!(began.elapsed() >= KEEP * 5, "{:?}", began.elapsed());
         shared.send_away();
         assert_eq!((shared.over(KEEP).await, shared.idle_since()), (Over::Idle, None));
     }

@@ -8,8 +8,12 @@ use hyper::header::HOST;
 
 use crate::config::Hosts;
 
-/// Does the request name this gateway? Addresses always do, as do `localhost` and names without a dot, such as `gateway` in a
-/// network of containers: no page of the public web has such a name. One without a `Host` is from no browser.
+/// Endings of names that no page of the public web has: RFC 6761 and 6762, RFC 8375, and what ICANN keeps for private networks
+/// (`host.docker.internal`, `gateway.default.svc.cluster.local`).
+const PRIVATE: [&str; 4] = [".localhost", ".local", ".internal", ".home.arpa"];
+
+/// Does the request name this gateway? Addresses always do, as do `localhost`, names without a dot, such as `gateway` in a
+/// network of containers, and names of private networks: no page of the public web has such a name. One without a `Host` is from no browser.
 pub fn is_own<B>(request: &Request<B>, hosts: &Hosts) -> bool {
     let host = match (request.headers().get(HOST), request.uri().authority()) {
         (Some(host), _) => host.to_str().ok(),
@@ -24,7 +28,7 @@ pub fn is_own<B>(request: &Request<B>, hosts: &Hosts) -> bool {
     };
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.is_ok() || !name.contains('.') || name.ends_with(".localhost") || hosts.has(&name)
+    address.is_ok() || !name.contains('.') || PRIVATE.iter().any(|ending| name.ends_with(ending)) || hosts.has(&name)
 }
 
 #[cfg(test)]
@@ -45,13 +49,20 @@ mod tests {
             "LocalHost",
             "app.localhost",
             "gateway:4400",
+            "host.docker.internal:4400",
+            "gateway.default.svc.cluster.local",
         ];
         for host in own {
             assert!(asked(host, &none), "{host}");
         }
-        for host in
-            ["evil.example", "evil.example:4400", "evil.example.", "127.0.0.1.evil.example", "localhost.evil.example"]
-        {
+        for host in [
+            "evil.example",
+            "internal.evil.example",
+            "evil.example:4400",
+            "evil.example.",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+        ] {
             assert!(!asked(host, &none) && !asked(host, &some) && asked(host, &Hosts::All), "{host}");
         }
         assert!(asked("ai.example", &some) && asked("AI.example:443", &some) && asked("ai.example.", &some));

@@ -82,6 +82,7 @@ impl Patient {
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             if let Some((since, _)) = self.stalled.take() {
+                self.activity.writing(false);
                 self.patience = self.patience.saturating_sub(since.elapsed());
             }
             if let Some(frames) = &mut self.control_frames {
@@ -90,6 +91,9 @@ impl Patient {
             let paid = Duration::from_secs(1).saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX)) / READ_RATE;
             self.patience = self.patience.saturating_add(paid).min(self.write_stall);
             return written;
+        }
+        if self.stalled.is_none() {
+            self.activity.writing(true);
         }
         let patience = self.patience;
         let (_, until) = self.stalled.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));

@@ -42,7 +42,7 @@ impl Folder {
         // Prompts are never in it, but what a company's policies look like is nobody else's business.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&versions);
         let lock_path = path.join("lock");
-        keep_to_ourselves(path, &versions).with_context(told)?;
+        keep_to_ourselves(path, &versions);
         let lock = match OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path) {
             Ok(lock) => lock,
             // What was written before may be readable still.
@@ -136,17 +136,17 @@ impl Folder {
     }
 }
 
-/// Nobody else may read what lies here, or put anything there: it says which plugins decide. What is ours is closed to others; what
-/// is not ours must be closed to them.
-fn keep_to_ourselves(folder: &Path, versions: &Path) -> anyhow::Result<()> {
+/// Nobody else may read what lies here, or put anything there: it says which plugins decide. What is ours is closed to others.
+fn keep_to_ourselves(folder: &Path, versions: &Path) {
     let us = rustix::process::geteuid().as_raw();
-    let Ok(metadata) = fs::metadata(folder) else { return Ok(()) };
-    let shown = folder.display();
-    ensure!([us, 0].contains(&metadata.uid()), "{shown} belongs to another user: chown it, or name another folder");
-    if metadata.uid() != us {
-        // Containers mount folders that belong to root and to a group of their own.
-        ensure!(metadata.mode() & 0o002 == 0, "everybody may write into {shown}: chmod o-w {shown}");
-        return Ok(());
+    let Ok(metadata) = fs::metadata(folder) else { return };
+    // Containers mount folders that belong to root, to a user of the host, or to everybody: that is their operator's decision, and a
+    // gateway that forgot its plugins because of it would be worse.
+    if metadata.uid() != us && metadata.mode() & 0o002 != 0 {
+        let shown = folder.display();
+        tracing::warn!(
+            "everybody may write into the state folder {shown}, which belongs to another user: chmod o-w {shown}"
+        );
     }
     let close = |path: &Path, mode: u32| {
         let open_to_others =
@@ -155,18 +155,24 @@ fn keep_to_ourselves(folder: &Path, versions: &Path) -> anyhow::Result<()> {
             tracing::warn!("{} stays open to others: {error}", path.display());
         }
     };
-    close(folder, 0o700);
     close(versions, 0o700);
     let is_ours = |name: &str| {
         let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
         ["lock", "rollouts", "journal"].contains(&stem) || is_digest(stem)
     };
+    // A folder that others use as well stays open to them.
+    let is_shared = fs::read_dir(folder).is_ok_and(|entries| {
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names.into_iter().any(|name| !name.to_str().is_some_and(|name| name == "versions" || is_ours(name)))
+    });
+    if !is_shared {
+        close(folder, 0o700);
+    }
     // Earlier releases made them readable for everybody.
     let entries = [folder, versions].into_iter().flat_map(fs::read_dir).flatten().flatten();
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let ours = files.filter(|entry| entry.file_name().to_str().is_some_and(is_ours));
     ours.for_each(|file| close(&file.path(), 0o600));
-    Ok(())
 }
 
 /// SHA-256, as files are called by it.

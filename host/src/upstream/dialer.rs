@@ -31,9 +31,10 @@ use crate::net::Dial;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// Between the first of these probes and the next.
 const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// What was sent, a probe as well, must be acknowledged within this time, or the connection ends: the system's own limit is a
-/// quarter of an hour. Some retransmissions, and a line that is gone for a while, fit in.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What was sent must be acknowledged within this time, or the connection ends: the system's own limit is a quarter of an hour. On a
+/// connection on which nothing is said it replaces the number of probes (tcp(7)), so six of them fit in: a provider that thinks for
+/// minutes is not lost with one packet.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// After a connection could not be made because this machine lacked something for it, and how often that is tried again.
 const SHORTAGE_REST: Duration = Duration::from_millis(50);

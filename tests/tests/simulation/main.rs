@@ -46,7 +46,7 @@ fn failure(seed: u64, tally: &Mutex<Tally>) -> Option<String> {
     let plan = Plan::new(seed);
     let wrong = match catch_unwind(|| world::run(seed, &plan)) {
         Ok(history) => {
-            tally.lock().expect("no panic").count(&history);
+            tally.lock().expect("no panic").count(&plan, &history);
             oracle::judge(&plan, &history)
         }
         Err(_) => vec!["it panicked; the text stands above".to_owned()],
@@ -72,10 +72,15 @@ struct Tally {
     /// The caller had seen a beginning.
     died: usize,
     left: usize,
+    /// Where one target broke off another went on.
+    spliced: usize,
+    /// Times in which a target was known to be silent.
+    silences: usize,
 }
 
 impl Tally {
-    fn count(&mut self, history: &world::History) {
+    fn count(&mut self, plan: &Plan, history: &world::History) {
+        self.silences += oracle::silences(plan, history).len();
         for outcome in &history.outcomes {
             let good = Reply::read(outcome.ask.speaks, outcome.ask.stream, &outcome.body).ends == [true];
             self.requests += 1;
@@ -84,13 +89,15 @@ impl Tally {
             self.refused += usize::from(!outcome.left && outcome.status != 200);
             self.died += usize::from(!outcome.left && outcome.status == 200 && !good);
             self.left += usize::from(outcome.left);
+            self.spliced += usize::from(String::from_utf8_lossy(&outcome.body).contains("broke off, and"));
         }
     }
 
     /// Each kind of end was seen often enough.
     fn is_telling(&self) -> bool {
         let often = |part: usize| part * 200 > self.requests;
-        [self.after_failover, self.refused, self.died, self.left].into_iter().all(often)
+        let happened = [self.spliced, self.silences].into_iter().all(|count| count > 0);
+        happened && [self.after_failover, self.refused, self.died, self.left].into_iter().all(often)
     }
 }
 

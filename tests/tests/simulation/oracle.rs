@@ -225,7 +225,30 @@ fn goes_elsewhere(history: &History, outcome: &Outcome, asked: &Seen, told: Inst
 
 /// A target that is known to be silent gets probes now and then, and nobody's request to wait with, while another is well.
 fn silence(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
+    for Silence { target, known, ends, asked } in silences(plan, history) {
+        let most = 2 + ends.saturating_sub(known).as_secs() / PROBE_EVERY.as_secs();
+        if asked as u64 > most {
+            wrong.push(format!(
+                "{target} was known to be silent from {:.3} to {:.3}, and was asked {asked} times then, not {most}",
+                known.as_secs_f64(),
+                ends.as_secs_f64()
+            ));
+        }
+    }
+}
+
+/// A time in which a target is known to be silent, while another is well.
+pub struct Silence<'a> {
+    target: &'a str,
+    known: Duration,
+    ends: Duration,
+    /// How often it was asked then.
+    asked: usize,
+}
+
+pub fn silences<'a>(plan: &'a Plan, history: &History) -> Vec<Silence<'a>> {
     let since = |at: Instant| at.saturating_duration_since(history.began);
+    let mut silences = Vec::new();
     for (target, seen) in plan.targets.iter().zip(&history.seen) {
         for trouble in &target.troubles {
             let What::Behaves(behaviour) = &trouble.what else { continue };
@@ -238,18 +261,11 @@ fn silence(plan: &Plan, history: &History, wrong: &mut Vec<String>) {
             let mut times: Vec<Duration> = times.filter(|at| (trouble.from..trouble.to).contains(at)).collect();
             times.sort();
             let Some(known) = times.get(SILENT_ATTEMPTS - 1).map(|at| *at + SILENT_FOR) else { continue };
-            let after = times.iter().filter(|at| **at >= known).count();
-            let most = 2 + trouble.to.saturating_sub(known).as_secs() / PROBE_EVERY.as_secs();
-            if after as u64 > most {
-                wrong.push(format!(
-                    "{} was known to be silent from {:.3} to {:.3}, and was asked {after} times then, not {most}",
-                    target.name,
-                    known.as_secs_f64(),
-                    trouble.to.as_secs_f64()
-                ));
-            }
+            let asked = times.iter().filter(|at| **at >= known).count();
+            silences.push(Silence { target: &target.name, known, ends: trouble.to, asked });
         }
     }
+    silences
 }
 
 /// The plan in words, for whoever looks into a failure.

@@ -142,7 +142,10 @@ impl Plan {
         };
         for (_, text) in &mut self.configurations {
             if self.splices {
+                // Whether a model continues a text is a fact of it.
+                let facts = format!("[facts.{}]\nprefill = true\n", self.targets[0].model);
                 text.push_str("continuation = \"splice\"\n");
+                text.push_str(&facts);
             }
             if self.is_full {
                 text.push_str("[server]\nmax_requests = 12\n");
