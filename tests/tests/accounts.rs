@@ -254,3 +254,59 @@ async fn a_callers_key_in_the_query_stays_here() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(answer.body.starts_with("data: ") && answer.body.contains("\r\n"), "as Google sends it: {}", answer.body);
 }
+
+/// A count that the provider cannot make is a guess, and everything that the request holds is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guess_counts_all_that_a_request_holds() {
+    let line = Line::start().await;
+    let counted = async |body: &Value| {
+        let answer = line.post("/v1/messages/count_tokens", body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("x-pointsman-estimated")),
+            (200, "input-tokens"),
+            "{}",
+            answer.body
+        );
+        answer.json()["input_tokens"].as_u64().expect("a guess")
+    };
+    let base = json!({ "model": "only-gpt", "messages": [{ "role": "user", "content": "hello" }] });
+    let least = counted(&base).await;
+    let words = "word ".repeat(400);
+    let tools: Vec<Value> = (0..20)
+        .map(|number| json!({ "name": format!("tool_{number}"), "description": &words[..200], "input_schema": { "type": "object" } }))
+        .collect();
+    let image =
+        json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": "aGVsbG8=" } });
+    let call = json!({ "type": "tool_use", "id": "toolu_1", "name": "tool_1", "input": { "text": words } });
+    let result = json!({ "type": "tool_result", "tool_use_id": "toolu_1", "content": words });
+    let with = |name: &str, value: Value| {
+        let mut body = base.clone();
+        body[name] = value;
+        body
+    };
+    for (what, body, more) in [
+        ("system", with("system", json!(words)), 350),
+        ("system in blocks", with("system", json!([{ "type": "text", "text": words }])), 350),
+        ("tools", with("tools", json!(tools)), 500),
+        (
+            "an image",
+            with("messages", json!([{ "role": "user", "content": [image, { "type": "text", "text": "hello" }] }])),
+            50,
+        ),
+        (
+            "a call and its result",
+            with(
+                "messages",
+                json!([
+                    { "role": "user", "content": "hello" },
+                    { "role": "assistant", "content": [call] },
+                    { "role": "user", "content": [result] },
+                ]),
+            ),
+            700,
+        ),
+    ] {
+        let count = counted(&body).await;
+        assert!(count >= least + more, "{what}: {count}, and without it {least}");
+    }
+}

@@ -13,7 +13,8 @@ use pointsman::coding::Coding;
 use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 const CODINGS: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
@@ -462,4 +463,42 @@ async fn a_large_event_comes_whole_and_one_that_is_too_large_costs_no_breaker() 
     broken.follow(stream(&[said.as_bytes(), stop.as_bytes(), END], Act::Close));
     let answer = line.gpt("broken", "hello", true).await;
     assert!(answer.complete(), "its circuit is closed: {}", answer.body);
+}
+
+/// What a proxy gets that speaks HTTP/1.0, as nginx does by default: the head, and the body to the end of the connection.
+async fn of_http_1_0(line: &Line, body: &Value, headers: &str) -> (String, String) {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(line.address).await.expect("a connection");
+    let request =
+        format!("POST /v1/chat/completions HTTP/1.0\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.expect("it is read");
+    let mut reply = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut reply)).await;
+    // A stream that broke off may end in a reset.
+    let _ = read.expect("the connection ends");
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+/// Chunks are no part of HTTP/1.0: the end of the connection is the end of the body (RFC 9112, 7).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_1_0_gets_no_chunks_and_an_end() {
+    let line = Line::start().await;
+    for headers in ["", "connection: keep-alive\r\n", "connection: close\r\nhost: gateway\r\n"] {
+        let (head, body) = of_http_1_0(&line, &chat_body(GPT, "hello", true), headers).await;
+        assert!(head.starts_with("http/1.0 200") || head.starts_with("http/1.1 200"), "{headers}: {head}");
+        assert!(!head.contains("transfer-encoding"), "{headers}: {head}");
+        assert!(body.starts_with("data: ") && body.ends_with("data: [DONE]\n\n"), "{headers}: {body}");
+        let events = body.split("\n\n").filter(|event| !event.is_empty());
+        assert!(
+            events.clone().count() > 5 && events.clone().all(|event| event.starts_with("data: ")),
+            "{headers}: {body}"
+        );
+        let (head, body) = of_http_1_0(&line, &chat_body(GPT, "hello", false), "").await;
+        assert!(!head.contains("transfer-encoding"), "{head}");
+        assert!(serde_json::from_str::<Value>(&body).is_ok_and(|body| body["choices"].is_array()), "{body}");
+    }
+    line.openai.behave(behave("error-after:3"));
+    let (head, body) = of_http_1_0(&line, &chat_body("only-gpt", "hello", true), "").await;
+    assert!(head.contains(" 200") && !head.contains("transfer-encoding") && !body.contains("[DONE]"), "{head} {body}");
 }

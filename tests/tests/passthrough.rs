@@ -302,3 +302,88 @@ async fn tokens_of_the_providers_cache_are_kept() {
     let story = pointsman::journal::story(&entry);
     assert!(story.contains("945 tokens in (900 read from the cache, 40 written to it) and 7 out"), "{story}");
 }
+
+/// An answer of Gemini's that holds an image of so many bytes, and a text.
+fn painted(image_bytes: usize, text: Option<&str>, stream: bool) -> Fault {
+    let image = json!({ "inlineData": { "mimeType": "image/png", "data": "iVBORw0K".repeat(image_bytes / 8) } });
+    let parts: Vec<serde_json::Value> =
+        std::iter::once(image).chain(text.map(|text| json!({ "text": text }))).collect();
+    let body = json!({
+        "candidates": [{ "content": { "role": "model", "parts": parts }, "finishReason": "STOP", "index": 0 }],
+        "usageMetadata": { "promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3 },
+        "modelVersion": "gemini-2.5-flash-image", "responseId": "r",
+    });
+    let (content_type, body) = match stream {
+        true => ("text/event-stream", format!("data: {body}\r\n\r\n")),
+        false => ("application/json", body.to_string()),
+    };
+    Fault::StatusBody { status: 200, content_type: content_type.into(), body }
+}
+
+/// What the caller's protocol has no word for is no answer, and no fault of its provider: another one answers, and the first goes on
+/// to be asked. Beside what can be said it is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_cannot_be_said_is_answered_by_another_and_held_against_nobody() {
+    let gemini = Fake::start(Protocol::Gemini).await.expect("a port");
+    let line = Line::start_with(&format!(
+        "[breaker]\nfaults = 1\n[providers.gemini]\nadapter = \"gemini\"\nbase_url = \"{}\"\nkey = \"google-key\"\n\
+         [models.painter]\ntargets = [\"gemini/gemini-2.5-pro\", \"openai/gpt-5\"]\n",
+        gemini.base_url()
+    ))
+    .await;
+    for (bytes, stream, messages) in
+        [(800, false, false), (3 << 20, false, true), (800, true, true), (3 << 20, true, false), (3 << 20, true, true)]
+    {
+        let (path, body) = match messages {
+            true => ("/v1/messages", messages_body("painter", "paint", stream)),
+            false => ("/v1/chat/completions", chat_body("painter", "paint", stream)),
+        };
+        let about = format!("{bytes} bytes, streamed: {stream}, Messages: {messages}");
+        gemini.behave(Behaviour { fault: painted(bytes, None, stream), ..Behaviour::default() });
+        let answer = line.post(path, &body).await;
+        assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{about}: {}", answer.body);
+        gemini.behave(Behaviour { fault: painted(bytes, Some("A picture."), stream), ..Behaviour::default() });
+        let answer = line.post(path, &body).await;
+        let seen = (answer.header("x-pointsman-target"), answer.header("x-pointsman-dropped"));
+        assert_eq!(seen, ("gemini/gemini-2.5-pro", "reply.content"), "{about}: {}", answer.body);
+        assert_eq!(answer.text(), "A picture.", "{about}");
+    }
+}
+
+/// Pieces that the contract has no word for are progress: they reach a caller of the same protocol as they come, and a stream of them
+/// is not late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pieces_without_a_word_go_through_and_are_not_late() {
+    let event = |kind: &str, fields: serde_json::Value| {
+        let mut data = fields;
+        data["type"] = kind.into();
+        format!("event: {kind}\ndata: {data}\n\n")
+    };
+    let response = json!({ "id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5", "output": [], "usage": null });
+    let mut script = vec![
+        Act::Read,
+        Act::Say(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n".to_vec()),
+        Act::Say(event("response.created", json!({ "response": response })).into_bytes()),
+    ];
+    let item = json!({ "id": "ctc_1", "type": "custom_tool_call", "call_id": "c", "name": "apply_patch", "input": "" });
+    script.push(Act::Say(event("response.output_item.added", json!({ "output_index": 0, "item": item })).into_bytes()));
+    for _ in 0..10 {
+        script.push(Act::Pause(std::time::Duration::from_millis(200)));
+        let delta = json!({ "item_id": "ctc_1", "output_index": 0, "delta": "piece" });
+        script.push(Act::Say(event("response.custom_tool_call_input.delta", delta).into_bytes()));
+    }
+    script.push(Act::Say(event("response.completed", json!({ "response": response })).into_bytes()));
+    let provider = Broken::start(script).await;
+    let line = Line::start_with(&format!(
+        "[timeouts]\nfirst_token = \"700ms\"\nbetween_tokens = \"700ms\"\n\
+         [providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"http://{}/v1\"\nkey = \"k\"\n\
+         [models.patcher]\ntargets = [\"responses/gpt-5\"]\n",
+        provider.address()
+    ))
+    .await;
+    let body = json!({ "model": "patcher", "input": "patch", "stream": true });
+    let answer = line.post("/v1/responses", &body).await;
+    assert_eq!((answer.status.as_u16(), answer.broken), (200, false), "{}", answer.body);
+    assert_eq!(answer.body.matches("\"delta\":\"piece\"").count(), 10, "{}", answer.body);
+    assert!(answer.body.contains("response.completed"), "{}", answer.body);
+}

@@ -295,3 +295,27 @@ fn calls_without_frames_change_nothing() {
     }
     assert_eq!(events, decode_stream(&frames));
 }
+
+#[test]
+fn an_empty_finish_reason_is_none() {
+    let piece = |content: &str, reason: &str| {
+        frame(json!({
+            "id": "chatcmpl-1", "created": 1_700_000_000, "model": "gpt-x",
+            "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": reason}],
+        }))
+    };
+    let whole = [started(), said(0, "a"), said(0, "b"), Event::PartFinished(0), finished(Finish::Stop)];
+    assert_eq!(events_of(&[piece("a", ""), piece("b", ""), piece("", "stop"), done()]), whole);
+    assert_eq!(events_of(&[piece("a", ""), piece("b", "stop"), done()]), whole);
+    // With a call, and with nothing else after it.
+    let call = json!([{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    let calls = frame(json!({
+        "id": "chatcmpl-1", "created": 1_700_000_000, "model": "gpt-x",
+        "choices": [{"index": 0, "delta": {"tool_calls": call}, "finish_reason": ""}],
+    }));
+    let events = events_of(&[calls, piece("", "tool_calls"), done()]);
+    assert_eq!(events.last(), Some(&finished(Finish::ToolCalls)));
+    // A stream that says nothing else is not complete.
+    let cut = decode_stream(&[piece("a", "")]);
+    assert!(cut.iter().all(|event| !matches!(event, Event::Finished(_))), "{cut:?}");
+}
