@@ -263,6 +263,10 @@ where
 impl Exchange {
     /// The request in words that no provider owns; made when it is first needed.
     pub async fn reading(&self) -> Result<&Reading, Fault> {
+        // Not only the body is held from now on. Where there is no room for it, there may be for the next attempt.
+        if !self.room.hold_copies((self.body.len() as u64).saturating_mul(COPIES)) {
+            return Err(fault(FaultKind::Busy, "the gateway holds as many bytes of requests as it can: try again"));
+        }
         let read = self.read.get_or_init(|| async {
             let no_codec = || fault(FaultKind::AdapterFailed, "the plugin has no client side");
             let codec = self.endpoint.codec().ok_or_else(no_codec)?;
@@ -271,10 +275,6 @@ impl Exchange {
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
             });
-            // Not only the body is held from now on.
-            if !self.room.grow((self.body.len() as u64).saturating_mul(COPIES)) {
-                return Err(fault(FaultKind::Busy, "the gateway holds as many bytes of requests as it can: try again"));
-            }
             let whole = self.references.for_stranger(&self.body);
             let body = whole.as_ref().unwrap_or(&self.body);
             let (operation, headers) = (&self.endpoint.operation, headers.collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 //! memory runs out for those that are inside. No route and no target may take so much that nothing is left for the others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -48,25 +48,35 @@ pub struct Room {
     load: Arc<Load>,
     bytes: AtomicU64,
     most: u64,
+    has_copies: AtomicBool,
 }
 
 impl Load {
     /// Of `most` that all requests may hold together.
     pub fn room(self: &Arc<Self>, most: u64) -> Room {
-        Room { load: Arc::clone(self), bytes: AtomicU64::new(0), most }
+        Room { load: Arc::clone(self), bytes: AtomicU64::new(0), most, has_copies: AtomicBool::new(false) }
     }
 }
 
 impl Room {
     /// Hold so many bytes more. False if they do not fit: then they are not held.
     pub fn grow(&self, bytes: u64) -> bool {
-        let fits = self.load.body_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most;
-        let counted = if fits { &self.bytes } else { &self.load.body_bytes };
+        // Never too many, not even for a moment: another request would be refused for it.
+        let grown = |held: u64| Some(held.saturating_add(bytes)).filter(|held| *held <= self.most);
+        let fits = self.load.body_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok();
         if fits {
-            counted.fetch_add(bytes, Ordering::Relaxed)
-        } else {
-            counted.fetch_sub(bytes, Ordering::Relaxed)
-        };
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Hold so many bytes more for what a request becomes in other words, once. False if they do not fit yet.
+    pub fn hold_copies(&self, bytes: u64) -> bool {
+        if self.has_copies.load(Ordering::Relaxed) {
+            return true;
+        }
+        let fits = self.grow(bytes);
+        self.has_copies.fetch_or(fits, Ordering::Relaxed);
         fits
     }
 }
@@ -154,6 +164,12 @@ mod tests {
         assert!(!held.fits(1, 30));
         drop(room);
         assert!(held.fits(20, 30) && !held.fits(21, 30));
+        // What it becomes is counted once, and tried again where there was no room.
+        let (other, room) = (load.room(30), load.room(30));
+        assert!(other.grow(15) && !room.hold_copies(12));
+        drop(other);
+        assert!(room.hold_copies(12) && room.hold_copies(12) && held.fits(8, 30) && !held.fits(9, 30));
+        drop(room);
         drop(held);
         assert_eq!(load.body_bytes.load(Ordering::Relaxed), 0);
     }
