@@ -109,7 +109,7 @@ async fn media_by_url_is_fetched_only_where_it_is_allowed() {
     let (address, fetched) = server("image/png", png).await;
     let ollama = Fake::start(Protocol::Ollama).await.expect("a port");
     let target = format!(
-        "[providers.ollama]\nadapter = \"ollama\"\nbase_url = \"{}\"\n[models.ollama]\ntargets = [\"ollama/qwen3\"]\n\
+        "[providers.ollama]\nadapter = \"ollama\"\nbase_url = \"{}\"\n[models.ollama]\ntargets = [\"ollama/qwen3\"]\nsettings = {{ attempts = 1 }}\n\
          [models.both]\ntargets = [\"ollama/qwen3\", \"openai/gpt-5\"]\n",
         ollama.base_url()
     );

@@ -326,7 +326,7 @@ fn painted(image_bytes: usize, text: Option<&str>, stream: bool) -> Fault {
 async fn an_image_that_cannot_be_said_is_answered_by_another_and_held_against_nobody() {
     let gemini = Fake::start(Protocol::Gemini).await.expect("a port");
     let line = Line::start_with(&format!(
-        "[breaker]\nfaults = 1\n[providers.gemini]\nadapter = \"gemini\"\nbase_url = \"{}\"\nkey = \"google-key\"\n\
+        "[providers.gemini]\nadapter = \"gemini\"\nbreaker = {{ faults = 1 }}\nbase_url = \"{}\"\nkey = \"google-key\"\n\
          [models.painter]\ntargets = [\"gemini/gemini-2.5-pro\", \"openai/gpt-5\"]\n",
         gemini.base_url()
     ))
@@ -375,8 +375,8 @@ async fn pieces_without_a_word_go_through_and_are_not_late() {
     script.push(Act::Say(event("response.completed", json!({ "response": response })).into_bytes()));
     let provider = Broken::start(script).await;
     let line = Line::start_with(&format!(
-        "[timeouts]\nfirst_token = \"700ms\"\nbetween_tokens = \"700ms\"\n\
-         [providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"http://{}/v1\"\nkey = \"k\"\n\
+        "[providers.responses]\nadapter = \"openai-responses\"\n\
+         timeouts = {{ first_token = \"700ms\", between_tokens = \"700ms\" }}\nbase_url = \"http://{}/v1\"\nkey = \"k\"\n\
          [models.patcher]\ntargets = [\"responses/gpt-5\"]\n",
         provider.address()
     ))
