@@ -1,6 +1,5 @@
 //! THE LINE: one request, from its arrival to the reply that its caller gets. Every stage is named here, in order.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,13 +8,12 @@ use hyper::body::Body as HttpBody;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
-use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::about::About;
 use super::allowance::Allowance;
 use super::array::Shape;
+use super::asked::Asked;
 use super::attempt;
 use super::begun::Failed;
 use super::commit::{HeldBack, Uncommitted};
@@ -31,16 +29,14 @@ use super::references::References;
 use super::refusal::{Refusal, fault};
 use super::table::{Route, Table, Target};
 use super::untranslated::{self, Untranslated};
-use super::{Body, Gateway, able, estimate, halves, intake, items, outgoing, scan, shadow_probe};
+use super::{Body, Gateway, able, estimate, halves, intake, items, outgoing, shadow_probe};
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
-use crate::plugin::bindings::client_protocol::{Header, Reading, Streaming};
+use crate::plugin::bindings::client_protocol::{Header, Reading};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a model's name: it stands in paths, headers and logs.
-const MODEL_BYTES_MAX: usize = 256;
 /// A request that is said in other words is held so many times besides: as it was read, as it is given to an adapter, as that says
 /// it, and as it is sent.
 pub const COPIES: u64 = 4;
@@ -82,19 +78,6 @@ pub struct Exchange {
     room: Room,
     /// See [`Exchange::reading`].
     read: OnceCell<Result<Reading, Fault>>,
-}
-
-/// What routing needs of a body.
-pub struct Asked {
-    pub model: String,
-    /// Where the model's name stands in the body, quotes included; absent when the path names it.
-    pub model_at: Option<Range<usize>>,
-    pub stream: bool,
-    /// The field that binds it to what one provider keeps, if there is one.
-    pub pinned: Option<String>,
-    /// The id in that field: of the reply under which the provider keeps it.
-    pub kept: Option<String>,
-    pub about: About,
 }
 
 /// When a request's time is over: an extension of its response. Who reads slowly is bounded by it too.
@@ -386,70 +369,4 @@ impl Exchange {
         let callers_own = |failed: &Failed| blame(failed.fault.kind) == Blame::Caller;
         self.endpoint.operation == COUNT_TOKENS && !history.last().is_some_and(callers_own)
     }
-}
-
-impl Asked {
-    fn find(body: &[u8], path: &str, endpoint: &Endpoint) -> Result<Asked, Refusal> {
-        let stream_field = match &endpoint.stream {
-            Streaming::Field(field) => field.as_str(),
-            Streaming::Never | Streaming::Always => "",
-        };
-        let mut names = vec![endpoint.model_field.as_str(), stream_field];
-        let outer = |field: &'_ String| field.split('.').next().unwrap_or_default().len();
-        names.extend(endpoint.pinning_fields.iter().map(|field| &field[..outer(field)]));
-        let pinning = names.len() - 2;
-        names.extend(About::fields(endpoint));
-        let mut found = scan::fields(body, &names).map_err(|text| wrong(None, text))?;
-        let about = About::new(body, &found.split_off(2 + pinning));
-        let mut found = found.into_iter();
-        let (model_at, stream_at) = (found.next().flatten(), found.next().flatten());
-        let (model, model_at) = match endpoint.path.model(path) {
-            Some(model) => (percent_decode_str(model).decode_utf8().ok().map(Into::into), None),
-            None => {
-                let field = endpoint.model_field.as_str();
-                let at = model_at.ok_or_else(|| wrong(Some(field), format!("`{field}` is missing")))?;
-                (scan::text(&body[at.clone()]), Some(at))
-            }
-        };
-        let model = model.filter(|model| is_name(model)).ok_or_else(|| {
-            let text = format!("the model's name must be a string of 1 to {MODEL_BYTES_MAX} letters, and no path");
-            wrong(Some(endpoint.model_field.as_str()).filter(|field| !field.is_empty()), text)
-        })?;
-        let stream = match (&endpoint.stream, stream_at.map(|at| &body[at])) {
-            (Streaming::Always, _) => true,
-            (Streaming::Never, _) | (_, None | Some(b"false" | b"null")) => false,
-            (_, Some(b"true")) => true,
-            _ => return Err(wrong(Some(stream_field), format!("`{stream_field}` must be true or false"))),
-        };
-        let set = |at: &Option<Range<usize>>| at.clone().is_some_and(|at| !matches!(&body[at], b"null" | b"false"));
-        let within = |(field, at): (&'_ String, Option<Range<usize>>)| {
-            let at = at?;
-            let at = match field.split_once('.') {
-                Some((_, inner)) => {
-                    let found = scan::value_at(&body[at.clone()], inner)?;
-                    at.start + found.start..at.start + found.end
-                }
-                None => at,
-            };
-            set(&Some(at.clone())).then(|| (field.clone(), at))
-        };
-        let pinned = endpoint.pinning_fields.iter().zip(found).find_map(within);
-        let id_of = |at: &Range<usize>| {
-            let value = &body[at.clone()];
-            scan::text(value).or_else(|| scan::value_at(value, "id").and_then(|id| scan::text(&value[id])))
-        };
-        let kept = pinned.as_ref().and_then(|(_, at)| id_of(at));
-        let pinned = pinned.map(|(field, _)| field);
-        Ok(Asked { model, model_at, stream, pinned, kept, about })
-    }
-}
-
-fn wrong(field: Option<&str>, text: String) -> Refusal {
-    Refusal::of(FaultKind::InvalidRequest, field, text)
-}
-
-/// Adapters put the name into paths, where it must not lead to another place.
-fn is_name(model: &str) -> bool {
-    let in_bounds = !model.is_empty() && model.len() <= MODEL_BYTES_MAX;
-    in_bounds && !model.contains(char::is_control) && !model.split('/').any(|piece| matches!(piece, "." | ".."))
 }

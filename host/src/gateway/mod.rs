@@ -7,6 +7,7 @@ mod act;
 mod allowance;
 mod amendment;
 mod array;
+mod asked;
 mod attempt;
 mod authorize;
 pub mod base_url;

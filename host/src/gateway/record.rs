@@ -7,12 +7,13 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::Gateway;
+use super::asked::Asked;
 use super::begun::Failed;
 use super::charge::Charge;
 use super::commit::Facts;
 use super::decide::Step;
 use super::endpoint::Endpoint;
-use super::exchange::{Asked, COUNT_TOKENS, Exchange};
+use super::exchange::{COUNT_TOKENS, Exchange};
 use super::game_day::Befell;
 use super::listed::listed;
 use super::load::Held;

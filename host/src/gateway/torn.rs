@@ -134,7 +134,7 @@ mod tests {
     const KEY: &str = "sk-canary-openai-5TqT3BlbkFJ0vZ";
 
     /// What comes out of a stream with these texts.
-    fn told(texts: &[&str]) -> String {
+    fn masked(texts: &[&str]) -> String {
         let mut torn = Torn::default();
         let frames = texts.iter().map(|text| {
             let data = format!("{{\"id\":\"chunk\",\"delta\":{{\"content\":\"{text}\"}}}}");
@@ -159,13 +159,13 @@ mod tests {
         };
         for size in 1..KEY.len() {
             let texts = [vec!["it is "], pieces(size), vec![", sir"]].concat();
-            let told = told(&texts);
+            let shown = masked(&texts);
             // Pieces that are no key yet, or the first one.
             let first = if size > 15 { size } else { 15 / size * size };
             let rest = "*".repeat(KEY.len() - first);
-            assert_eq!(told, format!("it is {}{rest}, sir", &KEY[..first]), "in pieces of {size}");
+            assert_eq!(shown, format!("it is {}{rest}, sir", &KEY[..first]), "in pieces of {size}");
         }
-        let escaped = told(&["x sk-canary-openai", "", "\\u002d5TqT", "3BlbkFJ0vZ!"]);
+        let escaped = masked(&["x sk-canary-openai", "", "\\u002d5TqT", "3BlbkFJ0vZ!"]);
         assert!(escaped.starts_with("x sk-canary-openai*") && escaped.ends_with("*!"), "{escaped}");
     }
 
@@ -177,7 +177,7 @@ mod tests {
             &["", "\\\\", "ä"],
         ] {
             let plain: String = texts.concat().replace("\\\\", "\\");
-            assert_eq!(told(texts), plain);
+            assert_eq!(masked(texts), plain);
         }
     }
 }

@@ -22,7 +22,7 @@ const SEARCH_PAUSE: Duration = Duration::from_secs(1);
 /// Provider and model.
 pub(super) type Name = (String, String);
 
-/// See the module.
+/// The health of each target, up to `TARGETS_MAX` of them, and who asked for it.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     targets: HashMap<Name, Entry>,

@@ -18,7 +18,8 @@ use crate::plugin::bindings::provider::RateLimit;
 
 /// A provider that asks for more patience than this gets this much. An absurd number must not retire a target for ever.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
-/// The same for a quota that is used up. A longer one is tried once an hour: somebody may have bought more, or raised the limit.
+/// The longest rest of a key whose quota is used up, where its provider states the reset. After an hour it is tried again, because
+/// operators raise limits before they reset.
 const QUOTA_REST_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long a key rests whose provider says "rate limited" and not for how long.
 const RATE_LIMIT_REST: Duration = Duration::from_secs(5);

@@ -60,7 +60,7 @@ const GUESTS_BYTES_MAX: usize = 1 << 30;
 /// What a guest may grow by even then: the pieces of a reply that is on its way need little, and must not be cut because of others'
 /// large bodies.
 const SMALL_BYTES: usize = 8 << 20;
-/// The same before it is opened: interpreted languages begin with so much.
+/// Linear memory that a guest may have before its first call even then: interpreters such as CPython start with 13 MB.
 const OPENING_BYTES: usize = 32 << 20;
 
 /// Of all guests of the process.

@@ -146,7 +146,7 @@ impl Tally {
         result.inspect_err(|fault| self.note_fault(fault))
     }
 
-    /// The same, of a call on a caller's body: a fault is not held against the version yet.
+    /// Counts a call that worked on a caller's body. A fault is not held against the version yet: the body may be its cause.
     pub fn note_on_body<R>(&self, result: Result<R, PluginFault>) -> Result<R, PluginFault> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         result.inspect_err(|fault| self.tell(fault))

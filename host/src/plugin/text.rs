@@ -35,7 +35,7 @@ pub fn shown(text: &str) -> String {
     })
 }
 
-/// The same of each line.
+/// Escapes the control characters of each line, and keeps the line breaks.
 pub fn shown_lines(text: &str) -> String {
     text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
