@@ -64,6 +64,7 @@ mod torn;
 mod trace;
 mod unlike;
 mod untranslated;
+mod writer;
 
 use std::sync::Arc;
 

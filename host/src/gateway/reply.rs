@@ -113,11 +113,15 @@ impl Batch {
 
     /// The failure in it, or at its heels.
     pub fn fault(&self) -> Option<&Fault> {
-        let failed = self.events.iter().find_map(|event| match event {
+        self.failure().or(self.failing.as_ref())
+    }
+
+    /// The failure that is one of its events.
+    pub fn failure(&self) -> Option<&Fault> {
+        self.events.iter().find_map(|event| match event {
             chat::Event::Failed(fault) => Some(fault),
             _ => None,
-        });
-        failed.or(self.failing.as_ref())
+        })
     }
 
     pub fn finished(&self) -> bool {
