@@ -199,11 +199,10 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
     let keeper = exchange.keeper(target, key_at);
-    let (writer, said) = match (outgoing.translating, exchange.spliceable().await) {
-        (None, None) => (Writer::same(exchange, &adapter.description.reply_model, model, keeper.clone()), None),
-        (Some(memory), None) => (Writer::translating(exchange, memory, model), None),
-        // Only what was written by one hand can be written on by it: the provider's own bytes are said anew.
-        (_, Some(memory)) => (Writer::translating(exchange, memory, model), Some((step.target, Said::default()))),
+    let said = exchange.spliceable().await.map(|_| (step.target, Said::default()));
+    let writer = match outgoing.translating {
+        None => Writer::same(exchange, &adapter.description.reply_model, model, keeper.clone()),
+        Some(memory) => Writer::translating(exchange, memory, model),
     };
     let mut good = Good {
         status: if same { response.status() } else { StatusCode::OK },
@@ -354,8 +353,7 @@ async fn begin(mut rest: Rest, told: &Told, asked_bytes: usize, good: &mut Good)
     good.id = id(&held.events);
     rest.hold.follow(&held.events);
     if let Some((_, said)) = &mut rest.said {
-        held.events = said.fit(held.events);
-        said.note(&held.events);
+        said.follow(&mut held);
     }
     good.first = rest.writer.write(held, finished).await.map_err(Bad::unwritten)?;
     if finished {

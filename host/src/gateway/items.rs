@@ -187,6 +187,11 @@ impl Noted {
         (store != Some(b"false")).then(|| Noted { gateway, owner: owner(exchange.caller.as_deref()), keeper })
     }
 
+    /// Another target goes on with the answer: it stands nowhere but here.
+    pub fn keep_by_nobody(&mut self) {
+        self.keeper = None;
+    }
+
     /// An answer that is not streamed.
     pub fn whole(&self, body: &[u8]) {
         let Some(output) = scan::value_at(body, "output").map(|at| &body[at]) else { return };

@@ -66,8 +66,7 @@ impl Relay {
             told.note(usage(&batch.events));
             self.hold.follow(&batch.events);
             if let Some((_, said)) = &mut self.said {
-                batch.events = said.fit(batch.events);
-                said.note(&batch.events);
+                said.follow(&mut batch);
             }
             let finished = batch.finished();
             match self.writer.write(batch, finished).await {
@@ -131,8 +130,7 @@ impl Relay {
             batch = kept;
             let (failed, finished) = (batch.failure().is_some(), batch.finished());
             if let Some(splice) = &mut self.splice {
-                batch.events = splice.said.fit(batch.events);
-                splice.said.note(&batch.events);
+                splice.said.follow(&mut batch);
             }
             record.usage(usage(&batch.events));
             record.content(content_bytes(&batch.events));
@@ -203,6 +201,12 @@ impl Relay {
     async fn go_on(&mut self, fault: &Fault, record: &mut Record) -> Option<(Bytes, Batch)> {
         let splice = self.splice.as_mut()?;
         let resumed = splice.resume(fault).await?;
+        let took_over = splice.hand_over(&mut self.writer).await;
+        if let Err(fault) = took_over {
+            resumed.running.fail(FaultKind::Unsupported, 0, None, Instant::now());
+            tracing::warn!(%fault.message, "a reply that broke off is not continued");
+            return None;
+        }
         record.spliced(&resumed.target);
         // A comment among events; in an array there is no place for it.
         let mark = splice.mark(&resumed.target).filter(|_| !self.writer.is_array()).unwrap_or_default();

@@ -1,19 +1,23 @@
 //! A streamed text that broke off goes on at another target: only where the route says so, only while there was nothing but
-//! text, and only at targets whose model is known to continue what it is given. It is the one way in which words of two
+//! one text and the thoughts before it, and only at targets whose model is known to continue what it is given. It is the one way in which words of two
 //! attempts stand in one reply, so it never happens unmarked: see `Record::spliced` and [`mark`].
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memchr::memmem;
 use tokio::time::Instant;
 
 use super::attempt::{self, Resumed};
 use super::begun::Failed;
 use super::decide::{self, Next};
 use super::exchange::Exchange;
+use super::reply::Batch;
+use super::scan;
 use super::seam;
+use super::writer::Writer;
 use crate::health::{Blame, blame};
-use crate::plugin::bindings::chat::{Event, Message, OutputFormat, Part, Request, Role, Text, Usage};
+use crate::plugin::bindings::chat::{Delta, Event, Message, OutputFormat, Part, Request, Role, Text, Usage};
 use crate::plugin::bindings::faults::Fault;
 
 /// Bytes of a text that are remembered. What is longer is not continued.
@@ -25,7 +29,15 @@ const BYTES_PER_TOKEN: usize = 4;
 #[derive(Debug, Default)]
 pub struct Said {
     text: String,
-    /// There was more than one part of text.
+    /// The part of the reply that the text is.
+    index: u32,
+    /// The model's thoughts before the text, each of them over.
+    before: Vec<Event>,
+    /// Bytes of the text and of the thoughts.
+    bytes: usize,
+    /// The id of the text's item, as JSON, in the caller's own protocol.
+    item: Option<Bytes>,
+    /// There was something else than thoughts and one text, or too much of it.
     is_more: bool,
     /// What the replies that broke off cost.
     spent: Option<Usage>,
@@ -39,6 +51,8 @@ pub struct Said {
 #[derive(Debug, Default)]
 struct Fit {
     is_on: bool,
+    /// The part of the caller's reply that the text is.
+    index: u32,
     /// Parts of reasoning that the continuation began with; the caller never sees them.
     hidden: u32,
     /// Its first text or call is here.
@@ -52,25 +66,64 @@ struct Fit {
 impl Fit {
     /// Where the caller's reply has a part of the continuation.
     fn place(&self, index: u32) -> u32 {
-        index.saturating_sub(self.hidden).saturating_add(u32::from(self.is_behind))
+        self.index.saturating_add(index.saturating_sub(self.hidden)).saturating_add(u32::from(self.is_behind))
     }
 }
 
 impl Said {
-    /// What the caller is about to read.
-    pub fn note(&mut self, events: &[Event]) {
+    /// What the caller is about to read, as it reads it.
+    pub fn follow(&mut self, batch: &mut Batch) {
+        batch.events = self.fit(std::mem::take(&mut batch.events));
+        self.note(&batch.events);
+        if let Some(id) = batch.frames.iter().rev().find_map(|frame| item_id(frame.data.as_deref()?)) {
+            self.item = Some(id);
+        }
+    }
+
+    fn note(&mut self, events: &[Event]) {
         for event in events {
+            if self.is_more {
+                return;
+            }
             match event {
-                Event::TextDelta(delta) if delta.index == 0 => self.text.push_str(&delta.text),
+                Event::TextDelta(delta) if delta.index == self.index => {
+                    self.text.push_str(&delta.text);
+                    self.bytes += delta.text.len();
+                }
                 Event::Started(_) | Event::Ping | Event::Usage(_) | Event::Failed(_) => {}
+                _ if self.text.is_empty() => self.note_before(event),
                 _ => self.is_more = true,
             }
+            self.is_more |= self.bytes > TEXT_BYTES_MAX;
         }
-        self.is_more |= self.text.len() > TEXT_BYTES_MAX;
+    }
+
+    /// An event before the text.
+    fn note_before(&mut self, event: &Event) {
+        match event {
+            Event::ReasoningDelta(delta) if delta.index == self.index => self.bytes += delta.text.len(),
+            Event::ReasoningSignature(made) | Event::RedactedReasoning(made) if made.index == self.index => {
+                self.bytes += made.sealed.data.len();
+            }
+            Event::PartFinished(index) if *index == self.index && !self.before.is_empty() => self.index += 1,
+            _ => return self.is_more = true,
+        }
+        match (self.before.last_mut(), event) {
+            (Some(Event::ReasoningDelta(last)), Event::ReasoningDelta(delta)) if last.index == delta.index => {
+                last.text.push_str(&delta.text);
+            }
+            _ => self.before.push(event.clone()),
+        }
+    }
+
+    /// All of it once more, for a writer that did not write it.
+    pub fn again(&self) -> Vec<Event> {
+        let text = Event::TextDelta(Delta { index: self.index, text: self.text.clone() });
+        self.before.iter().cloned().chain([text]).collect()
     }
 
     /// The events of a continuation, as the caller's reply goes on; those of a first reply as they are.
-    pub fn fit(&mut self, events: Vec<Event>) -> Vec<Event> {
+    fn fit(&mut self, events: Vec<Event>) -> Vec<Event> {
         for event in &events {
             if let Event::Usage(usage) = event {
                 self.told = Some(*usage);
@@ -123,6 +176,10 @@ impl Said {
         fitted.push(event);
     }
 
+    pub fn item(&self) -> Option<Bytes> {
+        self.item.clone()
+    }
+
     /// The request that continues the text.
     pub fn request(&self, asked: &Request) -> Request {
         let text = self.text.trim_end().to_owned();
@@ -150,7 +207,7 @@ impl Said {
         self.spent = Some(self.spent.map_or(told, |spent| sum(spent, told)));
         self.began_at = self.text.len();
         let trimmed = self.text[self.text.trim_end().len()..].to_owned();
-        self.fit = Fit { is_on: true, trimmed, ..Fit::default() };
+        self.fit = Fit { is_on: true, index: self.index, trimmed, ..Fit::default() };
     }
 
     /// Can it be seen of these events whether they go on with the text?
@@ -169,7 +226,7 @@ impl Fit {
     /// The caller's text is over, where the continuation has added none to it.
     fn end_text(&mut self, fitted: &mut Vec<Event>) {
         if !self.is_begun {
-            fitted.push(Event::PartFinished(0));
+            fitted.push(Event::PartFinished(self.index));
             (self.is_begun, self.is_behind) = (true, true);
         }
     }
@@ -181,6 +238,12 @@ fn text_of(events: &[Event]) -> String {
         _ => None,
     });
     texts.collect()
+}
+
+/// The item that an event of the Responses API is about, as JSON. SDKs put together by it what belongs together.
+pub fn item_id(data: &[u8]) -> Option<Bytes> {
+    memmem::find(data, b"\"item_id\"")?;
+    scan::value_at(data, "item_id").map(|at| Bytes::copy_from_slice(&data[at]))
 }
 
 const NOTHING: Usage = Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 };
@@ -249,6 +312,12 @@ impl Splice {
         }
     }
 
+    /// Our plugin writes the rest, whoever wrote the beginning.
+    pub async fn hand_over(&self, writer: &mut Writer) -> Result<(), Fault> {
+        let memory = self.exchange.spliceable().await.unwrap_or_default();
+        writer.take_over(&self.exchange, memory, &self.said).await
+    }
+
     /// Tells whoever reads the stream itself; clients pass over it. Absent where they would not.
     pub fn mark(&self, target: &str) -> Option<Bytes> {
         let description = self.exchange.endpoint.codec()?.client_description.as_ref()?;
@@ -259,7 +328,7 @@ impl Splice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::bindings::chat::{Delta, ToolCallStarted};
+    use crate::plugin::bindings::chat::ToolCallStarted;
 
     /// Faults: F148
     #[test]
@@ -327,8 +396,43 @@ mod tests {
         let mut said = Said::default();
         said.note(&[text(0, "a"), Event::PartFinished(0)]);
         assert!(said.is_more);
+        let call = ToolCallStarted { index: 0, id: "c".to_owned(), name: "t".to_owned() };
         let mut said = Said::default();
-        said.note(&[Event::ReasoningDelta(Delta { index: 0, text: "hm".to_owned() })]);
+        said.note(&[Event::ToolCallStarted(call), text(0, "a")]);
         assert!(said.is_more);
+        // Thoughts behind the text.
+        let mut said = Said::default();
+        said.note(&[text(0, "a"), thought(1)]);
+        assert!(said.is_more);
+    }
+
+    fn thought(index: u32) -> Event {
+        Event::ReasoningDelta(Delta { index, text: "hm".to_owned() })
+    }
+
+    #[test]
+    fn what_stands_before_the_text_is_kept_as_it_is() {
+        let mut said = Said::default();
+        said.note(&[
+            thought(0),
+            thought(0),
+            Event::PartFinished(0),
+            thought(1),
+            Event::PartFinished(1),
+            text(2, "word"),
+        ]);
+        assert!(!said.is_more);
+        let again = said.again();
+        assert!(
+            matches!(&again[..], [Event::ReasoningDelta(one), Event::PartFinished(0), _, _, Event::TextDelta(last)]
+            if one.text == "hmhm" && last.index == 2 && last.text == "word")
+        );
+        said.go_on(40);
+        let fitted = said.fit(vec![thought(0), Event::PartFinished(0), text(1, " there"), Event::PartFinished(1)]);
+        assert!(matches!(&fitted[..], [Event::TextDelta(there), Event::PartFinished(2)]
+            if there.index == 2 && there.text == " there"));
+        let mut long = Said::default();
+        long.note(&[Event::ReasoningDelta(Delta { index: 0, text: "x".repeat(TEXT_BYTES_MAX + 1) })]);
+        assert!(long.is_more);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 
 use super::array::{Array, Shape};
 use super::endpoint::Endpoint;
@@ -13,6 +14,7 @@ use super::raw::raw;
 use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
 use super::reply::Batch;
+use super::splice::{self, Said};
 use crate::config::defaults::REPLY_MODEL_ASKED;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -30,12 +32,22 @@ pub struct Writer {
     array: Option<Array>,
     /// For a caller who may refer to what it is answered.
     noted: Option<Noted>,
+    /// The id of the item that the caller has a part of, as JSON, once its rest is written by our plugin.
+    item: Option<Item>,
+}
+
+/// The id of one item.
+struct Item {
+    /// As our plugin writes it.
+    ours: Bytes,
+    /// As the caller read it.
+    theirs: Bytes,
 }
 
 enum How {
     /// Both sides speak the same protocol: bytes go through. How the reply began is kept for the case that it dies: its
     /// error event may have to name it.
-    Same { rename: Option<Rename>, started: Option<chat::Started> },
+    Same { rename: Option<Rename>, started: Option<chat::Started>, model: String },
     Translate {
         memory: Vec<u8>,
         /// Whatever the provider calls it.
@@ -51,21 +63,35 @@ impl Writer {
     /// `keeper`: whose bytes they are.
     pub fn same(exchange: &Exchange, reply_model: &[String], sent: &str, keeper: Keeper) -> Writer {
         let rename = names_asked(exchange).then(|| Rename::new(reply_model, &exchange.asked.model, sent));
-        Writer::new(exchange, How::Same { rename: rename.flatten(), started: None }, Some(keeper))
+        let how = How::Same { rename: rename.flatten(), started: None, model: sent.to_owned() };
+        Writer::new(exchange, how, Some(keeper))
     }
 
     pub fn translating(exchange: &Exchange, memory: Vec<u8>, sent: &str) -> Writer {
-        let created_unix_s = exchange.gateway.clock.unix().as_secs();
-        let id = format!("{:016x}", exchange.random);
-        let names_asked = names_asked(exchange);
-        let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
-        Writer::new(exchange, How::Translate { memory, names_asked, model, created_unix_s, id }, None)
+        Writer::new(exchange, How::translating(exchange, memory, sent), None)
+    }
+
+    /// Another target goes on with what the caller has `read`, which went through untouched. Our plugin writes that once more, to
+    /// nobody, so that it knows what it goes on with.
+    pub async fn take_over(&mut self, exchange: &Exchange, memory: Vec<u8>, read: &Said) -> Result<(), Fault> {
+        let How::Same { started, model, .. } = &mut self.how else { return Ok(()) };
+        let started = started.take().map(chat::Event::Started);
+        self.how = How::translating(exchange, memory, model);
+        let written = self.translate(started.into_iter().chain(read.again()).collect(), false).await?;
+        let lines = written.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
+        let ours = lines.rev().find_map(splice::item_id);
+        self.item = ours.zip(read.item()).map(|(ours, theirs)| Item { ours, theirs });
+        if let Some(noted) = &mut self.noted {
+            noted.keep_by_nobody();
+        }
+        Ok(())
     }
 
     fn new(exchange: &Exchange, how: How, keeper: Option<Keeper>) -> Writer {
         let array = (exchange.shape() == Shape::Array).then(Array::default);
         let noted = Noted::of(exchange, keeper);
-        Writer { endpoint: Arc::clone(&exchange.endpoint), stream: exchange.asked.stream, how, array, noted }
+        let (endpoint, stream) = (Arc::clone(&exchange.endpoint), exchange.asked.stream);
+        Writer { endpoint, stream, how, array, noted, item: None }
     }
 
     /// A reply that is not streamed.
@@ -102,8 +128,11 @@ impl Writer {
 
     async fn events(&mut self, batch: Batch, last: bool) -> Result<Bytes, Fault> {
         let names_events = self.names_events();
-        let How::Same { rename, started } = &mut self.how else {
-            let written = self.translate(batch.events, last).await?;
+        let How::Same { rename, started, .. } = &mut self.how else {
+            let mut written = self.translate(batch.events, last).await?;
+            if let Some(item) = &self.item {
+                written = item.renamed(&written);
+            }
             if let Some(noted) = &self.noted {
                 noted.written(&written);
             }
@@ -206,6 +235,30 @@ impl Writer {
     fn broken(&self, fault_: &PluginFault) -> Fault {
         let kind = if *fault_ == PluginFault::Full { FaultKind::Busy } else { FaultKind::AdapterFailed };
         fault(kind, format!("the plugin `{}` failed: {fault_}", self.endpoint.plugin.name))
+    }
+}
+
+impl How {
+    fn translating(exchange: &Exchange, memory: Vec<u8>, sent: &str) -> How {
+        let created_unix_s = exchange.gateway.clock.unix().as_secs();
+        let id = format!("{:016x}", exchange.random);
+        let names_asked = names_asked(exchange);
+        let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
+        How::Translate { memory, names_asked, model, created_unix_s, id }
+    }
+}
+
+impl Item {
+    fn renamed(&self, written: &[u8]) -> Bytes {
+        let mut renamed = BytesMut::with_capacity(written.len());
+        let mut from = 0;
+        for at in memmem::find_iter(written, &self.ours) {
+            renamed.extend_from_slice(&written[from..at]);
+            renamed.extend_from_slice(&self.theirs);
+            from = at + self.ours.len();
+        }
+        renamed.extend_from_slice(&written[from..]);
+        renamed.freeze()
     }
 }
 

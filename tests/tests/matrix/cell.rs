@@ -22,6 +22,8 @@ pub enum Trouble {
     BeforeContent,
     /// Its connection breaks after three pieces of content, each time.
     MidStream,
+    /// It breaks in the midst of a text, where the route says that another target may go on with it.
+    Spliced,
     /// It reads requests and never answers.
     Silent,
     /// It answers the first turn and refuses each later one: the conversation has traces of it.
@@ -29,12 +31,14 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    pub const ALL: [Trouble; 4] = [Trouble::BeforeContent, Trouble::MidStream, Trouble::Silent, Trouble::Later];
+    pub const ALL: [Trouble; 5] =
+        [Trouble::BeforeContent, Trouble::MidStream, Trouble::Spliced, Trouble::Silent, Trouble::Later];
 
     pub fn name(self) -> &'static str {
         match self {
             Trouble::BeforeContent => "before-content",
             Trouble::MidStream => "mid-stream",
+            Trouble::Spliced => "spliced",
             Trouble::Silent => "silent",
             Trouble::Later => "later",
         }
@@ -48,6 +52,9 @@ impl Director for Trouble {
         match self {
             Trouble::BeforeContent => behave("error-before-content"),
             Trouble::MidStream => slowly("cut-after:3"),
+            // A text, behind the thoughts of those that think.
+            Trouble::Spliced if is_later => slowly("cut-after:8"),
+            Trouble::Spliced => Behaviour::default(),
             Trouble::Silent => behave("hang"),
             Trouble::Later if is_later => behave("503"),
             Trouble::Later => Behaviour::default(),
@@ -105,12 +112,18 @@ impl Cell {
         format!("{}/{}/{}", self.client.name, self.trouble.name(), self.backup.0)
     }
 
+    /// Whether a client that can do both asks for a stream. What breaks in mid-stream is one; of the others each fault meets both.
+    fn streams(&self) -> bool {
+        let backup = BACKUPS.iter().position(|backup| *backup == self.backup).unwrap_or_default();
+        matches!(self.trouble, Trouble::MidStream | Trouble::Spliced) || (backup + self.trouble as usize) % 2 == 0
+    }
+
     /// What became of it, and what the client showed.
     pub async fn play(&self) -> (Verdict, String) {
         let first = Fake::start_directed(self.client.speaks, Arc::new(self.trouble)).await.expect("a port");
         let backup = Fake::start(self.backup.0).await.expect("a port");
         let (address, stop) = gateway(self, &first, &backup).await;
-        let ended = clients::run(self.client, address, self.trouble == Trouble::MidStream).await;
+        let ended = clients::run(self.client, address, self.streams()).await;
         drop(stop);
         let Ended { succeeded, answer, errors } = ended;
         let verdict = match (succeeded, answer.contains(ANSWER)) {
@@ -146,9 +159,10 @@ async fn gateway(cell: &Cell, first: &Fake, backup: &Fake) -> (SocketAddr, tokio
         format!("adapter = \"{adapter}\"\nbase_url = \"{}\"\n{credentials}\n", fake.base_url())
     };
     let (_, backup_adapter, model) = cell.backup;
+    let continuation = if cell.trouble == Trouble::Spliced { "continuation = \"splice\"\n" } else { "" };
     let text = format!(
         "[timeouts]\nfirst_token = \"1500ms\"\nreply = \"1500ms\"\nidle = \"1500ms\"\ntotal = \"30s\"\n\n\
-         [providers.first]\n{}\n[providers.backup]\n{}\n[models.\"{}\"]\ntargets = [\"first/*\", \"backup/{model}\"]\n",
+         [providers.first]\n{}\n[providers.backup]\n{}\n[models.\"{}\"]\ntargets = [\"first/*\", \"backup/{model}\"]\n{continuation}",
         provider(adapter.expect("an adapter"), first),
         provider(backup_adapter, backup),
         cell.client.models,

@@ -8,18 +8,28 @@ use super::cell::{BACKUPS, Cell, Trouble, Verdict};
 use super::clients;
 
 /// Why cells are as they are: the start of their names, and the reason.
-const NOTES: &[(&str, &str)] = &[(
-    "*/mid-stream",
-    "What was shown cannot be taken back, so the client is given an error. Claude Code and Codex ask again by themselves; the others show it.",
-)];
+const NOTES: &[(&str, &str)] = &[
+    (
+        "*/mid-stream",
+        "What was shown cannot be taken back, so the client is given an error. Claude Code and Codex ask again by themselves; the others show it.",
+    ),
+    (
+        "*/spliced",
+        "A text goes on at models that are known to continue what they are given: Claude up to 4.5, here at Anthropic and Bedrock. The other backups are not asked to.",
+    ),
+    (
+        "tool_runner/spliced",
+        "Its conversation is a thread that its provider keeps: nobody else knows what the text goes on from.",
+    ),
+];
 
 const HEAD: &str = "# Real clients while their provider fails\n\n\
     Written by `UPDATE_GOLDEN=1 POINTSMAN_MATRIX=all cargo test -p pointsman-tests --test matrix`, which says what the words mean; a \
     test fails when a cell no longer holds. Each client is unmodified, at the newest version of its registry, in its default \
     settings, and has a task that takes a call of a tool. Its first provider speaks its own protocol and fails; the backup is the \
     column. The faults: `before-content`: an error in place of the first content, each time. `mid-stream`: the connection breaks \
-    after three pieces of content, each time. `silent`: requests are read and never answered. `later`: the first turn is answered, \
-    each later one refused.\n\n";
+    after three pieces of content, each time. `spliced`: the last turn's text breaks off after eight, on a route with `continuation = \"splice\"`. \
+    `silent`: requests are read and never answered. `later`: the first turn is answered, each later one refused.\n\n";
 
 pub fn is_updating() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some()

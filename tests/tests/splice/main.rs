@@ -50,6 +50,28 @@ async fn a_text_goes_on_where_it_broke_off() {
     }
 }
 
+/// That another may go on costs a reply nothing: until it breaks off, its bytes are the provider's own.
+///
+/// Faults: F157
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_does_not_break_off_is_the_providers_own() {
+    let (line, _second) = line("anthropic/claude-sonnet-4-5").await;
+    let through = line.claude("story", "write 20 words", true).await;
+    let body = pointsman_tests::messages_body("claude-sonnet-4-5", "write 20 words", true).to_string();
+    let request = hyper::Request::post(format!("http://{}/v1/messages", line.anthropic.address()))
+        .header("anthropic-version", "2023-06-01")
+        .header("x-api-key", "k")
+        .body(body)
+        .expect("a request");
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let direct = Answer::read(client.request(request).await.expect("an answer")).await;
+    // The fake numbers its replies, and an Anthropic caller reads the name that it asked for; all else is equal.
+    let plain =
+        |text: &str| text.replace("story", "claude-sonnet-4-5").replace(|letter: char| letter.is_ascii_digit(), "0");
+    assert!(direct.complete(), "{}", direct.body);
+    assert_eq!(plain(&through.body), plain(&direct.body));
+}
+
 /// Nobody but the target that failed could go on: then the reply ends in an error, as on every other route.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_can_continue_ends_in_an_error() {

@@ -71,7 +71,12 @@ impl World {
     }
 
     async fn ask(&self, caller: &str, model: &str, prompt: &str) -> Answer {
-        let (path, body) = match caller {
+        self.ask_with(caller, model, prompt, json!({})).await
+    }
+
+    /// ... with these fields more.
+    async fn ask_with(&self, caller: &str, model: &str, prompt: &str, more: Value) -> Answer {
+        let (path, mut body) = match caller {
             "chat" => {
                 let mut body = chat_body(model, prompt, true);
                 body["stream_options"] = json!({ "include_usage": true });
@@ -86,6 +91,9 @@ impl World {
                 (format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"), body)
             }
         };
+        for (name, value) in more.as_object().expect("fields") {
+            body[name] = value.clone();
+        }
         Answer::read(send(self.address, &path, body.to_string()).await.expect("an answer")).await
     }
 }
@@ -104,16 +112,29 @@ fn said(caller: &str, answer: &Answer) -> (String, bool) {
             "responses" if event["type"] == "response.output_text.delta" => &event["delta"],
             "responses" => &Value::Null,
             "messages" => &event["delta"]["text"],
-            _ => &event["candidates"][0]["content"]["parts"][0]["text"],
+            _ => match &event["candidates"][0]["content"]["parts"][0] {
+                part if part["thought"] == true => &Value::Null,
+                part => &part["text"],
+            },
         };
         text.as_str().map(str::to_owned)
     };
     let complete = match caller {
-        "responses" => answer.body.contains("event: response.completed\n"),
+        "responses" => answer.body.contains("event: response.completed\n") && is_one_item(&events),
         "gemini" => answer.body.contains("\"finishReason\":\"STOP\""),
         _ => answer.complete(),
     };
     (events.iter().filter_map(delta).collect(), complete && !answer.broken)
+}
+
+/// SDKs put a text together by its item's id: all events are about the item that the reply ends with.
+fn is_one_item(events: &[Value]) -> bool {
+    let texts = events.iter().filter(|event| event["type"] == "response.output_text.delta");
+    let mut ids: Vec<&Value> = texts.map(|event| &event["item_id"]).collect();
+    let last = events.iter().rfind(|event| event["type"] == "response.completed").expect("a last event");
+    let items = last["response"]["output"].as_array().expect("items");
+    ids.extend(items.iter().filter(|item| item["type"] == "message").map(|item| &item["id"]));
+    ids.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// With a pause before each piece: what arrives together with a failure is held back and fails over.
@@ -169,6 +190,41 @@ async fn a_seam_changes_no_byte() {
     assert!(wrong.is_empty(), "{} of {all} are wrong; the first: {}", wrong.len(), wrong[0]);
     // On a slow machine some break off before anything went out, and fail over.
     assert!(spliced * 2 > all, "{spliced} of {all} have a seam");
+}
+
+/// Models think before they speak: a text goes on whatever stands before it, and the thoughts stay as they were read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_after_thoughts_goes_on() {
+    const THOUGHT: &str = "Let me think.";
+    let thinking = |caller: &str| match caller {
+        "chat" => json!({ "reasoning_effort": "low" }),
+        "responses" => json!({ "reasoning": { "effort": "low", "summary": "auto" } }),
+        "messages" => json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 }, "max_tokens": 2000 }),
+        _ => json!({ "generationConfig": { "thinkingConfig": { "includeThoughts": true, "thinkingBudget": 1024 } } }),
+    };
+    let name = |first: usize| ["gpt-5", "gpt-5", "claude-sonnet-4-5", "gemini-2.5-flash"][first];
+    let model = |first: usize| format!("{}-thinks", name(first));
+    let targets = |first: usize| vec![format!("{}/{}", PROVIDERS[first].0, model(first)), target(2, "goes-on").0];
+    let models: Vec<(String, Vec<String>)> = (0..4).map(|first| (format!("m{first}"), targets(first))).collect();
+    let world = World::start(&models).await;
+    world.target(2, "goes-on", speaking(false, Continuing::GoesOn));
+    let whole: Vec<String> = (1..=12).map(|number| format!("word{number}")).collect();
+    for (first, caller) in (0..4).flat_map(|first| CALLERS.map(|caller| (first, caller))) {
+        world.fakes[first].behave_for(&model(first), failing(9, false));
+        let answer = world.ask_with(caller, &format!("m{first}"), "write 12 words", thinking(caller)).await;
+        let told = format!("{caller} of {}: {}", PROVIDERS[first].0, answer.body);
+        // Gemini's callers know no comments.
+        assert!(caller == "gemini" || answer.body.contains("the reply broke off"), "{told}");
+        assert_eq!(said(caller, &answer), (whole.join(" "), true), "{told}");
+        // OpenAI shows none in chat completions, and its summaries are not these words.
+        let thoughts: String = match caller {
+            "messages" if first > 1 => {
+                answer.events().iter().filter_map(|event| event["delta"]["thinking"].as_str()).collect()
+            }
+            _ => THOUGHT.to_owned(),
+        };
+        assert_eq!(thoughts, THOUGHT, "{told}");
+    }
 }
 
 /// What begins anew is cut off; who goes on is asked next, and where there is nobody, the reply ends in an error.
