@@ -63,6 +63,7 @@ mod tool_names;
 mod torn;
 mod trace;
 mod unlike;
+mod unread;
 mod untranslated;
 
 use std::sync::Arc;

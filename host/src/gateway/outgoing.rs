@@ -104,7 +104,7 @@ impl Outgoing {
                 dialect::Body::Anew => None,
             };
             if let Some(mended) = mended {
-                let mended = Mended { body: whole, ..mended };
+                let mended = Mended { body: whole.or(mended.body), ..mended };
                 return forward(exchange, target, adapter, key_at, mended, amendment).await;
             }
         }
