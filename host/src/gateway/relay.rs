@@ -64,9 +64,9 @@ impl Relay {
         Relay { reply, writer, pace, running: Some(running), said, splice: None, hold }
     }
 
-    /// Before the commit: what is still to come of a tool call, and the rest where there is one.
-    pub async fn to_calls_end(mut self: Box<Self>, told: &Told) -> Result<(BytesMut, Option<Box<Relay>>), Fault> {
-        let (mut bytes, since) = (BytesMut::new(), Instant::now());
+    /// Before the commit: what is still to come of a tool call.
+    pub async fn to_calls_end(mut self: Box<Self>, told: &Told) -> Result<Calls, Fault> {
+        let (mut bytes, mut has_lost_content, since) = (BytesMut::new(), false, Instant::now());
         while self.hold.waits(since, bytes.len(), Instant::now()) {
             let mut batch = self.next().await;
             if let Some(fault) = failure(&batch) {
@@ -80,6 +80,7 @@ impl Relay {
                 said.note(&batch.events);
             }
             let finished = batch.finished();
+            has_lost_content |= self.writer.loses(&batch);
             match self.writer.write(batch, finished).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
@@ -90,10 +91,10 @@ impl Relay {
             if finished {
                 self.end(Ok(()));
                 self.reply.finish();
-                return Ok((bytes, None));
+                return Ok(Calls { bytes, rest: None, has_lost_content });
             }
         }
-        Ok((bytes, Some(self)))
+        Ok(Calls { bytes, rest: Some(self), has_lost_content })
     }
 
     /// True if another target may go on with it.
@@ -143,6 +144,9 @@ impl Relay {
             if let Some(splice) = &mut self.splice {
                 batch.events = splice.said.fit(batch.events);
                 splice.said.note(&batch.events);
+            }
+            if self.writer.loses(&batch) {
+                record.lost_content();
             }
             record.usage(usage(&batch.events));
             record.content(content_bytes(&batch.events));
@@ -219,6 +223,14 @@ impl Relay {
         (self.reply, self.pace, self.running) = (resumed.reply, resumed.pace, Some(resumed.running));
         Some((mark, resumed.held))
     }
+}
+
+/// What the caller is given of a reply up to the end of a tool call.
+pub struct Calls {
+    pub bytes: BytesMut,
+    /// Where there is one.
+    pub rest: Option<Box<Relay>>,
+    pub has_lost_content: bool,
 }
 
 /// What is still to come of a body.
@@ -300,6 +312,11 @@ impl Writer {
     /// Does the caller read the provider's own bytes?
     pub fn is_same(&self) -> bool {
         matches!(self.how, How::Same { .. })
+    }
+
+    /// Does it hold content that the caller's protocol has no word for?
+    pub fn loses(&self, batch: &Batch) -> bool {
+        !self.is_same() && batch.has_other_content()
     }
 
     /// A batch of a stream. A failure in it becomes the caller's protocol's own error event.
