@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn gemini_takes_either_alphabet() {
-        for what in ["get", "a>", "a?b>c", "größe"] {
+        for what in ["get", "a?>", "~~?", "größe"] {
             for protocol in [Protocol::Gemini, Protocol::AnthropicMessages] {
                 let mark = seal(protocol, what);
                 let of_url = mark.replace('+', "-").replace('/', "_");
@@ -48,6 +48,6 @@ mod tests {
                 assert_eq!(opened(Protocol::Gemini, bare).is_some(), protocol == Protocol::Gemini, "{bare}");
             }
         }
-        assert!(seal(Protocol::Gemini, "a?b>c").contains(['+', '/']), "it shows the difference");
+        assert!(seal(Protocol::Gemini, "a?>").contains(['+', '/']), "it shows the difference");
     }
 }

@@ -387,7 +387,7 @@ async fn streams_stand_on_the_wire_as_they_are_told_to() {
         let (text, end) = read(open(&fake, path(protocol, true), asked).await.expect("an answer")).await;
         assert_eq!(end, End::Clean);
         let (high, low) = (text.find("\\ud83d\"").expect("one half"), text.find("\"\\ude00").or(text.find("\\ude00")));
-        assert!(low.is_some_and(|low| low > high && text[high..low].contains("\n\n")), "in two events: {text}");
+        assert!(low.is_some_and(|low| low > high && text[high..low].contains("data: ")), "in two events: {text}");
     }
 }
 

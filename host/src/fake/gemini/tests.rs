@@ -234,11 +234,11 @@ fn the_third_generation_wants_its_signatures_back() {
         whole("gemini-3-pro", history(signature));
     }
     // Google's SDKs send bytes back in the URL's alphabet.
-    let odd = seal(Protocol::Gemini, "a?b>c");
+    let odd = seal(Protocol::Gemini, "a?>");
     let of_url = odd.replace('+', "-").replace('/', "_");
     assert_ne!(odd, of_url);
     for signature in [of_url.trim_end_matches('='), &of_url, &odd] {
-        let contents = [text("user", "a"), call("a?b>c", json!(signature)), responses(&["a?b>c", "put"])];
+        let contents = [text("user", "a"), call("a?>", json!(signature)), responses(&["a?>", "put"])];
         let refused = model_ask("gemini-3-pro", &with(json!({ "contents": contents }))).err();
         let given = refused.map(|refused| refused.body.to_string()).unwrap_or_default();
         assert!(!given.contains("signature"), "{signature}: {given}");
