@@ -34,6 +34,7 @@ mod keepers;
 mod listed;
 mod load;
 mod media;
+mod named_within;
 mod outgoing;
 mod pace;
 mod probes;
