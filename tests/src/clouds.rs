@@ -169,6 +169,15 @@ fn answer(asked: &Asked, id: &str, number: usize) -> (u16, String) {
                 && asked.body.contains("\"lifetime\":\"3600s\"");
             given(may, json!({ "accessToken": token, "expireTime": UNTIL }).to_string())
         }
+        "POST /refresh" => {
+            let fields = [
+                "grant_type=refresh_token",
+                "client_id=client-1",
+                "client_secret=canary-client",
+                "refresh_token=canary-refresh",
+            ];
+            given(asked.says(&fields), bearer())
+        }
         "GET /subject" => {
             given(asked.header("x-secret") == "canary-header", json!({ "id_token": "canary-subject" }).to_string())
         }

@@ -176,7 +176,11 @@ impl Answer {
         while let Some(frame) = body.frame().await {
             match frame {
                 Ok(frame) => bytes.extend_from_slice(frame.data_ref().map(|data| &data[..]).unwrap_or_default()),
-                Err(_) => broken = true,
+                // Over HTTP/2 the same error would come again and again.
+                Err(_) => {
+                    broken = true;
+                    break;
+                }
             }
         }
         let body = String::from_utf8(bytes).expect("text");

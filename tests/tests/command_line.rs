@@ -585,3 +585,57 @@ async fn check_says_where_fetched_credentials_come_from() {
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(json["credentials"]["a"], source);
 }
+
+#[tokio::test]
+async fn check_names_a_wrong_base_url_and_prints_what_holds_for_each_target() {
+    let folder = Folder::new("holds");
+    let text = r#"
+        [timeouts]
+        first_token = "90s"
+        [providers.a]
+        adapter = "anthropic-messages"
+        base_url = "http://127.0.0.1:9/v1"
+        key = "${KEY_OF_A}"
+        breaker = { faults = 7 }
+        [providers.b]
+        adapter = "openai-chat"
+        base_url = "http://127.0.0.1:9/v1"
+        key = "k"
+        timeouts = { reply = "7m" }
+        [models.x]
+        targets = ["a/claude", "b/gpt"]
+        timeouts = { reply = "3m" }
+        attempts = { max = 2 }
+        [models.y]
+        targets = ["b/gpt"]
+    "#;
+    let path = folder.write("pointsman.toml", text);
+    let (secret, environment) = ("secret-key-of-a", [("KEY_OF_A", "secret-key-of-a")]);
+    let (code, out, err) = run(&["check", &path], &environment).await;
+    assert_eq!(code, 0, "{err}");
+    let warnings: Vec<&str> = err.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("provider `a`: `base_url`"), "{err}");
+    assert!(warnings[0].contains("leave `/v1` out"), "{err}");
+    let row = |model: &str, target: &str| {
+        let is_row = |line: &&str| line.split_whitespace().take(2).eq([model, target]);
+        out.lines().find(is_row).unwrap_or_else(|| panic!("{model} {target}: {out}")).to_owned()
+    };
+    for (model, target, holds) in [
+        ("x", "a/claude", &["timeouts.first_token = 90s", "timeouts.reply = 3m", "breaker.faults = 7"][..]),
+        ("x", "b/gpt", &["timeouts.first_token = 90s", "timeouts.reply = 3m", "attempts.max = 2"]),
+        ("y", "b/gpt", &["timeouts.first_token = 90s", "timeouts.reply = 7m"]),
+    ] {
+        let row = row(model, target);
+        assert!(holds.iter().all(|holds| row.contains(holds)), "{row}");
+        assert_eq!((row.contains("breaker"), row.contains("attempts")), (target == "a/claude", model == "x"), "{row}");
+    }
+    let (_, json, _) = run(&["check", &path, "--json"], &environment).await;
+    let data: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(data["warnings"].as_array().map(Vec::len), Some(1), "{json}");
+    let holds =
+        &data["routes"].as_array().expect("routes").iter().find(|route| route["model"] == "x").expect("x")["holds"];
+    assert_eq!((&holds[0]["breaker"]["faults"], &holds[1]["timeouts"]["reply"]), (&7.into(), &"3m".into()), "{json}");
+    assert!(!format!("{out}{err}{json}").contains(secret), "it shows no key");
+    let (code, _, err) = run(&["check", &path], &[]).await;
+    assert!(code == 2 && err.contains("KEY_OF_A"), "a variable that is not set is named: {err}");
+}

@@ -1,7 +1,7 @@
 //! The same protocol is not the same model: a body that was written for one is mended where the target would refuse it, and goes
 //! untouched where it would not.
 
-use pointsman::fake::{Behaviour, Fault, Seen};
+use pointsman::fake::{Behaviour, Fake, Fault, Protocol, Seen};
 use pointsman_tests::{Answer, Line, behave};
 use serde_json::{Value, json};
 
@@ -224,5 +224,185 @@ async fn events_without_their_names_get_them() {
     assert!(answer.complete(), "{}", answer.body);
     for event in ["message_start", "content_block_delta", "message_delta", "message_stop"] {
         assert_eq!(answer.body.matches(&format!("event: {event}\n")).count(), 1, "{}", answer.body);
+    }
+}
+
+/// Providers of Responses and of Gemini, and an operator's word on how a server differs.
+async fn line_of_all() -> (Line, Fake, Fake) {
+    let responses = Fake::start(Protocol::OpenAiResponses).await.expect("a port");
+    let gemini = Fake::start(Protocol::Gemini).await.expect("a port");
+    let line = Line::start().await;
+    let more = format!(
+        r#"
+        {ROUTES}
+        [providers.responses]
+        adapter = "openai-responses"
+        base_url = "{}"
+        key = "k"
+        [providers.gemini]
+        adapter = "gemini"
+        base_url = "{}"
+        key = "k"
+        [providers.server]
+        adapter = "openai-chat"
+        base_url = "{}"
+        key = "k"
+        settings = {{ max_tokens_field = "max_tokens", sampling = false, reasoning_effort = false }}
+        [models.new-responses]
+        targets = ["responses/gpt-5"]
+        [models.old-responses]
+        targets = ["responses/gpt-4.1"]
+        [models.gemini-of-levels]
+        targets = ["gemini/gemini-3-pro-preview"]
+        [models.gemini-of-budgets]
+        targets = ["gemini/gemini-2.5-flash"]
+        [models.gemini-without]
+        targets = ["gemini/gemini-2.0-flash"]
+        [models."server-*"]
+        targets = ["server/*"]
+        [models.new-gpt]
+        targets = ["openai/gpt-4.1", "openai/gpt-5"]
+        [models.prefilled]
+        targets = ["anthropic/claude-sonnet-4-5", "anthropic/claude-opus-4-8", "openai/gpt-4.1"]
+        [models.prefilled-only]
+        targets = ["anthropic/claude-sonnet-4-5", "anthropic/claude-opus-4-8"]
+        "#,
+        responses.base_url(),
+        gemini.base_url(),
+        line.openai.base_url(),
+    );
+    line.reconfigure(&more).await.expect("a good configuration");
+    (line, responses, gemini)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_responses_is_mended_for_another_model() {
+    let (line, responses, _) = line_of_all().await;
+    let encrypted = "reasoning.encrypted_content";
+    for (model, more, dropped) in [
+        ("new-responses", json!({ "temperature": 0.2, "top_p": 0.5 }), "temperature, top_p"),
+        ("new-responses", json!({ "max_output_tokens": 500_000 }), ""),
+        ("old-responses", json!({ "reasoning": { "effort": "high" } }), "reasoning_effort"),
+        ("old-responses", json!({ "reasoning": { "effort": "high", "summary": "auto" } }), "reasoning_effort"),
+        // Codex asks so.
+        ("old-responses", json!({ "reasoning": { "effort": "low" }, "include": [encrypted] }), "reasoning_effort"),
+        ("old-responses", json!({ "max_output_tokens": 128_000 }), ""),
+    ] {
+        let mut body = json!({ "model": model, "input": "hello" });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let answer = line.post("/v1/responses", &body).await;
+        assert_eq!(answer.status, 200, "{more}: {}", answer.body);
+        assert!(answer.header("x-pointsman-dropped").contains(dropped), "{more}: {:?}", answer.headers);
+        let sent = last(&responses.seen());
+        let most = if model == "new-responses" { 128_000 } else { 32_768 };
+        assert!(sent["max_output_tokens"].as_u64().unwrap_or(0) <= most, "{sent}");
+        assert_eq!(sent["input"], "hello");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_gemini_is_mended_for_another_model() {
+    let (line, _, gemini) = line_of_all().await;
+    let thinking = |config: Value| json!({ "thinkingConfig": config, "topK": 5 });
+    for (model, config, expected) in [
+        ("gemini-of-levels", thinking(json!({ "thinkingBudget": 512 })), json!({ "thinkingLevel": "LOW" })),
+        ("gemini-of-levels", thinking(json!({ "thinkingBudget": 20_000 })), json!({ "thinkingLevel": "HIGH" })),
+        ("gemini-of-budgets", thinking(json!({ "thinkingLevel": "MEDIUM" })), json!({ "thinkingBudget": 8192 })),
+        ("gemini-without", thinking(json!({ "thinkingLevel": "HIGH", "includeThoughts": true })), Value::Null),
+        ("gemini-of-budgets", json!({ "maxOutputTokens": 90_000, "topK": 5 }), Value::Null),
+    ] {
+        let contents = json!([{ "role": "user", "parts": [{ "text": "hello" }] }]);
+        let body = json!({ "contents": contents, "generationConfig": config });
+        let answer = line.post(&format!("/v1beta/models/{model}:generateContent"), &body).await;
+        assert_eq!(answer.status, 200, "{body}: {}", answer.body);
+        let sent = last(&gemini.seen());
+        let (config, thinking) = (&sent["generationConfig"], &sent["generationConfig"]["thinkingConfig"]);
+        for field in ["thinkingLevel", "thinkingBudget"] {
+            assert_eq!(thinking[field], expected[field], "{body}: {sent}");
+        }
+        assert!(config["maxOutputTokens"].as_u64().unwrap_or(0) <= 65_535, "{sent}");
+        assert_eq!((&config["topK"], &sent["contents"]), (&json!(5), &contents), "all else stays: {sent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_says_of_a_server_holds_for_bodies_of_its_own_protocol() {
+    let (line, ..) = line_of_all().await;
+    let more = json!({ "max_completion_tokens": 200, "temperature": 0.2, "reasoning_effort": "low", "n": 1 });
+    let answer = line.post("/v1/chat/completions", &chat("server-model", more)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.header("x-pointsman-dropped"), "reasoning_effort, temperature");
+    let messages = json!([{ "role": "user", "content": "hello" }]);
+    let expected = json!({ "model": "server-model", "messages": messages, "n": 1, "max_tokens": 200 });
+    assert_eq!(last(&line.openai.seen()), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_for_gpt_4_1_is_served_by_gpt_5() {
+    let (line, ..) = line_of_all().await;
+    line.openai.behave_for("gpt-4.1", behave("503"));
+    for (more, dropped) in [
+        (json!({ "max_tokens": 200 }), ""),
+        (json!({ "max_tokens": 200, "temperature": 0.2, "top_p": 0.5 }), "temperature, top_p"),
+        (json!({ "max_tokens": 200, "presence_penalty": 0.2, "stream": true }), "presence_penalty"),
+    ] {
+        let before = line.openai.seen().len();
+        let answer = line.post("/v1/chat/completions", &chat("new-gpt", more.clone())).await;
+        served(&answer, "openai/gpt-5");
+        assert_eq!(answer.header("x-pointsman-dropped"), dropped, "{more}");
+        let seen = line.openai.seen();
+        assert_eq!(seen.len() - before, 2, "known beforehand, not by a refusal");
+        let sent = last(&seen);
+        assert_eq!((&sent["max_completion_tokens"], sent.get("max_tokens")), (&json!(200), None), "{sent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefilled_answer_goes_to_no_model_that_continues_none() {
+    let (line, ..) = line_of_all().await;
+    let mut body = messages("prefilled", json!({}));
+    body["messages"] = json!([
+        { "role": "user", "content": "Name a colour as JSON." },
+        { "role": "assistant", "content": "{\"colour\":" },
+    ]);
+    served(&line.post("/v1/messages", &body).await, "anthropic/claude-sonnet-4-5");
+    line.anthropic.behave_for("claude-sonnet-4-5", behave("529"));
+    served(&line.post("/v1/messages", &body).await, "openai/gpt-4.1");
+    body["model"] = "prefilled-only".into();
+    let answer = line.post("/v1/messages", &body).await;
+    assert_eq!(answer.status, 529, "{}", answer.body);
+    assert!(answer.body.contains("does not go on with a message of the assistant"), "{}", answer.body);
+    assert!(line.anthropic.seen().iter().all(|seen| seen.model != "claude-opus-4-8"), "it would refuse it");
+}
+
+/// What the reader does not know stands in the conversation as it was written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_block_keeps_no_body_from_being_mended() {
+    let line = line().await;
+    line.anthropic.behave_for("claude-opus-4-8", behave("529"));
+    let block = r#"{"type":"container_upload","file_id":"file_1","odd":1.50}"#;
+    for (late, thinking) in [
+        (true, json!({ "type": "disabled" })),
+        (false, json!({ "type": "adaptive" })),
+        (true, json!({ "type": "adaptive" })),
+    ] {
+        let mut body = messages("opus", json!({ "thinking": thinking, "max_tokens": 128_000 }));
+        let mut list = json!([{ "role": "user", "content": ["BLOCK", { "type": "text", "text": "hello" }] }]);
+        if late {
+            list.as_array_mut().expect("a list").push(json!({ "role": "system", "content": "Be brief." }));
+        }
+        body["messages"] = list;
+        let before = line.anthropic.seen().len();
+        let body = body.to_string().replace("\"BLOCK\"", block);
+        let answer = Answer::read(line.open("/v1/messages", body).await).await;
+        served(&answer, "anthropic/claude-sonnet-4-5");
+        let seen = line.anthropic.seen();
+        assert_eq!(seen.len() - before, 2, "known beforehand, not by a refusal");
+        let sent = last(&seen);
+        assert!(sent["max_tokens"].as_u64().is_some_and(|limit| limit <= 64_000), "{sent}");
+        assert_ne!(sent["thinking"]["type"], "adaptive", "{sent}");
+        let expected: Value = serde_json::from_str(block).expect("JSON");
+        assert_eq!(sent["messages"][0]["content"][0], expected);
+        assert_eq!(sent["system"].to_string().contains("Be brief."), late, "{sent}");
     }
 }

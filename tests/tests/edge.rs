@@ -80,7 +80,24 @@ async fn callers_need_a_key_where_one_is_configured() {
         assert_eq!(answer.status, status, "{name}: {value}: {}", answer.body);
         assert!(!answer.body.contains("team-"), "{}", answer.body);
     }
-    assert_eq!(line.anthropic.seen().len(), 2);
+    // Claude Desktop shows its own login in the other header.
+    for (key, token, status) in [
+        ("team-one", "Bearer sk-ant-oat01-example", 200),
+        ("sk-ant-api03-example", "Bearer team-two", 200),
+        ("sk-ant-api03-example", "Bearer sk-ant-oat01-example", 401),
+    ] {
+        let body = messages_body(CLAUDE, "hello", false).to_string();
+        let request = Request::post(format!("http://{}/v1/messages", line.address));
+        let request = request.header("x-api-key", key).header("authorization", token);
+        let response = client.request(request.body(Full::new(body.into())).expect("a request")).await;
+        assert_eq!(response.expect("an answer").status(), status, "{key}, {token}");
+    }
+    let seen = line.anthropic.seen();
+    assert_eq!(seen.len(), 4);
+    let is_ours = |seen: &pointsman::fake::Seen| {
+        seen.header("x-api-key") == Some("secret-anthropic-key") && seen.header("authorization").is_none()
+    };
+    assert!(seen.iter().all(is_ours), "neither goes on to the provider");
     let probe = Request::head(format!("http://{}/", line.address)).body(Full::default()).expect("a request");
     assert_eq!(client.request(probe).await.expect("an answer").status(), 200);
 }

@@ -1,6 +1,12 @@
 //! What a caller sees, and what the providers see, when the first provider fails.
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use pointsman::fake::{Behaviour, Fake, Fault, Protocol};
+use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, messages_body, slowly, wait_until};
 use serde_json::json;
 
@@ -86,6 +92,30 @@ async fn after_the_first_content_a_failure_is_an_error_in_the_callers_protocol()
             // The event comes whole, and then the body has no proper end: not every client knows the event.
             assert!(!answer.complete() && answer.broken, "{fault}: {}", answer.body);
         }
+    }
+}
+
+/// Over HTTP/2, RST_STREAM ends that stream, and the other streams of its connection go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http2_a_stream_that_fails_has_no_proper_end_and_others_have_theirs() {
+    let line = Line::start().await;
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let ask = async |model: &str| {
+        let body = messages_body(model, "write 20 words", true).to_string();
+        let request = Request::post(format!("http://{}/v1/messages", line.address))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
+        Answer::read(client.request(request).await.expect("an answer")).await
+    };
+    for fault in ["cut-after:3", "end-after:3", "error-after:3"] {
+        line.anthropic.behave(slowly(fault));
+        line.openai.behave(slowly("ok"));
+        // The second one begins on the same connection, and ends after the first one has failed.
+        let (failed, beside) = tokio::join!(ask("only-claude"), ask("only-gpt"));
+        assert!(failed.body.contains("event: error\n"), "{fault}: {}", failed.body);
+        assert!(failed.broken, "{fault}: {}", failed.body);
+        assert!(beside.complete(), "{fault}: {}", beside.body);
     }
 }
 
@@ -270,6 +300,86 @@ async fn while_a_lone_target_rests_callers_hear_what_it_rests_for_and_how_long()
         }
         assert_eq!(line.anthropic.seen().len(), 1, "it is left alone");
     }
+}
+
+/// A provider whose replies are written by hand, behind a gateway; `backup` answers in its place.
+async fn written(adapter: &str, path: &str) -> (Line, Broken) {
+    let broken = Broken::start(Vec::new()).await;
+    let more = format!(
+        "[providers.written]\nadapter = \"{adapter}\"\nbase_url = \"http://{}{path}\"\nkey = \"k\"\n\
+         [models.written]\ntargets = [\"written/m\"]\nsettings = {{ attempts = 1 }}\n\
+         [models.backup]\ntargets = [\"written/n\", \"openai/gpt-5\"]\n",
+        broken.address()
+    );
+    (Line::start_with(&more).await, broken)
+}
+
+fn reply(status: &str, headers: &str, body: &serde_json::Value) -> Vec<Act> {
+    let body = body.to_string();
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    vec![Act::Read, Act::Say(format!("{head}{headers}connection: close\r\n\r\n{body}").into_bytes()), Act::Close]
+}
+
+/// Clients of both families obey `x-should-retry: false` although they are told how long to wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_providers_word_on_retrying_is_never_beside_a_wait() {
+    let claude = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    let gpt = json!({ "error": { "message": "Overloaded", "type": "server_error", "param": null, "code": null } });
+    let (seconds, millis) = ("retry-after: 7\r\n", "retry-after-ms: 7000\r\n");
+    for (adapter, path, endpoint, body, waits) in [
+        ("anthropic-messages", "", "/v1/messages", &claude, &[seconds, ""][..]),
+        // Anthropic has no milliseconds.
+        ("openai-chat", "/v1", "/v1/chat/completions", &gpt, &[seconds, millis, ""]),
+    ] {
+        let refused = "x-should-retry: false\r\n";
+        for wait in waits {
+            // Each has a target that does not rest yet.
+            let (line, broken) = written(adapter, path).await;
+            broken.follow(reply("503 Service Unavailable", &format!("{refused}{wait}"), body));
+            let answer = line.post(endpoint, &messages_body("written", "hello", false)).await;
+            assert_eq!(answer.status, 503, "{}", answer.body);
+            assert_eq!(answer.headers.contains_key("retry-after"), !wait.is_empty(), "{:?}", answer.headers);
+            assert_eq!(answer.headers.contains_key("x-should-retry"), wait.is_empty(), "{wait}: {:?}", answer.headers);
+        }
+    }
+}
+
+/// A reply that is well, and says that it was the last one for now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_that_is_used_up_rests_until_its_reset() {
+    let (line, broken) = written("anthropic-messages", "").await;
+    let body = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "n", "stop_reason": "end_turn",
+        "stop_sequence": null, "content": [{ "type": "text", "text": "fine" }],
+        "usage": { "input_tokens": 1, "output_tokens": 1 },
+    });
+    let quota = |remaining: u32| {
+        format!(
+            "anthropic-ratelimit-requests-limit: 50\r\nanthropic-ratelimit-requests-remaining: {remaining}\r\n\
+             anthropic-ratelimit-requests-reset: 2026-06-02T10:02:00Z\r\n"
+        )
+    };
+    for remaining in [2, 1, 0] {
+        broken.follow(reply("200 OK", &quota(remaining), &body));
+        let answer = line.claude("backup", "hello", false).await;
+        assert_eq!(answer.header("x-pointsman-target"), "written/n", "{remaining} are left: {}", answer.body);
+    }
+    for stream in [false, true] {
+        let answer = line.claude("backup", "hello", stream).await;
+        assert_eq!(answer.header("x-pointsman-target"), "openai/gpt-5", "{}", answer.body);
+    }
+    assert_eq!(broken.requests(), 3, "it is left alone");
+    // Of a refusal without a wait of its own the header says how long.
+    let (line, broken) = written("anthropic-messages", "").await;
+    let error = json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "limit" } });
+    broken.follow(reply("429 Too Many Requests", &quota(0), &error));
+    for _ in 0..3 {
+        let answer = line.claude("written", "hello", false).await;
+        assert_eq!(answer.status, 429, "{}", answer.body);
+        let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+        assert!((60..=120).contains(&wait), "{wait}");
+    }
+    assert_eq!(broken.requests(), 1, "it is left alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

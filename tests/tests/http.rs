@@ -502,3 +502,152 @@ async fn http_1_0_gets_no_chunks_and_an_end() {
     let (head, body) = of_http_1_0(&line, &chat_body("only-gpt", "hello", true), "").await;
     assert!(head.contains(" 200") && !head.contains("transfer-encoding") && !body.contains("[DONE]"), "{head} {body}");
 }
+
+/// An image of Gemini is one part, and one event: reports measured more than 40 MB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_of_gemini_comes_whole_and_costs_no_breaker() {
+    let broken = Broken::start(Vec::new()).await;
+    let more = format!(
+        "[providers.painter]\nadapter = \"gemini\"\nbase_url = \"http://{}\"\nkey = \"k\"\n\
+         timeouts = {{ first_token = \"60s\", reply = \"60s\", between_tokens = \"60s\", idle = \"60s\" }}\n\
+         breaker = {{ faults = 1, samples = 1 }}\n\
+         [models.painter]\ntargets = [\"painter/gemini-3-pro-image\"]\ntimeouts = {{ total = \"90s\" }}\n\
+         settings = {{ attempts = 1 }}\n",
+        broken.address()
+    );
+    let line = Line::start_with(&more).await;
+    let asked = json!({ "contents": [{ "role": "user", "parts": [{ "text": "a red dot" }] }] });
+    let painted = |bytes: usize| {
+        let part = json!({ "inlineData": { "mimeType": "image/png", "data": "A".repeat(bytes) } });
+        let candidate = json!({ "content": { "role": "model", "parts": [part] }, "finishReason": "STOP", "index": 0 });
+        json!({ "candidates": [candidate], "responseId": "r" }).to_string()
+    };
+    for (method, content_type, bytes) in [
+        ("streamGenerateContent?alt=sse", "text/event-stream", 12 << 20),
+        ("streamGenerateContent?alt=sse", "text/event-stream", 60 << 20),
+        ("generateContent", "application/json", 12 << 20),
+        ("generateContent", "application/json", 60 << 20),
+    ] {
+        let is_stream = content_type != "application/json";
+        let body = if is_stream { format!("data: {}\r\n\r\n", painted(bytes)) } else { painted(bytes) };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
+        broken.follow(vec![Act::Read, Act::Say(head.into_bytes()), Act::Say(body.clone().into_bytes()), Act::Close]);
+        let answer = line.post(&format!("/v1beta/models/painter:{method}"), &asked).await;
+        assert_eq!(answer.status, 200, "{method}: {}", &answer.body[..answer.body.len().min(300)]);
+        assert!(answer.body == body && !answer.broken, "{method}: {} bytes of {}", answer.body.len(), body.len());
+        // Who cannot be given an image is refused, and that is not held against the provider.
+        let answer = line.gpt("painter", "a red dot", is_stream).await;
+        assert!(answer.status.is_client_error(), "{method}: {}", answer.status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_anthropic_stream_is_over_when_it_said_why() {
+    let broken = Broken::start(Vec::new()).await;
+    let more = format!(
+        "[providers.broken]\nadapter = \"anthropic-messages\"\nbase_url = \"http://{}\"\nkey = \"k\"\n\
+         [models.broken]\ntargets = [\"broken/m\"]\nsettings = {{ attempts = 1 }}\n",
+        broken.address()
+    );
+    let line = Line::start_with(&more).await;
+    let event = |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().expect("a type"));
+    let usage = json!({ "input_tokens": 5, "output_tokens": 1 });
+    let message = json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": usage });
+    let said = [
+        event(json!({ "type": "message_start", "message": message })),
+        event(json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } })),
+        event(json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "fine" } })),
+    ]
+    .concat();
+    let end = event(json!({ "type": "content_block_stop", "index": 0 }));
+    let stop = event(json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn", "stop_sequence": null },
+        "usage": { "output_tokens": 3 } }));
+    for (name, pieces, then, is_whole) in [
+        ("EOF after the stop reason", vec![&said, &end, &stop], Act::Close, true),
+        ("an end of the body after the stop reason", vec![&said, &end, &stop], Act::Say(b"0\r\n\r\n".to_vec()), true),
+        ("reset after the stop reason", vec![&said, &end, &stop], Act::Reset, true),
+        ("EOF after the block's end", vec![&said, &end], Act::Close, false),
+        ("an end of the body after the block's end", vec![&said, &end], Act::Say(b"0\r\n\r\n".to_vec()), false),
+    ] {
+        let pieces: Vec<&[u8]> = pieces.into_iter().map(|piece| piece.as_bytes()).collect();
+        broken.follow(stream(&pieces, then));
+        for answer in [line.claude("broken", "hello", true).await, line.gpt("broken", "hello", true).await] {
+            assert_eq!((answer.complete(), answer.broken), (is_whole, !is_whole), "{name}: {}", answer.body);
+            assert_eq!(answer.text(), "fine", "{name}: {}", answer.body);
+        }
+    }
+}
+
+/// A reply of a few kilobytes that stands for gigabytes: whole, streamed, or an error. It is read to a limit, another target
+/// answers, and nobody else's circuit opens.
+/// Faults: F170
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_a_bomb_is_read_to_a_limit() {
+    let broken = Broken::start(Vec::new()).await;
+    let more = format!(
+        "[providers.broken]\nadapter = \"openai-chat\"\nbase_url = \"http://{}/v1\"\nkey = \"k\"\n\
+         timeouts = {{ first_token = \"20s\", reply = \"20s\" }}\nbreaker = {{ faults = 2, samples = 2 }}\n\
+         [models.bomb]\ntargets = [\"broken/m\", \"anthropic/claude-sonnet-4-5\"]\ntimeouts = {{ total = \"60s\" }}\n\
+         [models.beside]\ntargets = [\"broken/n\"]\nsettings = {{ attempts = 1 }}\n",
+        broken.address()
+    );
+    let line = Line::start_with(&more).await;
+    let (json_type, sse) = ("application/json", "text/event-stream");
+    let said = chunk("\"role\":\"assistant\",\"content\":\"fine\"", "null");
+    let well = format!("{said}{}data: [DONE]\n\n", chunk("", "\"stop\""));
+    let follow = |status: &str, content_type: &str, coding: &str, body: &[u8]| {
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-encoding: {coding}\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        broken.follow(vec![Act::Read, Act::Say([head.as_bytes(), body].concat()), Act::Close]);
+    };
+    for coding in CODINGS {
+        let bomb = compressed(&"x".repeat(80 << 20), coding).await;
+        let blank = compressed(&"\n".repeat(80 << 20), coding).await;
+        let data = compressed(&format!("data: {}", "x".repeat(80 << 20)), coding).await;
+        assert!(bomb.len() < 1 << 20, "{coding:?}: {} bytes", bomb.len());
+        for (status, content_type, body, stream) in [
+            ("200 OK", json_type, &bomb, false),
+            ("200 OK", sse, &data, true),
+            ("200 OK", sse, &blank, true),
+            ("500 Internal Server Error", json_type, &bomb, true),
+        ] {
+            follow(status, content_type, coding.name(), body);
+            let began = Instant::now();
+            let answer = line.gpt("bomb", "hello", stream).await;
+            let told = format!("{coding:?} {status} {content_type} {stream}: {}", answer.body);
+            assert_eq!(answer.header("x-pointsman-target"), "anthropic/claude-sonnet-4-5", "{told}");
+            assert!(answer.text().ends_with("hello") && began.elapsed() < Duration::from_secs(15), "{told}");
+            follow("200 OK", sse, "identity", well.as_bytes());
+            let beside = line.gpt("beside", "hello", true).await;
+            assert_eq!(beside.text(), "fine", "another model of the same provider: {}", beside.body);
+        }
+    }
+}
+
+/// The fakes' own streams of that kind, to callers of both protocols.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_without_names_and_with_torn_letters_come_as_they_should() {
+    let line = Line::start().await;
+    for word in ["nameless", "torn"] {
+        line.anthropic.behave(behave(word));
+        line.openai.behave(behave(word));
+        for model in [CLAUDE, GPT] {
+            for answer in [line.claude(model, "hello 😀 all", true).await, line.gpt(model, "hello 😀 all", true).await]
+            {
+                assert!(answer.complete(), "{word}, {model}: {}", answer.body);
+                let is_same =
+                    answer.header("x-pointsman-target").starts_with("openai") != answer.body.contains("event: ");
+                // Halves that go through untouched are put together by whoever reads them.
+                let text = if is_same { String::new() } else { answer.text() };
+                assert!(is_same || text.ends_with("hello 😀 all"), "{word}, {model}: {}", answer.body);
+                if answer.body.contains("message_start") {
+                    assert!(answer.body.contains("event: message_start\n"), "{word}, {model}: {}", answer.body);
+                }
+            }
+        }
+    }
+}

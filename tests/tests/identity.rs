@@ -51,6 +51,7 @@ impl Scene {
         let more = format!(
             "[providers.cloud]\nadapter = \"{adapter}\"\nbase_url = \"{}\"\n{settings}\n\
              [models.cloud]\ntargets = [\"cloud/{model}\", \"openai/gpt-5\"]\n\
+             [models.alone]\ntargets = [\"cloud/{model}\"]\n\
              [models.lone]\ntargets = [\"cloud/{model}\"]\nsettings = {{ attempts = 1 }}\n",
             self.provider.base_url()
         );
@@ -261,7 +262,7 @@ async fn a_wrong_reply_is_said_without_it() {
             ["/metadata/identity/oauth2/token", "`access_token`"],
         ),
     ];
-    // At once: each waits for as long as a request may.
+    // At once, because each has to wait a moment.
     let asked = wrong.into_iter().map(|(name, protocol, settings, variable, parts)| async move {
         let scene = Scene::start(name, protocol).await;
         scene.clouds.be(Mood::Wrong);
@@ -302,4 +303,61 @@ async fn refused_credentials_are_replaced_and_the_account_does_not_rest() {
         assert!(Instant::now() < until, "the replacement serves");
         sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// What AWS's and Google's own tools leave on a machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_the_clouds_own_tools() {
+    let scene = Scene::start("files", Protocol::Bedrock).await;
+    let url = scene.clouds.url();
+    let keys = |token: &str| {
+        format!(
+            "[team]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\n{token}"
+        )
+    };
+    let credentials = scene.write("credentials", &keys("aws_session_token = canary-session-token\n"));
+    let role = format!("[profile gateway]\nrole_arn = {ROLE}\nsource_profile = team\nexternal_id = external-1\n");
+    let config = scene.write("config", &role);
+    let environment = [
+        ("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str()),
+        ("AWS_CONFIG_FILE", &config),
+        ("AWS_ENDPOINT_URL_STS", &url),
+    ];
+    scene.configure(&bedrock("profile = \"team\""), &environment).await;
+    scene.serves("a profile's keys", "x-amz-security-token", "canary-session-token").await;
+    scene.write("credentials", &keys(""));
+    scene.configure(&bedrock("profile = \"gateway\""), &environment).await;
+    scene.serves("a profile's role", "x-amz-security-token", "canary-token-").await;
+    // The file is gone: the credentials in force serve on.
+    let _ = std::fs::remove_file(&credentials);
+    assert_eq!(scene.ask("lone").await.status, 200);
+
+    let scene = Scene::start("login", Protocol::Gemini).await;
+    let login = scene.write(
+        "login.json",
+        &format!(
+            r#"{{"type":"authorized_user","client_id":"client-1","client_secret":"canary-client","refresh_token":"canary-refresh",
+            "token_uri":"{}/refresh"}}"#,
+            scene.clouds.url()
+        ),
+    );
+    let google = format!("google = \"{login}\"\nsettings = {{ project = \"project-1\", location = \"us-central1\" }}");
+    scene.configure(&google, &[]).await;
+    scene.serves("a person's login", "authorization", "Bearer canary-token-").await;
+}
+
+/// Waiting helps nobody who has no other target.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_credentials_a_lone_target_says_so_soon() {
+    let scene = Scene::start("soon", Protocol::Bedrock).await;
+    scene.clouds.be(Mood::Down);
+    let url = scene.clouds.url();
+    scene.configure(&bedrock("identity = \"instance\""), &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)]).await;
+    for model in ["alone", "lone", "alone"] {
+        let began = Instant::now();
+        let answer = scene.ask(model).await;
+        assert!(answer.status.is_server_error() && answer.body.contains("no credentials"), "{model}: {}", answer.body);
+        assert!(began.elapsed() < Duration::from_secs(8), "{model}: {:?}", began.elapsed());
+    }
+    scene.clouds.be(Mood::Well);
 }

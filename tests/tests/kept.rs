@@ -201,3 +201,115 @@ async fn a_long_tool_name_comes_back_as_the_caller_knows_it() {
         assert!(answer.body.contains(&format!("\"name\":\"{name}\"")), "{}", answer.body);
     }
 }
+
+/// The blocks of a streamed message, as the SDKs put them together.
+fn blocks(answer: &Answer) -> Vec<Value> {
+    let mut blocks: Vec<(Value, String)> = Vec::new();
+    for event in answer.events() {
+        match event["type"].as_str() {
+            Some("content_block_start") => blocks.push((event["content_block"].clone(), String::new())),
+            Some("content_block_delta") => {
+                let (block, input) = blocks.last_mut().expect("a block");
+                let delta = &event["delta"];
+                for field in ["text", "thinking", "signature"] {
+                    if let Some(piece) = delta[field].as_str() {
+                        block[field] = format!("{}{piece}", block[field].as_str().unwrap_or_default()).into();
+                    }
+                }
+                input.push_str(delta["partial_json"].as_str().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    let whole = |(mut block, input): (Value, String)| {
+        if block["type"] == "tool_use" {
+            block["input"] = serde_json::from_str(&input).unwrap_or_else(|_| json!({}));
+        }
+        block
+    };
+    blocks.into_iter().map(whole).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claude_goes_on_with_a_streamed_tool_loop_that_the_backup_began() {
+    let line = Line::start().await;
+    let mut messages = json!([{ "role": "user", "content": "use tool look with {}" }]);
+    let mut answered = Vec::new();
+    for step in 0..4 {
+        line.anthropic.behave(behave(if step == 0 { "529" } else { "ok" }));
+        let mut body = looped("claude-sonnet-4-5", &messages);
+        body["stream"] = true.into();
+        let answer = line.post("/v1/messages", &body).await;
+        assert!(answer.status == 200 && answer.complete(), "step {step}: {}", answer.body);
+        answered.push(answer.header("x-pointsman-target").to_owned());
+        let content = blocks(&answer);
+        let call = content.iter().find(|block| block["type"] == "tool_use").cloned();
+        let list = messages.as_array_mut().expect("messages");
+        list.push(json!({ "role": "assistant", "content": content }));
+        let Some(call) = call else { break };
+        let result = format!("seen; then use tool look with {{\"step\":{step}}}");
+        let result = json!({ "type": "tool_result", "tool_use_id": call["id"], "content": result });
+        list.push(json!({ "role": "user", "content": [result] }));
+    }
+    let claude = "anthropic/claude-sonnet-4-5";
+    assert_eq!(answered, ["openai/gpt-5", claude, claude, claude]);
+}
+
+/// A tool that only one provider runs, and that must be called: whoever lacks it is not asked, and the error names the tool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hosted_tool_that_is_forced_goes_to_who_has_it_or_is_refused_by_name() {
+    let (line, responses, claude) = two_keys().await;
+    let more = format!(
+        "[providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [providers.claude]\nadapter = \"anthropic-messages\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models.either]\ntargets = [\"openai/gpt-5\", \"responses/gpt-5\", \"claude/claude-sonnet-4-5\"]\n\
+         [models.neither]\ntargets = [\"openai/gpt-5\"]\n",
+        responses.base_url(),
+        claude.base_url(),
+    );
+    line.reconfigure(&more).await.expect("a good configuration");
+    let searches = json!({ "type": "web_search" });
+    let search = json!({ "type": "web_search_20250305", "name": "web_search" });
+    let user = json!([{ "role": "user", "content": "What is new?" }]);
+    for (path, target, body) in [
+        (
+            "/v1/responses",
+            "responses/gpt-5",
+            json!({ "input": "What is new?", "tools": [searches], "tool_choice": searches }),
+        ),
+        (
+            "/v1/responses",
+            "responses/gpt-5",
+            json!({ "input": "What is new?", "tools": [searches], "tool_choice": "required" }),
+        ),
+        (
+            "/v1/messages",
+            "claude/claude-sonnet-4-5",
+            json!({ "max_tokens": 99, "messages": user, "tools": [search],
+                "tool_choice": { "type": "tool", "name": "web_search" } }),
+        ),
+        (
+            "/v1/messages",
+            "claude/claude-sonnet-4-5",
+            json!({ "max_tokens": 99, "messages": user, "tools": [search], "tool_choice": { "type": "any" } }),
+        ),
+    ] {
+        let asked = |model: &str| {
+            let mut body = body.clone();
+            body["model"] = model.into();
+            body
+        };
+        let answer = line.post(path, &asked("either")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("x-pointsman-target")),
+            (200, target),
+            "{body}: {}",
+            answer.body
+        );
+        let answer = line.post(path, &asked("neither")).await;
+        assert!(answer.status.is_client_error(), "{body}: {}", answer.body);
+        let message = answer.json()["error"]["message"].to_string();
+        assert!(message.contains("tool"), "{body}: {message}");
+    }
+    assert!(line.openai.seen().is_empty(), "who lacks it is not asked");
+}

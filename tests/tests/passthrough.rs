@@ -254,7 +254,8 @@ async fn what_only_one_protocol_has_goes_to_who_speaks_it() {
         "[providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"{}\"\nkey = \"k\"\n\
          [providers.gemini]\nadapter = \"gemini\"\nbase_url = \"{}\"\nkey = \"k\"\n\
          [models.codex]\ntargets = [\"anthropic/claude-sonnet-4-5\", \"responses/gpt-5\"]\n\
-         [models.\"gemini-*\"]\ntargets = [\"openai/gpt-5\", \"gemini/*\"]\n",
+         [models.\"gemini-*\"]\ntargets = [\"openai/gpt-5\", \"gemini/*\"]\n\
+         [models.vectors]\ntargets = [\"gemini/gemini-embedding-001\"]\n",
         line.openai.base_url(),
         gemini.base_url(),
     );
@@ -280,6 +281,23 @@ async fn what_only_one_protocol_has_goes_to_who_speaks_it() {
         let answer = line.post(&format!("/{version}/models/{model}:batchEmbedContents"), &batch).await;
         assert_eq!(answer.json()["embeddings"].as_array().map(Vec::len), Some(2), "{}", answer.body);
         assert_eq!(answer.header("x-pointsman-target"), format!("gemini/{model}"));
+    }
+    // Under an alias the bodies name it once more, and Google knows only its own names.
+    let named = json!({ "model": "models/vectors", "content": content });
+    let contents = json!([{ "role": "user", "parts": [{ "text": "Hello" }] }]);
+    for (method, body, field) in [
+        ("embedContent", named.clone(), "embedding"),
+        ("batchEmbedContents", json!({ "requests": [named, named] }), "embeddings"),
+        (
+            "countTokens",
+            json!({ "generateContentRequest": { "model": "models/vectors", "contents": contents } }),
+            "totalTokens",
+        ),
+    ] {
+        let answer = line.post(&format!("/v1beta/models/vectors:{method}"), &body).await;
+        assert!(answer.status == 200 && !answer.json()[field].is_null(), "{method}: {}", answer.body);
+        let seen = gemini.seen().pop().expect("a request");
+        assert!(!String::from_utf8_lossy(&seen.body).contains("vectors"), "{method}");
     }
 }
 

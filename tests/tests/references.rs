@@ -150,6 +150,22 @@ async fn another_provider_gets_the_items_themselves_and_its_own_go_back() {
     }
 }
 
+/// The type of a reference is optional: <https://platform.openai.com/docs/api-reference/responses/create>.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_may_lack_its_type() {
+    let mut agent = Agent::start("claude", false).await;
+    for fault in ["ok", "ok", "503", "ok"] {
+        agent.responses.behave(behave(fault));
+        agent.step().await;
+        for item in agent.input.iter_mut().filter(|item| item["type"] == "item_reference") {
+            *item = json!({ "id": item["id"] });
+        }
+    }
+    assert_eq!(agent.targets, [OWN, OWN, CLAUDE, OWN]);
+    let answer = agent.post(&agent.body(&json!([{ "role": "user", "content": "hi" }, { "id": "fc_of_nobody" }]))).await;
+    assert_eq!(answer.status, 404, "{}", answer.body);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_backup_answers_the_first_step() {
     let mut agent = Agent::start("claude", true).await;

@@ -153,3 +153,50 @@ async fn idle_connections_leave_file_descriptors_for_requests() {
     let (code, said) = serving.stop().await;
     assert!(code == 0 && said.contains("ulimit") && !said.contains("accepting a connection"), "{said}");
 }
+
+/// A program reads it line by line, and finds a caller's request by its trace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_line_of_a_log_in_json_is_an_object_and_tells_the_trace() {
+    let (folder, fake) = (Folder::new("serving-json"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let address = free().await;
+    let config = configuration(&folder, &fake, &format!("listen = \"{address}\"\nlog = \"json\""));
+    let text = std::fs::read_to_string(&config).expect("a file").replace("key = \"k\"", "key = \"${KEY}\"");
+    let config = folder.write("json.toml", text);
+    let key = "key-of-the-environment";
+    let mut command = program(&["serve", "--config", &config], &[("POINTSMAN_LOG", "debug"), ("KEY", key)]);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = child.stderr.take().expect("its words");
+    let reading = tokio::spawn(async move {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).await.map(|_| said)
+    });
+    let up = async {
+        while TcpStream::connect(&address).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(120), up).await.expect("it listens");
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let odd = BODY.replace("\"m\"", "\"m\\\" {\\u00e9}=1\"");
+    for (body, status) in [(BODY, "200"), (odd.as_str(), "200"), ("{", "400")] {
+        let output = Command::new("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &format!("http://{address}/v1/messages"), "-d", body])
+            .args(["-H", &format!("traceparent: 00-{trace}-b7ad6b7169203331-01")])
+            .output()
+            .await
+            .expect("curl");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), status, "{body}");
+    }
+    assert_eq!(fake.seen()[0].header("x-api-key"), Some(key));
+    signal(&child, "INT").await;
+    timeout(Duration::from_secs(60), child.wait()).await.expect("in time").expect("a status");
+    let said = reading.await.expect("it reads").expect("text");
+    let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let lines: Vec<serde_json::Value> = said.lines().map(read).collect();
+    let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+    assert_eq!(requests.len(), 3, "{said}");
+    assert!(requests.iter().all(|line| line["trace_id"] == trace), "{said}");
+    assert_eq!(requests[1]["model"], "m\" {é}=1", "{said}");
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{said}");
+    assert!(!said.contains(key), "{said}");
+}

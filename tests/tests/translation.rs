@@ -1,8 +1,12 @@
 //! A caller of one protocol, a provider of the other: what both can say arrives.
 
+use std::time::Duration;
+
 use http_body_util::BodyExt as _;
+use pointsman::journal::story;
+use pointsman_tests::broken::{Act, Broken};
 use pointsman_tests::every::Every;
-use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body, send, slowly};
+use pointsman_tests::{Answer, CLAUDE, GPT, Line, behave, chat_body, messages_body, send, slowly, wait_until};
 use serde_json::{Value, json};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -292,5 +296,55 @@ async fn gemini_streams_are_arrays_where_events_were_not_asked_for() {
         let refused = Answer::read(ask(provider, "").await).await;
         assert_eq!(refused.status, 503, "{provider}: {}", refused.body);
         assert_eq!(refused.json()[0]["error"]["code"], 503, "{provider}: {}", refused.body);
+    }
+}
+
+/// The headers have gone by then, so the journal and the log name it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_comes_behind_the_first_words_is_named_as_left_out() {
+    let event = |part: Value, end: Value| {
+        let candidate = json!({ "content": { "role": "model", "parts": [part] }, "finishReason": end });
+        Act::Say(format!("data: {}\n\n", json!({ "candidates": [candidate], "responseId": "r" })).into_bytes())
+    };
+    let image = json!({ "inlineData": { "mimeType": "image/png", "data": PNG } });
+    let pause = Act::Pause(Duration::from_millis(200));
+    let head = Act::Say(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n".to_vec());
+    let last = event(json!({ "text": " Done." }), json!("STOP"));
+    let late = vec![
+        Act::Read,
+        head.clone(),
+        event(json!({ "text": "Here it is:" }), Value::Null),
+        pause.clone(),
+        event(image.clone(), Value::Null),
+        pause.clone(),
+        last.clone(),
+    ];
+    let early = vec![Act::Read, head, event(image, Value::Null), pause, last];
+    let broken = Broken::start(Vec::new()).await;
+    let line = Line::start_with(&format!(
+        "[providers.painter]\nadapter = \"gemini\"\nbase_url = \"http://{}/v1beta\"\nkey = \"k\"\n\
+         [models.painter]\ntargets = [\"painter/gemini-2.5-flash-image\"]",
+        broken.address()
+    ))
+    .await;
+    for (script, is_in_header) in [(early, true), (late, false)] {
+        broken.follow(script);
+        let answer = line.gpt("painter", "a red dot", true).await;
+        assert!(answer.complete() && answer.text().ends_with("Done."), "{}", answer.body);
+        let dropped = answer.header("x-pointsman-dropped").contains("reply.content");
+        assert_eq!(dropped, is_in_header, "{:?}", answer.headers);
+        let (journal, id) = (line.gateway.journal(), answer.header("x-pointsman-request-id"));
+        wait_until("an entry", || journal.find(id).is_some()).await;
+        let entry = journal.find(id).expect("an entry");
+        assert!(entry.lost_content);
+        assert!(story(&entry).contains("a part of the reply was left out"), "{}", story(&entry));
+        // Who speaks the provider's protocol is given all of it.
+        let path = "/v1beta/models/painter:streamGenerateContent?alt=sse";
+        let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": "a red dot" }] }] });
+        let own = line.post(path, &body).await;
+        assert!(own.body.contains(PNG) && own.header("x-pointsman-dropped").is_empty(), "{}", own.body);
+        let id = own.header("x-pointsman-request-id");
+        wait_until("an entry", || journal.find(id).is_some()).await;
+        assert!(!journal.find(id).expect("an entry").lost_content);
     }
 }

@@ -256,3 +256,34 @@ async fn a_trace_goes_on_to_whoever_is_asked() {
         }
     }
 }
+
+/// A proxy would connect to wherever a caller's URL leads, past the check of its address: media never go through one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_that_callers_name_are_fetched_through_no_proxy() {
+    let (proxy, line) = (Proxy::start(None).await, Line::start().await);
+    let private = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let ollama = pointsman::fake::Fake::start(pointsman::fake::Protocol::Ollama).await.expect("a port");
+    let url = format!("http://127.0.0.1:{}", proxy.address.port());
+    let environment = |name: &str| matches!(name, "HTTPS_PROXY" | "ALL_PROXY" | "https_proxy").then(|| url.clone());
+    for more in [String::new(), format!("proxy = \"{url}\"")] {
+        let more = format!(
+            "[fetch]\nmedia = true\n[providers.local]\nadapter = \"ollama\"\nbase_url = \"{}\"\n{more}\n\
+             [models.local]\ntargets = [\"local/qwen3\"]\nsettings = {{ attempts = 1 }}\n",
+            ollama.base_url()
+        );
+        let text = pointsman_tests::configuration(&line.anthropic, &line.openai, &more);
+        let parsed = pointsman::config::parse(&text, Path::new("test.toml"), &environment).expect("a configuration");
+        line.gateway.apply(parsed).await.expect("it is applied");
+        for host in ["127.0.0.1", "localhost", "169.254.169.254"] {
+            for (scheme, port) in [("http", private.port()), ("https", private.port()), ("http", 80), ("https", 443)] {
+                let mut body = chat_body("local", "", false);
+                let image = serde_json::json!({ "url": format!("{scheme}://{host}:{port}/a.png") });
+                body["messages"][0]["content"] = serde_json::json!([{ "type": "image_url", "image_url": image }]);
+                let answer = line.post("/v1/chat/completions", &body).await;
+                assert_eq!(answer.status, 400, "{body}: {}", answer.body);
+            }
+        }
+    }
+    assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
+    assert!(ollama.seen().is_empty(), "nobody was asked without the image");
+}

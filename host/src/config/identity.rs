@@ -33,12 +33,24 @@ pub struct AwsIdentity {
 pub enum AwsSource {
     /// With a role only.
     Keys(AwsKeys),
+    /// The files that AWS's own tools share; they are read each time.
+    Profile(AwsProfile),
     /// STS, for a token that is read from this file each time (IRSA).
     WebIdentity { token_file: PathBuf, role: AwsRole },
     /// The agent of ECS, or that of EKS Pod Identity.
     Container { url: String, authorization: Option<ContainerToken> },
     /// The metadata service of an EC2 instance, version 2. Without a slash at the end.
     Instance { endpoint: String },
+}
+
+/// A profile in the files that AWS's own tools share. One of the files may not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsProfile {
+    pub name: String,
+    pub credentials: PathBuf,
+    pub config: PathBuf,
+    /// Of roles whose profile names no session.
+    pub session_name: String,
 }
 
 /// What a container shows to its agent.
@@ -62,10 +74,23 @@ pub struct AwsRole {
 pub enum Google {
     /// A service account's own key.
     Account(GoogleAccount),
+    /// A person, who logged in with Google's own tool.
+    User(GoogleUser),
     /// Workload identity federation.
     External(Box<GoogleExternal>),
     /// The metadata server of Google's machines. `endpoint` has no slash at the end; `account` is an e-mail or `default`.
     Metadata { endpoint: String, account: String },
+}
+
+/// What is needed of a credentials file of the type `authorized_user`, as `gcloud auth application-default login` writes it.
+///
+/// <https://google.aip.dev/auth/4113>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoogleUser {
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub refresh_token: Secret,
+    pub token_uri: String,
 }
 
 /// What is needed of a credentials file of the type `external_account`.
@@ -120,6 +145,13 @@ impl fmt::Display for AwsIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             AwsSource::Keys(_) => formatter.write_str("AWS access keys")?,
+            AwsSource::Profile(profile) => write!(
+                formatter,
+                "AWS profile {} in {} and {}",
+                profile.name,
+                profile.credentials.display(),
+                profile.config.display()
+            )?,
             AwsSource::WebIdentity { token_file, role } => {
                 write!(formatter, "AWS web identity: token in {}, role {}", token_file.display(), role.arn)?;
             }
@@ -139,6 +171,7 @@ impl fmt::Display for Google {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Google::Account(account) => write!(formatter, "Google service account {}", account.client_email),
+            Google::User(user) => write!(formatter, "Google user of the client {}", user.client_id),
             Google::External(external) => {
                 write!(formatter, "Google workload identity for {}: subject token ", external.audience)?;
                 match &external.subject.place {

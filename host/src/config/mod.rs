@@ -2,6 +2,7 @@
 //! one to the other.
 
 mod automatic;
+mod aws_profile;
 pub(crate) mod defaults;
 mod error;
 mod identity;
@@ -11,14 +12,15 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
+pub use aws_profile::Profile;
 pub use defaults::ADMIN as ADMIN_ADDRESS;
 #[cfg(test)]
 pub(crate) use defaults::{BREAKER, LIMITS, TIMEOUTS};
 pub use error::ConfigError;
 pub(crate) use error::File;
 pub use identity::{
-    Aws, AwsIdentity, AwsRole, AwsSource, Azure, AzureSource, ContainerToken, Google, GoogleExternal, SubjectPlace,
-    SubjectToken, without_path,
+    Aws, AwsIdentity, AwsProfile, AwsRole, AwsSource, Azure, AzureSource, ContainerToken, Google, GoogleExternal,
+    GoogleUser, SubjectPlace, SubjectToken, without_path,
 };
 pub use resolve::{CALLER_NAME, HOLDS, SECRET_HEADERS, is_caller_name, usual as usual_proxy};
 pub use resolved::*;

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::wire::Wire;
 use crate::coding::Coding;
 
 /// What goes wrong and how long things take.
@@ -18,6 +19,8 @@ pub struct Behaviour {
     pub speech: Speech,
     /// Whatever the request says of codings: as a network in front of a provider does.
     pub coding: Option<Coding>,
+    /// Of a stream.
+    pub wire: Wire,
 }
 
 /// How a fake speaks when nothing goes wrong.
@@ -104,7 +107,8 @@ impl Fault {
 
 const WORDS: &str = "ok, a status such as 529, 429:7 (with Retry-After: 7), slow:3s, slow:300ms, hang, hang-before-content, \
                      hang-after:3, reset, error-before-content, error-after:3, cut-after:3, end-after:3, garbage, html, \
-                     spaces-last (of tokens), again or greets (instead of continuing), gzip, br or zstd (the reply is compressed)";
+                     spaces-last (of tokens), again or greets (instead of continuing), gzip, br or zstd (the reply is compressed), \
+                     nameless (events without their names), torn (letters between two chunks)";
 
 impl FromStr for Behaviour {
     type Err = String;
@@ -135,6 +139,11 @@ impl FromStr for Behaviour {
                 };
                 let speech = Speech { spaces_last: word == "spaces-last", continuing };
                 return Ok(Behaviour { speech, ..Behaviour::default() });
+            }
+            "nameless" | "torn" => {
+                simple(Fault::None)?;
+                let wire = if word == "torn" { Wire::Torn } else { Wire::Nameless };
+                return Ok(Behaviour { wire, ..Behaviour::default() });
             }
             "gzip" | "br" | "zstd" => {
                 simple(Fault::None)?;

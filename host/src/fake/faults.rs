@@ -146,6 +146,7 @@ impl Performance {
     fn streamed(self, pieces: Vec<Piece>) -> Response<Body> {
         let (headers, content_type) = (self.headers(200), self.protocol.stream_type(&self.seen));
         let (sent, waited) = (Sent::default(), Duration::ZERO);
+        let pieces = self.behaviour.wire.of(pieces);
         let playing = Playing { pieces: pieces.into_iter(), performance: self, sent, waited, over: false };
         let frames = stream::unfold(playing, Playing::next);
         with_headers(Response::new(StreamBody::new(frames).boxed_unsync()), 200, content_type, &headers)

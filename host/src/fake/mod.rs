@@ -23,6 +23,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod vector;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use self::kind::Kind;
 pub use self::protocol::Protocol;
 pub use self::reply::Sent;
 pub use self::state::{Director, Seen};
+pub use self::wire::Wire;
 
 /// A fake that is running. Dropping it stops it and cuts its connections.
 pub struct Fake {

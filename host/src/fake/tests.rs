@@ -372,6 +372,26 @@ async fn pings_come_while_content_does_not() {
 }
 
 #[tokio::test]
+async fn streams_stand_on_the_wire_as_they_are_told_to() {
+    for protocol in [Protocol::AnthropicMessages, Protocol::OpenAiResponses] {
+        let (_, usual, _) = outcome(protocol, "ok", true).await;
+        let (status, bare, end) = outcome(protocol, "nameless", true).await;
+        assert_eq!((status, end, bare.contains("event: ")), (200, End::Clean, false), "{bare}");
+        let named: String = usual.split_inclusive('\n').filter(|line| !line.starts_with("event: ")).collect();
+        let plain = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "0");
+        assert_eq!(plain(&bare), plain(&named), "all else is as usual");
+    }
+    for protocol in [Protocol::OpenAiChat, Protocol::AnthropicMessages, Protocol::Gemini] {
+        let fake = misbehaving(protocol, "torn").await;
+        let asked = asking(protocol, true).replace(PROMPT, "morning 😀 all");
+        let (text, end) = read(open(&fake, path(protocol, true), asked).await.expect("an answer")).await;
+        assert_eq!(end, End::Clean);
+        let (high, low) = (text.find("\\ud83d\"").expect("one half"), text.find("\"\\ude00").or(text.find("\\ude00")));
+        assert!(low.is_some_and(|low| low > high && text[high..low].contains("data: ")), "in two events: {text}");
+    }
+}
+
+#[tokio::test]
 async fn callers_that_leave_are_counted() {
     let fake = misbehaving(Protocol::AnthropicMessages, "hang-after:2").await;
     let response = open(&fake, "/v1/messages", asking(Protocol::AnthropicMessages, true)).await.expect("an answer");

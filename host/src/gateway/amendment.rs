@@ -11,6 +11,8 @@ use crate::upstream::Pieces;
 
 /// Where the answer is to stop, which models that think do not take.
 const STOP: &str = "stop";
+/// What OpenAI is to put into its answer besides.
+const INCLUDE: &str = "include";
 /// Fields that are changed one after the other in the same request: a limit under its other name (which are two), and three more.
 /// Each costs a refused request, which comes fast.
 const AMENDED_MAX: usize = 5;
@@ -32,7 +34,9 @@ impl Amendment {
         if !matches!(fault.status, 400 | 422) {
             return None;
         }
-        if fault.kind == FaultKind::Unsupported && is_about_thoughts(&fault.message) {
+        // A model that has no thoughts refuses to be asked for their encryption, not a thought.
+        let is_asked_for = fault.field.as_deref() == Some(INCLUDE);
+        if fault.kind == FaultKind::Unsupported && !is_asked_for && is_about_thoughts(&fault.message) {
             return Some(Amendment::Thoughts { is_silent: fault.message.contains("thinking") });
         }
         let kinds = [FaultKind::Unsupported, FaultKind::InvalidRequest];
@@ -217,6 +221,10 @@ mod tests {
         ] {
             assert_eq!(fields(message, field), expected, "{message}");
         }
+        let asked = Pieces::new([Bytes::from(json!({ "include": ["reasoning.encrypted_content"] }).to_string())]);
+        let encryption = refused("Encrypted content is not supported with this model.", Some("include"));
+        let amendment = Amendment::of(&encryption, &asked, true).expect("it can do without");
+        assert_eq!(amendment.fields(), gone("include"));
         let fault = refused("top_k: Extra inputs are not permitted", None);
         assert!(Amendment::of(&fault, &body, false).is_none(), "a body that the caller wrote for this model");
         let coded = |message: &str, field: &str| Fault {

@@ -23,6 +23,7 @@ use super::items;
 use super::outgoing::{Outgoing, adapter_failed};
 use super::pace::{Measured, Pace, content_bytes};
 use super::provider::Adapter;
+use super::record::LOST_CONTENT;
 use super::redact::Redaction;
 use super::refusal::fault;
 use super::relay::Relay;
@@ -45,9 +46,6 @@ const REPLY_BYTES_MAX: usize = 64 << 20;
 /// all that they were told. What comes to more than that is no answer.
 const HELD_BYTES_MAX: usize = 1 << 20;
 const ECHOES: usize = 4;
-
-/// What the caller is told was dropped of a reply, such as an image.
-const LOST_CONTENT: &str = "reply.content";
 
 /// Ask the step's target. The caller must not have seen anything yet.
 ///
@@ -347,7 +345,7 @@ async fn hold_back(reply: &mut Reply, told: &Told, same: bool, asked_bytes: usiz
 async fn begin(mut rest: Rest, told: &Told, asked_bytes: usize, good: &mut Good) -> Result<(), Bad> {
     let mut held = hold_back(&mut rest.reply, told, rest.writer.is_same(), asked_bytes).await?;
     let finished = held.finished();
-    note_lost(&held, rest.writer.is_same(), good)?;
+    note_lost(&held, &rest.writer, good)?;
     good.facts.usage = told.usage();
     good.facts.content_bytes = content_bytes(&held.events);
     good.id = id(&held.events);
@@ -403,17 +401,17 @@ async fn whole(
     if !batch.finished() {
         return Err(fault(FaultKind::Truncated, "the reply is not complete").into());
     }
-    note_lost(&batch, writer.is_same(), good)?;
+    note_lost(&batch, &writer, good)?;
     good.facts.usage = usage(&batch.events);
     good.id = id(&batch.events);
     good.first = writer.write_whole(body, batch).await.map_err(Bad::unwritten)?;
     Ok(())
 }
 
-/// Content that the caller's protocol has no word for is lost. A part of an answer is told in a header; of one that was
-/// nothing else an empty success would be left.
-fn note_lost(batch: &Batch, same: bool, good: &mut Good) -> Result<(), Fault> {
-    if same || !batch.has_other_content() {
+/// Content that the caller's protocol has no word for is lost. A part of an answer is named in a header, or in the log and the
+/// journal where the caller has the headers already; of one that was nothing else an empty success would be left.
+fn note_lost(batch: &Batch, writer: &Writer, good: &mut Good) -> Result<(), Fault> {
+    if !writer.loses(batch) {
         return Ok(());
     }
     if batch.finished() && !batch.has_sayable_content() {

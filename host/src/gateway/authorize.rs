@@ -65,7 +65,8 @@ pub async fn authorize(
 }
 
 /// # Errors
-/// There is none now. Nobody rests for that: it is asked for all the time.
+/// There is none now. Nobody rests for that: it is asked for all the time. But it counts as an attempt, because waiting for it is of
+/// no use to a request.
 async fn credential(gateway: &Gateway, adapter: &Adapter, source: &Source) -> Result<Shown, Fault> {
     let issued = async {
         let identity = gateway.identities.of(gateway, source, adapter.way())?;
@@ -74,6 +75,6 @@ async fn credential(gateway: &Gateway, adapter: &Adapter, source: &Source) -> Re
     };
     issued.await.map_err(|text: String| {
         let text = format!("there are no credentials for provider `{}`: {text}", adapter.provider);
-        fault(FaultKind::Busy, text)
+        fault(FaultKind::Unavailable, text)
     })
 }

@@ -163,12 +163,17 @@ impl<'a> Begun<'a> {
             }
             Err(mut bad) => {
                 // Whosesoever fault it is said to be: that is the adapter's own word. Of a request that never left it had none.
-                let was_asked = bad.fault.kind != FaultKind::Busy || sent_at.get().is_some();
+                let is_ours = matches!(bad.fault.kind, FaultKind::Busy | FaultKind::Unavailable);
+                let was_asked = !is_ours || sent_at.get().is_some();
                 if let Some(adapter) = exchange.adapter(target).filter(|_| was_asked && !bad.is_unwritten) {
                     adapter.plugin.tally.note_outcome(false);
                 }
                 let (kind, status, key) = (bad.fault.kind, bad.fault.status, running.key_at() + 1);
-                let blamed = if bad.is_unwritten { FaultKind::Unsupported } else { kind };
+                let blamed = match bad.is_unwritten {
+                    true => FaultKind::Unsupported,
+                    false if was_asked => kind,
+                    false => FaultKind::Busy,
+                };
                 let rests = running.fail(blamed, status, bad.fault.retry_after_ms.map(Duration::from_millis), now);
                 let (provider, of) = (&target.provider.name, exchange.keys(target).len());
                 if is_unknown_path(&bad.fault) {

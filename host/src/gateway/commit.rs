@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use super::Body;
 use super::begun::Failed;
 use super::exchange::Exchange;
-use super::record::Record;
+use super::record::{LOST_CONTENT, Record};
 use super::relay::Relay;
 use super::spent::Told;
 use crate::plugin::bindings::faults::Fault;
@@ -68,11 +68,14 @@ impl HeldBack {
     /// Waits until a tool call that has begun is complete, so that a failure inside it can still fail over.
     pub async fn with_whole_calls(mut self, told: &Told) -> Result<HeldBack, Fault> {
         let Some(relay) = self.rest.take() else { return Ok(self) };
-        let (calls, rest) = relay.to_calls_end(told).await?;
-        if !calls.is_empty() {
-            self.first = [&self.first[..], &calls[..]].concat().into();
+        let calls = relay.to_calls_end(told).await?;
+        if !calls.bytes.is_empty() {
+            self.first = [&self.first[..], &calls.bytes[..]].concat().into();
         }
-        self.rest = rest;
+        self.rest = calls.rest;
+        if calls.has_lost_content && !self.facts.dropped.iter().any(|field| field == LOST_CONTENT) {
+            self.facts.dropped.push(LOST_CONTENT.to_owned());
+        }
         self.facts.usage = told.usage().or(self.facts.usage);
         Ok(self)
     }

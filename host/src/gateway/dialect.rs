@@ -11,6 +11,7 @@ use super::outgoing;
 use super::provider::Adapter;
 use super::scan;
 use super::table::Target;
+use super::unread;
 use crate::facts::Facts;
 use crate::plugin::bindings::chat::{Request, Role};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -62,7 +63,13 @@ pub async fn body(exchange: &Exchange, target: &Target, adapter: &Adapter) -> Re
     if !may_differ(&facts, &given, &exchange.endpoint.protocol, adapter) {
         return Ok(Body::AsWritten);
     }
-    let Ok(reading) = exchange.reading().await else { return Ok(Body::AsWritten) };
+    let reading = match exchange.reading().await {
+        Ok(reading) => reading,
+        Err(fault) if fault.kind == FaultKind::Unsupported => {
+            return Ok(unread_body(exchange, target, adapter, &facts, &given).await);
+        }
+        Err(_) => return Ok(Body::AsWritten),
+    };
     let encoded = match outgoing::encode(exchange, target, adapter, &reading.request, &facts).await {
         // What the adapter cannot do with it, the provider may: it speaks the caller's protocol.
         Err(_) => return Ok(Body::AsWritten),
@@ -76,6 +83,19 @@ pub async fn body(exchange: &Exchange, target: &Target, adapter: &Adapter) -> Re
         return Ok(Body::Anew);
     }
     Ok(compare(&given, encoded))
+}
+
+/// The same for a body whose conversation only its own protocol can say: that goes as it is written.
+async fn unread_body(exchange: &Exchange, target: &Target, adapter: &Adapter, facts: &Facts, given: &Given) -> Body {
+    let mut mended = Mended::default();
+    if let Some(top) = unread::top(exchange).await
+        && let Ok(Ok(encoded)) = outgoing::encode(exchange, target, adapter, &top, facts).await
+        && let Body::Mended(fields) = compare(given, encoded)
+    {
+        mended = fields;
+    }
+    mended.body = unread::without_late_system(exchange, facts);
+    Body::Mended(mended)
 }
 
 /// The dialect's fields that a body has.

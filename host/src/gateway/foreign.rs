@@ -5,13 +5,13 @@
 //! would be refused, now and in every later turn. So the thought alone is taken out, by the mark that is on all of them
 //! (`sealed` in the contract's `chat.wit`).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
 /// What begins a text that another provider sealed.
 const MARK: &str = "pointsman:";
+/// The same in a signature of Gemini's, in either alphabet of Base64: Google's SDKs send back that of URLs.
+const MARK_IN_BASE64: &str = "cG9pbnRzbWFuO";
 /// The names that protocols have for a thought, as the type of a block or an item.
 const THOUGHTS: [&str; 3] = ["thinking", "redacted_thinking", "reasoning"];
 
@@ -70,15 +70,15 @@ fn is_seal(name: &str) -> bool {
     matches!(name, "signature" | "data" | "encrypted_content" | "thoughtSignature" | "thought_signature")
 }
 
-/// Gemini's signatures are in Base64.
 fn is_marked(text: &str) -> bool {
-    let decoded = || STANDARD.decode(text).is_ok_and(|bytes| bytes.starts_with(MARK.as_bytes()));
-    text.starts_with(MARK) || decoded()
+    text.starts_with(MARK) || text.starts_with(MARK_IN_BASE64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
     use serde_json::json;
 
     fn stripped(body: &Value) -> Option<Value> {
@@ -130,10 +130,17 @@ mod tests {
         let expected = json!({"conversation": "c", "input": [body["input"][1].clone()]});
         assert_eq!(stripped(&body), Some(expected));
         let call = json!({"functionCall": {"name": "f"}});
-        let mut signed = call.clone();
-        signed["thoughtSignature"] = STANDARD.encode("pointsman:anthropic-messages:x").into();
         let body = |part: Value| json!({"cachedContent": "c", "contents": [{"role": "model", "parts": [part]}]});
-        assert_eq!(stripped(&body(signed)), Some(body(call)));
+        for sealed in ["pointsman:anthropic-messages:x", "pointsman:unknown:", "pointsman:ollama:~~~???ÿÿ"] {
+            for signature in [STANDARD.encode(sealed), URL_SAFE.encode(sealed), URL_SAFE_NO_PAD.encode(sealed)] {
+                let mut signed = call.clone();
+                signed["thoughtSignature"] = signature.into();
+                assert_eq!(stripped(&body(signed)), Some(body(call.clone())), "{sealed}");
+            }
+        }
+        let mut own = call;
+        own["thoughtSignature"] = STANDARD.encode("pointsman, a gateway").into();
+        assert_eq!(stripped(&body(own)), None);
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod keepers;
 mod listed;
 mod load;
 mod media;
+mod named_within;
 mod outgoing;
 mod pace;
 mod probes;
@@ -63,6 +64,7 @@ mod tool_names;
 mod torn;
 mod trace;
 mod unlike;
+mod unread;
 mod untranslated;
 mod writer;
 

@@ -16,6 +16,7 @@ use super::hops::Hops;
 use super::identities::Shown;
 use super::load::Room;
 use super::media;
+use super::named_within;
 use super::provider::Adapter;
 use super::redact::Redaction;
 use super::scan;
@@ -104,7 +105,7 @@ impl Outgoing {
                 dialect::Body::Anew => None,
             };
             if let Some(mended) = mended {
-                let mended = Mended { body: whole, ..mended };
+                let mended = Mended { body: whole.or(mended.body), ..mended };
                 return forward(exchange, target, adapter, key_at, mended, amendment).await;
             }
         }
@@ -166,6 +167,11 @@ async fn forward(
         Some(body) => model_in(exchange, body, model),
         None => with_model(exchange, model),
     };
+    if exchange.endpoint.model_field.is_empty()
+        && let Some(renamed) = named_within::renamed(&body.joined(), &exchange.asked.model, model)
+    {
+        body = renamed;
+    }
     if !fields.is_empty() {
         body = Pieces::new([dialect::with_fields(&body.joined(), &fields)]);
     }

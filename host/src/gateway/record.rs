@@ -28,6 +28,8 @@ use crate::plugin::Tally;
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::Fault;
 
+/// What is named as dropped where a part of a reply, such as an image, was left out.
+pub const LOST_CONTENT: &str = "reply.content";
 /// Deliberations of one request that are kept. With a route's targets and cut texts they bound an entry of the journal.
 const DELIBERATIONS_MAX: usize = 32;
 
@@ -257,6 +259,15 @@ impl Record {
         self.note(|line| line.usage = usage.or(line.usage));
     }
 
+    /// Content of the reply was left out, because the caller's protocol has no word for it.
+    pub fn lost_content(&mut self) {
+        self.note(|line| {
+            if !line.has_lost_content() {
+                line.dropped.push(LOST_CONTENT.to_owned());
+            }
+        });
+    }
+
     /// The caller is sent so much content more.
     pub fn content(&mut self, bytes: usize) {
         self.note(|line| line.content_bytes = line.content_bytes.saturating_add(bytes));
@@ -302,6 +313,10 @@ impl Record {
 }
 
 impl Line {
+    fn has_lost_content(&self) -> bool {
+        self.dropped.iter().any(|field| field == LOST_CONTENT)
+    }
+
     /// The tokens that its caller is charged for. `guess`: those that were counted when it came.
     fn tokens(&self, guess: u64) -> u64 {
         let is_refused = matches!(self.outcome, Outcome::Refused(_)) && self.usage.is_none();
@@ -316,6 +331,7 @@ impl Line {
 impl Line {
     /// The versions that served it hear how it ended, and the journal of all.
     fn remember(self, outcome: &str, why: String, usage: Usage) {
+        let lost_content = self.has_lost_content();
         let is_good = self.outcome == Outcome::Done;
         if self.outcome != Outcome::CallerLeft {
             // That it is the caller's own fault is an adapter's word: a bad version may say it of good requests.
@@ -346,6 +362,7 @@ impl Line {
             answered_by: self.target,
             spent: self.spent,
             injected: self.befell.all(),
+            lost_content,
             outcome: outcome.to_owned(),
             why,
             first_token_ms: self.first_token.map(millis),
@@ -407,6 +424,8 @@ impl Drop for Record {
             spliced = (!line.spliced.is_empty()).then(|| line.spliced.join(", ")),
             outrun = (!line.outrun.is_empty()).then(|| line.outrun.join(", ")),
             injected = (!injected.is_empty()).then(|| injected.join(", ")),
+            // Not the other fields that were dropped: callers choose their names.
+            dropped = line.has_lost_content().then_some(LOST_CONTENT),
             // Of attempts that did not answer.
             spent_input_tokens = spent::sum(&line.spent, |spent| spent.input_tokens),
             spent_output_tokens = spent::sum(&line.spent, |spent| spent.output_tokens),

@@ -1,5 +1,5 @@
-//! What a request names of earlier answers: `{"type":"item_reference","id":…}` in place of an item, and thoughts that are given
-//! back by their id alone. Only who made them, with the same key, knows the id: everybody else gets the item itself.
+//! What a request names of earlier answers: `{"type":"item_reference","id":…}` in place of an item, where the type may be missing,
+//! and thoughts that are given back by their id alone. Only who made them, with the same key, knows the id: everybody else gets the item itself.
 //!
 //! <https://platform.openai.com/docs/api-reference/responses/create>: an unknown id is a 404, "Item with id '…' not found."
 
@@ -50,7 +50,7 @@ impl References {
     /// The id of an item that was not this caller's.
     pub fn find(items: &Items, owner: &Owner, protocol: &str, body: &[u8]) -> Result<References, String> {
         let may_have = |word: &str| memmem::find(body, word.as_bytes()).is_some();
-        if protocol != PROTOCOL || !may_have("\"item_reference\"") && !may_have("\"reasoning\"") {
+        if protocol != PROTOCOL || !may_have("\"id\"") {
             return Ok(References::default());
         }
         let Some(input) = scan::value_at(body, "input") else { return Ok(References::default()) };
@@ -58,10 +58,11 @@ impl References {
         let (mut found, now) = (Vec::new(), Instant::now());
         for (element, at) in elements.iter().enumerate() {
             let json = &body[input.start + at.start..input.start + at.end];
-            let Ok(fields) = scan::fields(json, &["type", "id", "encrypted_content"]) else { continue };
+            let Ok(fields) = scan::fields(json, &["type", "id", "encrypted_content", "role"]) else { continue };
             let text = |at: usize| fields[at].clone().and_then(|at| scan::text(&json[at]));
             let (kind, Some(id)) = (text(0), text(1)) else { continue };
-            let is_reference = kind.as_deref() == Some("item_reference");
+            let is_message = || fields[3].is_some();
+            let is_reference = kind.as_deref().map_or_else(|| !is_message(), |kind| kind == "item_reference");
             let is_bare_thought = kind.as_deref() == Some("reasoning") && text(2).is_none();
             if !is_reference && !is_bare_thought {
                 continue;
@@ -248,6 +249,14 @@ mod tests {
         let body = json!({"input": [reference("fc_1")]}).to_string();
         let found = References::find(&items(), &[8; 32], PROTOCOL, body.as_bytes());
         assert_eq!(found.err().as_deref(), Some("fc_1"));
+        let untyped =
+            r#"{"input":[{"id":"fc_1"},{"type":null,"id":"fc_1"},{"id":"msg_2","role":"assistant","content":[]}]}"#;
+        let found = find(untyped);
+        assert_eq!(
+            found.found.iter().map(|found| found.element).collect::<Vec<_>>(),
+            [0, 1],
+            "the type may be missing"
+        );
         for body in ["", "[]", r#"{"input":"\"item_reference\""}"#, r#"{"input":[3,"reasoning",{"type":"reasoning"}]}"#]
         {
             assert!(find(body).found.is_empty(), "{body}");

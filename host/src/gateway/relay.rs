@@ -54,9 +54,9 @@ impl Relay {
         Relay { reply, writer, pace, running: Some(running), said, splice: None, hold }
     }
 
-    /// Before the commit: what is still to come of a tool call, and the rest where there is one.
-    pub async fn to_calls_end(mut self: Box<Self>, told: &Told) -> Result<(BytesMut, Option<Box<Relay>>), Fault> {
-        let (mut bytes, since) = (BytesMut::new(), Instant::now());
+    /// Before the commit: what is still to come of a tool call.
+    pub async fn to_calls_end(mut self: Box<Self>, told: &Told) -> Result<Calls, Fault> {
+        let (mut bytes, mut has_lost_content, since) = (BytesMut::new(), false, Instant::now());
         while self.hold.waits(since, bytes.len(), Instant::now()) {
             let mut batch = self.next().await;
             if let Some(fault) = batch.failure().cloned() {
@@ -69,6 +69,7 @@ impl Relay {
                 said.follow(&mut batch);
             }
             let finished = batch.finished();
+            has_lost_content |= self.writer.loses(&batch);
             match self.writer.write(batch, finished).await {
                 Ok(written) => bytes.extend_from_slice(&written),
                 Err(fault) => {
@@ -79,10 +80,10 @@ impl Relay {
             if finished {
                 self.end(Ok(()));
                 self.reply.finish();
-                return Ok((bytes, None));
+                return Ok(Calls { bytes, rest: None, has_lost_content });
             }
         }
-        Ok((bytes, Some(self)))
+        Ok(Calls { bytes, rest: Some(self), has_lost_content })
     }
 
     /// True if another target may go on with it.
@@ -131,6 +132,9 @@ impl Relay {
             let (failed, finished) = (batch.failure().is_some(), batch.finished());
             if let Some(splice) = &mut self.splice {
                 splice.said.follow(&mut batch);
+            }
+            if self.writer.loses(&batch) {
+                record.lost_content();
             }
             record.usage(usage(&batch.events));
             record.content(content_bytes(&batch.events));
@@ -213,6 +217,14 @@ impl Relay {
         (self.reply, self.pace, self.running) = (resumed.reply, resumed.pace, Some(resumed.running));
         Some((mark, resumed.held))
     }
+}
+
+/// What the caller is given of a reply up to the end of a tool call.
+pub struct Calls {
+    pub bytes: BytesMut,
+    /// Where there is one.
+    pub rest: Option<Box<Relay>>,
+    pub has_lost_content: bool,
 }
 
 /// What is still to come of a body.

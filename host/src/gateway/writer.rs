@@ -112,6 +112,11 @@ impl Writer {
         matches!(self.how, How::Same { .. })
     }
 
+    /// Does it hold content that the caller's protocol has no word for?
+    pub fn loses(&self, batch: &Batch) -> bool {
+        !self.is_same() && batch.has_other_content()
+    }
+
     /// Is the stream one JSON array, with no place for a comment?
     pub fn is_array(&self) -> bool {
         self.array.is_some()

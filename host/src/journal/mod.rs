@@ -46,6 +46,9 @@ pub struct Entry {
     /// Faults that operators injected.
     #[serde(default)]
     pub injected: Vec<Injected>,
+    /// A part of the reply, such as an image, was left out: the caller's protocol has no word for it.
+    #[serde(default)]
+    pub lost_content: bool,
     /// `done`, `failed`, `refused` or `caller-left`.
     pub outcome: String,
     /// Kind and status of the fault.

@@ -44,6 +44,9 @@ pub fn story(entry: &Entry) -> String {
     if let Some(first_token_ms) = entry.first_token_ms {
         tell(format!("{}first content, from {}", at(first_token_ms), entry.answered_by));
     }
+    if entry.lost_content {
+        tell(format!("{:12}a part of the reply was left out: {} has no word for it", "", entry.protocol));
+    }
     for Spent { target, input_tokens, output_tokens, told } in &entry.spent {
         let by = if *told { "as its provider told" } else { "a guess: its provider told nothing" };
         tell(format!(

@@ -16,8 +16,16 @@ fn every_request_is_read_and_said() {
         assert!((client.read)("chat", client.asks.into()).is_ok(), "{}", client.asks);
         for request in fixtures::requests(subject.name) {
             let name = request.path.display();
+            let is_of = |feature: &str| request.path.components().any(|part| part.as_os_str() == feature);
+            // Nobody else has the tool that must be called.
+            if is_of("hosted-tool-forced") {
+                assert!((client.read)("chat", request.bytes.clone()).is_err(), "{name}");
+                continue;
+            }
             assert!((client.read)("chat", request.bytes.clone()).is_ok(), "{name}");
-            assert!(body(&subject, &request.bytes) >= 2, "{name}: hardly anybody can say it");
+            // A model that goes on with no answer does so nowhere.
+            let least = if is_of("prefill") { 0 } else { 2 };
+            assert!(body(&subject, &request.bytes) >= least, "{name}: hardly anybody can say it");
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Aws {
     pub session_token: Option<Spanned<String>>,
     /// In place of keys. Absent, as they are: `auto`.
     pub identity: Option<Spanned<AwsIdentity>>,
+    /// Of the files that AWS's tools share. Default: AWS_PROFILE, or `default`.
+    pub profile: Option<Spanned<String>>,
     /// A role that is assumed with these credentials.
     pub role_arn: Option<Spanned<String>>,
     /// What the role's owner asks for, if it does.
@@ -30,10 +32,13 @@ pub struct Aws {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AwsIdentity {
-    /// The first of the others that the environment speaks of, in this order.
+    /// The first of the others that the environment speaks of, in this order. Without AWS_PROFILE, the files' profile `default`
+    /// comes before the instance.
     Auto,
     /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
     Environment,
+    /// A profile in `~/.aws/credentials` and `~/.aws/config` (AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE).
+    Profile,
     /// AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN (EKS: IRSA).
     WebIdentity,
     /// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI (ECS, EKS Pod Identity).
@@ -53,7 +58,7 @@ pub enum Google {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoogleTable {
-    /// Of the type `service_account` or `external_account`.
+    /// Of the type `service_account`, `external_account` or `authorized_user`.
     pub credentials_file: Option<String>,
     pub identity: Option<GoogleIdentity>,
     /// The e-mail address of the service account to use. Default: the machine's default service account.
@@ -64,7 +69,8 @@ pub struct GoogleTable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GoogleIdentity {
-    /// The file that GOOGLE_APPLICATION_CREDENTIALS names, or the metadata server if it names none.
+    /// The file that GOOGLE_APPLICATION_CREDENTIALS names, else the one that `gcloud auth application-default login` wrote, else the
+    /// metadata server.
     Auto,
     /// The metadata server of Google's machines (Compute Engine, GKE, Cloud Run).
     Metadata,

@@ -157,6 +157,44 @@ fn thinking_and_formats_are_checked() {
 }
 
 #[test]
+fn each_model_takes_its_own_form_of_thinking() {
+    let adaptive = |model: &str| json!({ "model": model, "thinking": { "type": "adaptive" }, "max_tokens": 2000 });
+    let budget = |model: &str| {
+        json!({ "model": model, "max_tokens": 2000,
+        "thinking": { "type": "enabled", "budget_tokens": 1024 } })
+    };
+    for model in ["claude-sonnet-4-5", "claude-haiku-4-5-20251001", "claude-opus-4-1", "claude-3-7-sonnet-latest"] {
+        refused_for(OLD, adaptive(model), "adaptive thinking is not supported on this model");
+        accepted(OLD, budget(model));
+    }
+    for model in ["claude-opus-4-6", "claude-sonnet-4-6"] {
+        accepted(OLD, adaptive(model));
+        accepted(OLD, budget(model));
+    }
+    for model in ["claude-opus-4-8", "claude-sonnet-5"] {
+        accepted(OLD, adaptive(model));
+        refused_for(OLD, budget(model), "thinking.type: 'enabled' is not supported for this model");
+    }
+    // What nothing is known of may be of either kind.
+    accepted(OLD, adaptive("my-alias"));
+    accepted(OLD, budget("my-alias"));
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_found_and_that_says_nothing_of_the_model() {
+    for kind in ["image", "document"] {
+        let block = |id: &str| json!({ "type": kind, "source": { "type": "file", "file_id": id } });
+        let asks = |id: &str| with(json!({ "messages": [{ "role": "user", "content": [block(id)] }] }));
+        let refused = ask(OLD, &asks("file_gone_1")).err().expect("a refusal");
+        let error = &refused.body["error"];
+        assert_eq!((refused.status, &error["type"]), (404, &json!("not_found_error")), "{error}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains("file_gone_1") && !message.contains("model"), "{message}");
+        assert_eq!(refusal(OLD, &asks("file_1")), (200, String::new()));
+    }
+}
+
+#[test]
 fn ages_are_read_from_names() {
     for model in ["claude-sonnet-4-5", "claude-haiku-4-5-20251001", "claude-opus-4-20250514", "claude-3-5-haiku-latest"]
     {

@@ -331,6 +331,12 @@ fn claude_is_invoked_with_its_own_body() {
             "URL sources are not supported",
         ),
         ("n", json!(1), "n: Extra inputs are not permitted"),
+        ("system", json!("x-anthropic-billing-header: cc_version=2"), "is a reserved keyword"),
+        (
+            "system",
+            json!([{ "type": "text", "text": "Be brief." }, { "type": "text", "text": "x-anthropic-billing-header: a" }]),
+            "is a reserved keyword",
+        ),
     ] {
         let message = changed(field, value).unwrap_or_else(|| panic!("accepted: {field}"));
         assert!(message.contains(expected), "{message}");

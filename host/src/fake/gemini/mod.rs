@@ -11,7 +11,7 @@ mod errors;
 mod fields;
 mod pairs;
 mod rules;
-mod shape;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 mod tools;

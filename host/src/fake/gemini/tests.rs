@@ -233,6 +233,16 @@ fn the_third_generation_wants_its_signatures_back() {
     for signature in [json!(good), json!("skip_thought_signature_validator")] {
         whole("gemini-3-pro", history(signature));
     }
+    // Google's SDKs send bytes back in the URL's alphabet.
+    let odd = seal(Protocol::Gemini, "a?>");
+    let of_url = odd.replace('+', "-").replace('/', "_");
+    assert_ne!(odd, of_url);
+    for signature in [of_url.trim_end_matches('='), &of_url, &odd] {
+        let contents = [text("user", "a"), call("a?>", json!(signature)), responses(&["a?>", "put"])];
+        let refused = model_ask("gemini-3-pro", &with(json!({ "contents": contents }))).err();
+        let given = refused.map(|refused| refused.body.to_string()).unwrap_or_default();
+        assert!(!given.contains("signature"), "{signature}: {given}");
+    }
     whole("gemini-2.5-pro", history(Value::Null));
     assert!(message("gemini-3-pro", &history(Value::Null)).contains("missing a thought_signature"));
     assert!(message("gemini-3-pro", &history(json!("c2lnbmF0dXJl"))).contains("Corrupted thought signature"));

@@ -131,6 +131,7 @@ fn check_shape<'a>(at: &str, item: &'a Value) -> Result<&'a str, Wrong> {
     let kind = match item["type"].as_str() {
         Some(kind) => kind,
         None if item.get("role").is_some() => "message",
+        None if item["id"].is_string() => "item_reference",
         None => return missing(format!("{at}.type")),
     };
     let Some((_, prefix, fields)) = ITEMS.iter().find(|(known, ..)| *known == kind) else {

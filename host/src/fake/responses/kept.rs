@@ -32,7 +32,9 @@ impl Kept {
     pub fn resolve(&self, seen: &Seen, body: &mut Value) -> Result<(), Refused> {
         for item in body["input"].as_array_mut().into_iter().flatten() {
             let id = item["id"].as_str().unwrap_or_default().to_owned();
-            let is_reference = item["type"] == "item_reference";
+            // The type may be missing: <https://platform.openai.com/docs/api-reference/responses/create>.
+            let is_untyped = item["type"].is_null() && item["role"].is_null() && item["id"].is_string();
+            let is_reference = item["type"] == "item_reference" || is_untyped;
             let is_thought = item["type"] == "reasoning" && item["encrypted_content"].is_null();
             if !is_reference && !is_thought {
                 continue;

@@ -7,7 +7,7 @@ use hyper::Method;
 use super::ask::{self, Reply};
 use super::sts::{Caller, Sts};
 use super::{Askers, Client, Credential, Granted};
-use crate::config::{AwsIdentity, AwsKeys, AwsSource, ContainerToken, Secret, without_path};
+use crate::config::{AwsIdentity, AwsKeys, AwsProfile, AwsSource, ContainerToken, Profile, Secret, without_path};
 
 /// Seconds that a session with an instance's metadata service may last; six hours, which AWS allows.
 const METADATA_SESSION_S: &str = "21600";
@@ -17,6 +17,7 @@ pub async fn fetch(identity: &AwsIdentity, region: &str, askers: &Askers, now: D
     let sts = Sts { client: &askers.client, region, endpoint: identity.sts_endpoint.as_deref(), now };
     let granted = match &identity.source {
         AwsSource::Keys(keys) => Granted { credential: Credential::Aws(keys.clone()), lasts: None },
+        AwsSource::Profile(profile) => of_profile(profile, &sts).await?,
         AwsSource::WebIdentity { token_file, role } => {
             let token = ask::token_in(token_file).await?;
             sts.assume(role, Caller::WebIdentity(&token)).await?
@@ -30,6 +31,27 @@ pub async fn fetch(identity: &AwsIdentity, region: &str, askers: &Askers, now: D
         (Some(role), Credential::Aws(keys)) => sts.assume(role, Caller::Keys(keys)).await,
         _ => Ok(granted),
     }
+}
+
+/// The files are read anew: other programs write new keys into them.
+async fn of_profile(profile: &AwsProfile, sts: &Sts<'_>) -> Result<Granted, String> {
+    let mut texts = [String::new(), String::new()];
+    for (file, text) in [&profile.credentials, &profile.config].into_iter().zip(&mut texts) {
+        match tokio::fs::read_to_string(file).await {
+            Ok(read) => *text = read,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("reading {}: {error}", file.display())),
+        }
+    }
+    let found = Profile::find(&profile.name, &texts[0], &texts[1], &profile.session_name)
+        .map_err(|text| format!("{text} in {} and {}", profile.credentials.display(), profile.config.display()))?;
+    let mut granted = Granted { credential: Credential::Aws(found.keys), lasts: None };
+    for role in &found.roles {
+        if let Credential::Aws(keys) = &granted.credential {
+            granted = sts.assume(role, Caller::Keys(keys)).await?;
+        }
+    }
+    Ok(granted)
 }
 
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>

@@ -21,6 +21,19 @@ const IMPERSONATION_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platfor
 pub async fn fetch(account: &Google, scope: &str, askers: &Askers, now: Duration) -> Result<Granted, String> {
     match account {
         Google::Account(account) => service_account::fetch(account, scope, &askers.client, now).await,
+        Google::User(user) => {
+            let fields = [
+                ("grant_type", "refresh_token"),
+                ("client_id", user.client_id.as_str()),
+                ("client_secret", user.client_secret.reveal()),
+                ("refresh_token", user.refresh_token.reveal()),
+            ];
+            let reply = ask::ask_json(&askers.client, ask::form(&user.token_uri, &fields)?).await?;
+            Ok(Granted {
+                credential: Credential::Bearer(reply.secret("access_token")?),
+                lasts: Some(reply.lasts(now)?),
+            })
+        }
         Google::External(external) => exchanged(external, scope, askers, now).await,
         Google::Metadata { endpoint, account } => {
             let path = format!("/computeMetadata/v1/instance/service-accounts/{account}/token");

@@ -7,8 +7,9 @@ use toml::Spanned;
 
 use super::super::Resolver;
 use super::METADATA;
+use crate::config::aws_profile::Profile;
 use crate::config::error::ConfigError;
-use crate::config::identity::{Aws, AwsIdentity, AwsRole, AwsSource, ContainerToken};
+use crate::config::identity::{Aws, AwsIdentity, AwsProfile, AwsRole, AwsSource, ContainerToken};
 use crate::config::resolved::{AwsKeys, Secret};
 use crate::config::written::{self, AwsIdentity as Written};
 
@@ -27,7 +28,16 @@ impl Resolver<'_> {
                 let hint = Some("keep the keys or `identity`".to_owned());
                 return Err(self.error(identity.span(), "there are keys too", hint));
             }
+            (Some(_), None) if let Some(profile) = &written.profile => {
+                let hint = Some("keep the keys or `profile`".to_owned());
+                return Err(self.error(profile.span(), "there are keys too", hint));
+            }
             (Some(keys), None) => AwsSource::Keys(keys),
+            (None, None) if written.profile.is_some() => self.aws_source(Written::Profile, written, &span)?,
+            (None, Some(identity)) if written.profile.is_some() && *identity.get_ref() != Written::Profile => {
+                let hint = Some("leave `identity` out, or set it to `profile`".to_owned());
+                return Err(self.error(identity.span(), "there is a `profile` too", hint));
+            }
             (None, None) => self.aws_source(Written::Auto, written, &span)?,
             (None, Some(identity)) => self.aws_source(*identity.get_ref(), written, &identity.span())?,
         };
@@ -84,6 +94,7 @@ impl Resolver<'_> {
                     false => None,
                 },
             })),
+            Written::Profile => self.aws_profile(written, span),
             Written::WebIdentity => {
                 let what = "`identity = \"web-identity\"`";
                 let token_file = PathBuf::from(self.needed("AWS_WEB_IDENTITY_TOKEN_FILE", what, span)?);
@@ -102,6 +113,7 @@ impl Resolver<'_> {
             Written::Auto if is_set("AWS_ACCESS_KEY_ID") && is_set("AWS_SECRET_ACCESS_KEY") => {
                 self.aws_source(Written::Environment, written, span)
             }
+            Written::Auto if is_set("AWS_PROFILE") => self.aws_profile(written, span),
             Written::Auto if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") => {
                 self.aws_source(Written::WebIdentity, written, span)
             }
@@ -110,7 +122,38 @@ impl Resolver<'_> {
             {
                 self.aws_container(span)
             }
-            Written::Auto => self.aws_instance(span),
+            // Whoever has the files means them; a machine in AWS has none.
+            Written::Auto => self.aws_profile(written, span).or_else(|_| self.aws_instance(span)),
+        }
+    }
+
+    /// It is looked into the files now, so that what is wrong with them is found where the configuration is checked.
+    fn aws_profile(&self, written: &written::Aws, span: &Range<usize>) -> Result<AwsSource, ConfigError> {
+        let name = written.profile.as_ref().map(|profile| self.expand(profile)).transpose()?;
+        let name = name.or_else(|| self.variable("AWS_PROFILE")).unwrap_or_else(|| "default".to_owned());
+        let home = self.variable("HOME");
+        let file = |variable: &str, usual: &str| {
+            let path = self.variable(variable).unwrap_or_else(|| format!("~/.aws/{usual}"));
+            match (path.strip_prefix("~/"), &home) {
+                (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+                _ => PathBuf::from(path),
+            }
+        };
+        let profile = AwsProfile {
+            name,
+            credentials: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+            config: file("AWS_CONFIG_FILE", "config"),
+            session_name: self.session_name(written)?,
+        };
+        let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let (credentials, config) = (read(&profile.credentials), read(&profile.config));
+        match Profile::find(&profile.name, &credentials, &config, &profile.session_name) {
+            Ok(_) => Ok(AwsSource::Profile(profile)),
+            Err(text) => {
+                let files = format!("{} and {}", profile.credentials.display(), profile.config.display());
+                let hint = "name another `profile`, or give keys or an `identity`".to_owned();
+                Err(self.error(span.clone(), format!("{text} in {files}"), Some(hint)))
+            }
         }
     }
 

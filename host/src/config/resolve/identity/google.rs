@@ -9,12 +9,14 @@ use toml::Spanned;
 use super::super::{Resolver, base_url};
 use super::METADATA;
 use crate::config::error::ConfigError;
-use crate::config::identity::{Google, GoogleExternal, SubjectPlace, SubjectToken};
+use crate::config::identity::{Google, GoogleExternal, GoogleUser, SubjectPlace, SubjectToken};
 use crate::config::resolved::{GoogleAccount, Secret};
 use crate::config::written::{self, GoogleIdentity};
 
 /// Seconds, as Google's own libraries ask for.
 const IMPERSONATION_S: u64 = 3600;
+/// Where a person's login is exchanged for tokens.
+const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 impl Resolver<'_> {
@@ -45,8 +47,16 @@ impl Resolver<'_> {
         };
         match (identity, self.variable(FILE_VARIABLE)) {
             (GoogleIdentity::Auto, Some(file)) => self.google_file(Path::new(&file), &span),
+            (GoogleIdentity::Auto, None) if let Some(file) = self.google_login() => self.google_file(&file, &span),
             _ => self.google_metadata(account, &span),
         }
+    }
+
+    /// What `gcloud auth application-default login` wrote, if it did.
+    fn google_login(&self) -> Option<PathBuf> {
+        let folder = self.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
+        let folder = folder.or_else(|| Some(Path::new(&self.variable("HOME")?).join(".config/gcloud")))?;
+        Some(folder.join("application_default_credentials.json")).filter(|file| file.is_file())
     }
 
     /// <https://cloud.google.com/compute/docs/metadata/overview>
@@ -66,8 +76,9 @@ impl Resolver<'_> {
 
     fn google_file(&self, path: &Path, span: &Range<usize>) -> Result<Google, ConfigError> {
         let wrong = |text: String| {
-            let hint = "give the JSON file of a service account, as Google's console makes it, or one of workload identity \
-                        federation (`external_account`)";
+            let hint = "give the JSON file of a service account, as Google's console makes it, one of workload identity \
+                        federation (`external_account`), or what `gcloud auth application-default login` wrote \
+                        (`authorized_user`)";
             self.error(span.clone(), format!("{}: {text}", path.display()), Some(hint.to_owned()))
         };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -81,6 +92,16 @@ impl Resolver<'_> {
                     })?;
                 Ok(Google::External(Box::new(external)))
             }
+            Some("authorized_user") => {
+                let secret = |name: &str| field(&json, name).map(Secret::new).map_err(wrong);
+                let token_uri = json["token_uri"].as_str().unwrap_or(TOKEN_URI);
+                Ok(Google::User(GoogleUser {
+                    client_id: field(&json, "client_id").map_err(wrong)?,
+                    client_secret: secret("client_secret")?,
+                    refresh_token: secret("refresh_token")?,
+                    token_uri: self.safe_url(token_uri, "`token_uri`", span)?,
+                }))
+            }
             None | Some("service_account") => {
                 let token_uri = base_url(&field(&json, "token_uri").map_err(wrong)?).map_err(wrong)?;
                 let private_key = Secret::new(field(&json, "private_key").map_err(wrong)?);
@@ -88,7 +109,8 @@ impl Resolver<'_> {
                 Ok(Google::Account(GoogleAccount { client_email, private_key, token_uri }))
             }
             Some(other) => {
-                Err(wrong(format!("its type is `{other}`, and must be `service_account` or `external_account`")))
+                let known = "`service_account`, `external_account` or `authorized_user`";
+                Err(wrong(format!("its type is `{other}`, and must be {known}")))
             }
         }
     }

@@ -65,6 +65,56 @@ fn auto_is_the_first_that_the_environment_speaks_of() {
 }
 
 #[test]
+fn files_that_the_clouds_own_tools_write_are_found() {
+    let home = std::env::temp_dir().join(format!("pointsman-home-{}", std::process::id()));
+    let write = |name: &str, text: &str| {
+        let file = home.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+    };
+    let of_home = [("HOME", home.to_str().expect("text"))];
+    let keys = "aws_access_key_id=AKID\naws_secret_access_key=canary\n";
+    write(
+        ".aws/config",
+        "[profile gateway]\nrole_arn=arn:aws:iam::1:role/r\nsource_profile=team\n[default]\nregion=x\n",
+    );
+    write(".aws/credentials", &format!("[team]\n{keys}"));
+    let auto = |environment: &[&[(&str, &str)]]| source("aws = { identity = \"auto\" }", &environment.concat());
+    let files = format!("in {0}/.aws/credentials and {0}/.aws/config", home.display());
+    assert_eq!(auto(&[&of_home]), "AWS instance metadata at http://169.254.169.254", "`default` has no keys");
+    assert_eq!(auto(&[&of_home, &[("AWS_PROFILE", "gateway")], &IRSA]), format!("AWS profile gateway {files}"));
+    assert_eq!(source("aws = { profile = \"team\" }", &of_home), format!("AWS profile team {files}"));
+    assert_eq!(auto(&[&of_home, &[("AWS_PROFILE", "gateway")], &KEYS]), "keys AKID");
+    write(".aws/credentials", &format!("[team]\n{keys}[default]\n{keys}"));
+    assert_eq!(auto(&[&of_home]), format!("AWS profile default {files}"));
+    assert_eq!(auto(&[&of_home, &ECS]), "AWS container credentials at http://169.254.170.2");
+    let elsewhere = [("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "/nowhere")];
+    let named = source("aws = { identity = \"profile\" }", &[&of_home[..], &elsewhere].concat());
+    assert_eq!(named, format!("AWS profile default in {}/.aws/credentials and /nowhere", home.display()));
+    for (settings, expected) in [
+        ("aws = { profile = \"nobody\" }", "there is no profile `nobody`"),
+        ("aws = { profile = \"team\", identity = \"instance\" }", "there is a `profile` too"),
+        ("aws = { profile = \"team\", access_key_id = \"a\", secret_access_key = \"canary\" }", "there are keys too"),
+    ] {
+        let error = read(settings, &of_home).map(|_| ()).expect_err(settings);
+        assert!(error.contains(expected) && !error.contains("canary"), "{settings}: {error}");
+    }
+    let google = "google = { identity = \"auto\" }";
+    assert!(source(google, &of_home).starts_with("Google metadata server"));
+    let login = |token_uri: &str| {
+        format!(
+            "{{\"type\":\"authorized_user\",\"client_id\":\"c.apps\",\"client_secret\":\"canary\",\"refresh_token\":\"canary\"{token_uri}}}"
+        )
+    };
+    write(".config/gcloud/application_default_credentials.json", &login(""));
+    assert_eq!(source(google, &of_home), "Google user of the client c.apps");
+    write(".config/gcloud/application_default_credentials.json", &login(",\"token_uri\":\"http://evil.example/\""));
+    let error = read(google, &of_home).map(|_| ()).expect_err("a URL that the network can read");
+    assert!(error.contains("`token_uri` must be a URL of https") && !error.contains("canary"), "{error}");
+    let _ = std::fs::remove_dir_all(home);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_what_is_allowed() {
     for (settings, environment, expected) in [
         ("aws = { identity = \"irsa\" }", &[][..], "`web-identity`"),

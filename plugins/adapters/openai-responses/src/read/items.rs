@@ -43,6 +43,8 @@ struct Transcript<'a> {
     offer: &'a mut Offer,
 }
 
+/// An item that stands for another one, whose type may be missing.
+const REFERENCE: &str = "item_reference";
 /// Items of tools that the provider ran: others can do without them, because what came of them was said.
 const HOSTED_ITEMS: [&str; 8] = [
     "code_interpreter_call",
@@ -59,6 +61,7 @@ impl Transcript<'_> {
     fn item(&mut self, mut item: Fields, whole: &Value) -> Result<(), Fault> {
         let kind = match item.optional_string("type")? {
             Some(kind) => kind,
+            None if whole["role"].is_null() && whole["id"].is_string() => REFERENCE.into(),
             // What the SDKs call an easy message.
             None => "message".into(),
         };
@@ -116,9 +119,7 @@ impl Transcript<'_> {
                 self.assistant(vec![Part::Text(Text { text: String::new(), extras })]);
                 Ok(())
             }
-            "item_reference" => {
-                Err(unsupported(item.at("type"), "the item is stored at another provider: send it whole"))
-            }
+            REFERENCE => Err(unsupported(item.at("type"), "the item is stored at another provider: send it whole")),
             _ => {
                 Err(unsupported(item.at("type"), format!("an item of type `{kind}` cannot be said to other providers")))
             }

@@ -222,7 +222,7 @@ pub fn choice(top: &mut Fields, offer: &mut Offer) -> Result<Option<ToolChoice>,
                 "allowed_tools" => allowed(offer, &mut choice)?,
                 kind if let Some(tool) = ClientTool::named(kind) => Some(ToolChoice::Named(tool.name().into())),
                 _ => {
-                    let message = format!("other providers cannot be told a choice of type `{kind}`");
+                    let message = format!("other providers have no tool of type `{kind}`, and it must be called");
                     return Err(unsupported(choice.at("type"), message));
                 }
             }
