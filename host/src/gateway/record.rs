@@ -346,6 +346,7 @@ impl Line {
             answered_by: self.target,
             spent: self.spent,
             injected: self.befell.all(),
+            left_out: 0,
             outcome: outcome.to_owned(),
             why,
             first_token_ms: self.first_token.map(millis),
