@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
-use super::exchange::Exchange;
+use super::exchange::{COPIES, Exchange};
 use super::outgoing;
 use super::provider::Adapter;
 use super::scan;
@@ -62,7 +62,9 @@ pub async fn body(exchange: &Exchange, target: &Target, adapter: &Adapter) -> Re
     if !may_differ(&facts, &given, &exchange.endpoint.protocol, adapter) {
         return Ok(Body::AsWritten);
     }
-    let Ok(reading) = exchange.reading().await else { return Ok(Body::AsWritten) };
+    let (Ok(reading), Ok(_room)) = (exchange.reading().await, exchange.room_for(COPIES)) else {
+        return Ok(Body::AsWritten);
+    };
     let encoded = match outgoing::encode(exchange, target, adapter, &reading.request, &facts).await {
         // What the adapter cannot do with it, the provider may: it speaks the caller's protocol.
         Err(_) => return Ok(Body::AsWritten),

@@ -62,6 +62,7 @@ mod target_states;
 mod tool_names;
 mod torn;
 mod trace;
+mod undecoded;
 mod unlike;
 mod untranslated;
 
