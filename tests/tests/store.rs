@@ -242,6 +242,12 @@ async fn what_is_damaged_costs_no_more_than_itself() {
     drop(gateway);
     std::fs::write(place.state().join("rollouts.db"), b"nonsense").expect("damage");
     let gateway = place.start().await;
+    assert_eq!(slot(&gateway, "failover").live.sha256, second, "there is a copy of the slots");
+    gateway.flush().await;
+    drop(gateway);
+    std::fs::write(place.state().join("rollouts.db"), b"nonsense").expect("damage");
+    std::fs::write(place.state().join("slots.json"), b"[{").expect("damage");
+    let gateway = place.start().await;
     assert_eq!(slot(&gateway, "failover").live.sha256, built_in);
     assert!(place.state().join("rollouts.db.damaged").exists());
     let third = put_in(&gateway, "failover", &variant(bundled("failover"), 3)).await;

@@ -137,8 +137,8 @@ fn announce(source: &Source, gateway: &Gateway, data: &Port, admin: Option<&Port
             let address = port.address()?;
             if !address.ip().is_loopback() {
                 tracing::warn!(
-                    "operators show their token without TLS to {address}, which other machines reach: let it listen on 127.0.0.1 and reach \
-                     it through a tunnel, such as `ssh -L`, or let a proxy with TLS stand in front of it"
+                    "operators show their token without TLS to {address} (`admin_without_tls = true`): nobody but this machine should \
+                     reach it"
                 );
             }
             tracing::info!("operators: http://{address}");

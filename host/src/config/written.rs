@@ -56,6 +56,9 @@ pub struct Server {
     /// Where the `pointsman plugin …` commands connect. Off without a token.
     pub admin: Option<Spanned<String>>,
     pub admin_token: Option<Spanned<String>>,
+    /// An `admin` off loopback needs this, because operators' token goes there without TLS.
+    #[serde(default)]
+    pub admin_without_tls: bool,
     /// What callers must show, as `Authorization: Bearer …` or `x-api-key`. Anyone may call when there is neither this nor
     /// a `[keys.NAME]`.
     pub caller_keys: Option<Vec<Spanned<String>>>,

@@ -33,6 +33,7 @@ use super::shadow::Shadow;
 use super::spent::Told;
 use super::splice::Said;
 use super::tool_names::ToolNames;
+use super::undecoded::{Call, Undecoded};
 use super::writer::Writer;
 use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
@@ -190,9 +191,11 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
         let is_ours = (!same || is_for_another) && amended.is_none();
         let how = Amendment::of(&bad.fault, &body, is_ours);
         let Some(how) = how.and_then(|how| how.after(amended.take())) else { return Err(bad) };
+        drop((body, outgoing.room.take()));
         outgoing = Outgoing::build(exchange, target, key_at, Some(&how)).await.map_err(|_| bad)?;
         amended = Some(how);
     };
+    drop(outgoing.room);
     let (adapter, same, redaction) = (outgoing.adapter, outgoing.translating.is_none(), outgoing.redaction);
     let model = target.model(&exchange.asked.model);
     let facts = Facts { target: exchange.name(step.target), dropped: outgoing.dropped, ..Facts::default() };
@@ -217,9 +220,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
     }
     match Framer::new(outgoing.framing) {
         Some(framer) => {
-            let operation = exchange.endpoint.operation.clone();
-            let shadow = Shadow::of(exchange, &adapter);
-            let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+            let reply = Reply::new(exchange, response.into_body(), framer, Arc::clone(&adapter), redaction);
             let reply = reply.breaking(breaks).naming(outgoing.tool_names);
             let hold = Hold::new(exchange.route.hold_tool_calls);
             let rest = Rest { reply, writer, pace: pace(exchange, step), said, hold };
@@ -243,11 +244,10 @@ async fn ask_on(begun: &Begun<'_>, said: &Said) -> Result<(String, Reply, Batch)
     let (adapter, redaction) = (outgoing.adapter, outgoing.redaction);
     let sent = send(begun, &adapter, outgoing.framing, outgoing.request, &redaction, false).await;
     let (response, breaks) = sent.map_err(|bad| bad.shown(outgoing.shown.as_ref()))?;
+    drop(outgoing.room);
     let framer = Framer::new(outgoing.framing);
     let framer = framer.ok_or_else(|| fault(FaultKind::Unsupported, "its adapter does not stream"))?;
-    let operation = exchange.endpoint.operation.clone();
-    let shadow = Shadow::of(exchange, &adapter);
-    let reply = Reply::new(response.into_body(), framer, Arc::clone(&adapter), operation, redaction, shadow);
+    let reply = Reply::new(exchange, response.into_body(), framer, adapter, redaction);
     let mut reply = reply.breaking(breaks).naming(outgoing.tool_names);
     let mut held = hold_back(&mut reply, &step.told, false, exchange.body.len()).await?;
     // Its first words tell whether it goes on.
@@ -296,6 +296,7 @@ async fn send(
             }
         }
     }
+    begun.sent_at.expect_by(until.min(begun.until()));
     let client = adapter.client(&exchange.gateway).map_err(|text| fault(FaultKind::Connection, text))?;
     let sending = client.send(request, &begun.sent_at);
     let response = timeout_at(until, sending).await.map_err(late)?;
@@ -386,6 +387,10 @@ async fn whole(
     let frame = Frame { event: None, data: halves::mended(&body).to_vec() };
     let (operation, frames) = (&exchange.endpoint.operation, [frame]);
     let decoded = codec.decode(operation, false, &[], &frames, true).await;
+    if let Err(failed) = &decoded {
+        let call = Call::Decode { operation, stream: false, frames: &frames, ended: true };
+        Undecoded::of(exchange, &adapter.plugin).note(&adapter.plugin, failed, call).await;
+    }
     let mut events = decoded.map_err(|fault| adapter_failed(&adapter, &fault))?.events;
     if let Some(mut shadow) = Shadow::of(exchange, &adapter) {
         shadow.decode(operation, false, &frames, true, &events).await;

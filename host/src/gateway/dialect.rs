@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
-use super::exchange::Exchange;
+use super::exchange::{COPIES, Exchange};
 use super::outgoing;
 use super::provider::Adapter;
 use super::scan;
@@ -63,6 +63,7 @@ pub async fn body(exchange: &Exchange, target: &Target, adapter: &Adapter) -> Re
     if !may_differ(&facts, &given, &exchange.endpoint.protocol, adapter) {
         return Ok(Body::AsWritten);
     }
+    let Ok(_room) = exchange.room_for(COPIES) else { return Ok(Body::AsWritten) };
     let reading = match exchange.reading().await {
         Ok(reading) => reading,
         Err(fault) if fault.kind == FaultKind::Unsupported => {

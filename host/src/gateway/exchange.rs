@@ -37,9 +37,9 @@ use crate::plugin::bindings::client_protocol::{Header, Reading};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A request that is said in other words is held so many times besides: as it was read, as it is given to an adapter, as that says
-/// it, and as it is sent.
-pub const COPIES: u64 = 4;
+/// While a request is put in other words it is held so many times besides: as it is given to the plugin, within that, and as what
+/// comes of it.
+pub const COPIES: u64 = 3;
 /// Headers that callers' SDKs take a request's id from.
 const REQUEST_IDS: [&str; 2] = ["request-id", "x-request-id"];
 /// The operation that is answered by a guess when nobody answers it better.
@@ -74,10 +74,11 @@ pub struct Exchange {
     pub befell: Befell,
     /// Plugins that failed at its body.
     untranslated: Mutex<Vec<Untranslated>>,
-    /// What it takes besides its body.
-    room: Room,
-    /// See [`Exchange::reading`].
-    read: OnceCell<Result<Reading, Fault>>,
+    /// What its body takes.
+    #[expect(dead_code, reason = "held until it is dropped")]
+    body_room: Room,
+    /// See [`Exchange::reading`]; and what that takes.
+    read: OnceCell<Result<(Reading, Room), Fault>>,
 }
 
 /// When a request's time is over: an extension of its response. Who reads slowly is bounded by it too.
@@ -172,6 +173,7 @@ where
     if table.routes.len() > 1 && !held.enter_route(&route.in_flight, edge.requests) {
         return Err(Refusal::full("as many requests of this route at once"));
     }
+    let body_room = held.take_room(edge.body_bytes_held);
     record.held(held);
     gateway.healths.request(arrived);
     let mut exchange = Exchange {
@@ -182,7 +184,7 @@ where
         unable: Vec::new(),
         befell: Befell::default(),
         untranslated: Mutex::default(),
-        room: gateway.load.room(edge.body_bytes_held),
+        body_room,
         read: OnceCell::new(),
         gateway,
         table,
@@ -244,36 +246,52 @@ where
 }
 
 impl Exchange {
-    /// The request in words that no provider owns; made when it is first needed.
+    /// The request in words that no provider owns; made when it is first needed, and held as long as the body is.
     pub async fn reading(&self) -> Result<&Reading, Fault> {
-        // Not only the body is held from now on. Where there is no room for it, there may be for the next attempt.
-        if !self.room.hold_copies((self.body.len() as u64).saturating_mul(COPIES)) {
-            return Err(fault(FaultKind::Busy, "the gateway holds as many bytes of requests as it can: try again"));
-        }
-        let read = self.read.get_or_init(|| async {
-            let no_codec = || fault(FaultKind::AdapterFailed, "the plugin has no client side");
-            let codec = self.endpoint.codec().ok_or_else(no_codec)?;
-            let shown = codec.client_description.as_ref().map_or(&[][..], |description| &description.read_headers);
-            let headers = outgoing::forwarded(&self.head.headers, shown);
-            let headers = headers.iter().filter_map(|(name, value)| {
-                Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
-            });
-            let whole = self.references.for_stranger(&self.body);
-            let body = whole.as_ref().unwrap_or(&self.body);
-            let (operation, headers) = (&self.endpoint.operation, headers.collect::<Vec<_>>());
-            let body = halves::mended(body);
-            let mut reading = match codec.read(operation, &headers, &body).await {
-                Ok(reading) => reading?,
-                Err(failed) => {
-                    let call = untranslated::Call::Read { operation, headers: &headers, body: &body };
-                    return Err(untranslated::note(self, &self.endpoint.plugin, &failed, call).await);
-                }
-            };
-            reading.request.stream = self.asked.stream;
-            reading.request.model.clone_from(&self.asked.model);
-            Ok(reading)
+        // Where there is no room for it, there may be for the next attempt.
+        let read = self.read.get_or_try_init(|| async {
+            let room = self.room_for(1 + COPIES)?;
+            let read = self.read_anew().await;
+            room.shrink_to(self.body.len() as u64);
+            Ok::<_, Fault>(read.map(|reading| (reading, room)))
         });
-        read.await.as_ref().map_err(Clone::clone)
+        read.await?.as_ref().map(|(reading, _)| reading).map_err(Clone::clone)
+    }
+
+    async fn read_anew(&self) -> Result<Reading, Fault> {
+        let no_codec = || fault(FaultKind::AdapterFailed, "the plugin has no client side");
+        let codec = self.endpoint.codec().ok_or_else(no_codec)?;
+        let shown = codec.client_description.as_ref().map_or(&[][..], |description| &description.read_headers);
+        let headers = outgoing::forwarded(&self.head.headers, shown);
+        let headers = headers.iter().filter_map(|(name, value)| {
+            Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
+        });
+        let whole = self.references.for_stranger(&self.body);
+        let body = whole.as_ref().unwrap_or(&self.body);
+        let (operation, headers) = (&self.endpoint.operation, headers.collect::<Vec<_>>());
+        let body = halves::mended(body);
+        let mut reading = match codec.read(operation, &headers, &body).await {
+            Ok(reading) => reading?,
+            Err(failed) => {
+                let call = untranslated::Call::Read { operation, headers: &headers, body: &body };
+                return Err(untranslated::note(self, &self.endpoint.plugin, &failed, call).await);
+            }
+        };
+        reading.request.stream = self.asked.stream;
+        reading.request.model.clone_from(&self.asked.model);
+        Ok(reading)
+    }
+
+    /// Room for so many times the request's body.
+    ///
+    /// # Errors
+    /// All requests together hold as many bytes as they may.
+    pub fn room_for(&self, bodies: u64) -> Result<Room, Fault> {
+        let room = self.gateway.load.room(self.table.config.server.edge.body_bytes_held);
+        match room.grow((self.body.len() as u64).saturating_mul(bodies)) {
+            true => Ok(room),
+            false => Err(fault(FaultKind::Busy, "the gateway holds as many bytes of requests as it can: try again")),
+        }
     }
 
     /// Plugins that failed at its body, so far.

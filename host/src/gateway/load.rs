@@ -2,7 +2,7 @@
 //! memory runs out for those that are inside. No route and no target may take so much that nothing is left for the others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -41,20 +41,19 @@ impl Load {
     }
 }
 
-/// Bytes that a request takes besides its body: what is fetched for it, and what it becomes in other words. Dropped, others may
-/// have them.
+/// Bytes that a request takes: its body, what is fetched for it, and what it becomes in other words. Each is kept beside what it
+/// counts, and dropped with it; then others may have them.
 #[derive(Debug)]
 pub struct Room {
     load: Arc<Load>,
     bytes: AtomicU64,
     most: u64,
-    has_copies: AtomicBool,
 }
 
 impl Load {
     /// Of `most` that all requests may hold together.
     pub fn room(self: &Arc<Self>, most: u64) -> Room {
-        Room { load: Arc::clone(self), bytes: AtomicU64::new(0), most, has_copies: AtomicBool::new(false) }
+        Room { load: Arc::clone(self), bytes: AtomicU64::new(0), most }
     }
 }
 
@@ -70,14 +69,10 @@ impl Room {
         fits
     }
 
-    /// Hold so many bytes more for what a request becomes in other words, once. False if they do not fit yet.
-    pub fn hold_copies(&self, bytes: u64) -> bool {
-        if self.has_copies.load(Ordering::Relaxed) {
-            return true;
-        }
-        let fits = self.grow(bytes);
-        self.has_copies.fetch_or(fits, Ordering::Relaxed);
-        fits
+    /// Let go of all but so many bytes.
+    pub fn shrink_to(&self, bytes: u64) {
+        let held = self.bytes.fetch_min(bytes, Ordering::Relaxed);
+        self.load.body_bytes.fetch_sub(held.saturating_sub(bytes), Ordering::Relaxed);
     }
 }
 
@@ -113,6 +108,11 @@ impl Held {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.load.body_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Its bytes, to be kept beside the body. It holds none afterwards. `most` as for [`Load::room`].
+    pub fn take_room(&mut self, most: u64) -> Room {
+        Room { load: Arc::clone(&self.load), bytes: AtomicU64::new(std::mem::take(&mut self.bytes)), most }
     }
 }
 
@@ -164,13 +164,16 @@ mod tests {
         assert!(!held.fits(1, 30));
         drop(room);
         assert!(held.fits(20, 30) && !held.fits(21, 30));
-        // What it becomes is counted once, and tried again where there was no room.
-        let (other, room) = (load.room(30), load.room(30));
-        assert!(other.grow(15) && !room.hold_copies(12));
-        drop(other);
-        assert!(room.hold_copies(12) && room.hold_copies(12) && held.fits(8, 30) && !held.fits(9, 30));
-        drop(room);
+        // What is let go of is free, and a body's bytes go where the body goes.
+        let room = load.room(30);
+        assert!(room.grow(20) && !held.fits(1, 30));
+        room.shrink_to(12);
+        room.shrink_to(15);
+        assert!(held.fits(8, 30) && !held.fits(9, 30));
+        let body = held.take_room(30);
         drop(held);
+        assert_eq!(load.body_bytes.load(Ordering::Relaxed), 22);
+        drop((room, body));
         assert_eq!(load.body_bytes.load(Ordering::Relaxed), 0);
     }
 

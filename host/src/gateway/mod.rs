@@ -63,6 +63,7 @@ mod target_states;
 mod tool_names;
 mod torn;
 mod trace;
+mod undecoded;
 mod unlike;
 mod unread;
 mod untranslated;

@@ -10,7 +10,7 @@ use memchr::memmem;
 use super::amendment::{self, Amendment};
 use super::authorize::{Authorized, authorize};
 use super::dialect::{self, Mended};
-use super::exchange::Exchange;
+use super::exchange::{COPIES, Exchange};
 use super::foreign;
 use super::hops::Hops;
 use super::identities::Shown;
@@ -68,9 +68,8 @@ pub struct Outgoing {
     pub tool_names: ToolNames,
     /// What begins the `write` fold. Absent when both sides speak the same protocol.
     pub translating: Option<Vec<u8>>,
-    /// What was fetched for it takes so much, until the attempt has its reply.
-    #[expect(dead_code, reason = "held until it is dropped")]
-    room: Option<Room>,
+    /// What its body takes, where that is not the caller's, until a reply has begun.
+    pub room: Option<Room>,
 }
 
 impl Outgoing {
@@ -204,7 +203,7 @@ async fn translate(
 ) -> Result<Outgoing, Fault> {
     let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
     let edge = exchange.table.config.server.edge;
-    let room = exchange.gateway.load.room(edge.body_bytes_held);
+    let room = exchange.room_for(COPIES)?;
     let mut encoded = encode(exchange, target, adapter, asked, &facts).await?;
     let (mut renamed, mut tool_names) = (None, ToolNames::default());
     // A reply in the caller's own protocol is not written anew, so no name could be put back into it.
@@ -224,7 +223,8 @@ async fn translate(
         // Perhaps it was the URLs: some providers take only bytes.
         match &exchange.table.fetcher {
             Some(fetcher) => {
-                let fetched = media::fetched(fetcher, asked, &room, edge.body_bytes).await?;
+                let caller = exchange.caller.as_deref().map_or("", |caller| caller.name.as_str());
+                let fetched = media::fetched(fetcher, asked, caller, &room, edge.body_bytes).await?;
                 encoded = encode(exchange, target, adapter, &fetched, &facts).await?;
             }
             None => {
@@ -239,6 +239,8 @@ async fn translate(
             encoded.body = dialect::with_fields(&encoded.body, amendment.fields()).to_vec();
         }
     }
+    // All else that it took to get there is gone.
+    room.shrink_to(encoded.body.len() as u64);
     let body = Pieces::new([Bytes::from(encoded.body)]);
     let (mut headers, mut query) = (HeaderMap::new(), String::new());
     if same {

@@ -363,6 +363,7 @@ impl Line {
             spent: self.spent,
             injected: self.befell.all(),
             lost_content,
+            left_out: 0,
             outcome: outcome.to_owned(),
             why,
             first_token_ms: self.first_token.map(millis),

@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::absurd;
+use super::exchange::Exchange;
 use super::game_day::{Break, Rest};
 use super::halves::Halves;
 use super::outgoing::adapter_failed;
@@ -18,6 +19,7 @@ use super::refusal::fault;
 use super::shadow::Shadow;
 use super::tool_names::ToolNames;
 use super::torn::Torn;
+use super::undecoded::{Call, Undecoded};
 use crate::config::defaults::AFTER_STOP;
 use crate::plugin::bindings::chat;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
@@ -38,6 +40,7 @@ pub struct Reply {
     redaction: Arc<Redaction>,
     torn: Torn,
     shadow: Option<Shadow>,
+    undecoded: Undecoded,
     tool_names: ToolNames,
     /// Of a game day.
     breaks: Option<Break>,
@@ -159,29 +162,27 @@ impl Batch {
 
 impl Reply {
     pub fn new(
+        exchange: &Exchange,
         incoming: Incoming,
         framer: Framer,
         adapter: Arc<Adapter>,
-        operation: String,
         redaction: Arc<Redaction>,
-        shadow: Option<Shadow>,
     ) -> Reply {
-        let (fold, queue, quiet) = (Fold::default(), VecDeque::new(), Quiet::new(Instant::now()));
-        let (tool_names, torn, breaks, ended) = (ToolNames::default(), Torn::default(), None, None);
         Reply {
             incoming,
             framer,
-            adapter,
-            operation,
+            operation: exchange.endpoint.operation.clone(),
             redaction,
-            torn,
-            shadow,
-            tool_names,
-            breaks,
-            fold,
-            queue,
-            ended,
-            quiet,
+            torn: Torn::default(),
+            shadow: Shadow::of(exchange, &adapter),
+            undecoded: Undecoded::of(exchange, &adapter.plugin),
+            adapter,
+            tool_names: ToolNames::default(),
+            breaks: None,
+            fold: Fold::default(),
+            queue: VecDeque::new(),
+            ended: None,
+            quiet: Quiet::new(Instant::now()),
         }
     }
 
@@ -396,7 +397,15 @@ impl Reply {
                 self.tool_names.restore(&mut events);
                 Batch { frames, events, failing: None }
             }
-            Err(fault) => Batch::failed(adapter_failed(&self.adapter, &fault)),
+            Err(failed) => {
+                let (operation, frames) = (self.operation.as_str(), &given[..]);
+                let call = match self.fold.memory.is_empty() {
+                    true => Call::Decode { operation, stream: true, frames, ended },
+                    false => Call::Within,
+                };
+                self.undecoded.note(&self.adapter.plugin, &failed, call).await;
+                Batch::failed(adapter_failed(&self.adapter, &failed))
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use super::provider::Adapter;
 use super::redact::Redaction;
 use super::refusal::fault;
 use super::shadow::Shadow;
+use super::undecoded::{Call, Undecoded};
 use crate::health;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Framing, Header, ReplyHead};
@@ -96,6 +97,10 @@ where
     };
     if let (Ok(fault), Some(shadow)) = (&classified, Shadow::of(exchange, adapter)) {
         shadow.classify(&exchange.endpoint.operation, &reply_head, &body, fault).await;
+    }
+    if let Err(failed) = &classified {
+        let call = Call::Classify { operation: &exchange.endpoint.operation, head: &reply_head, body: &body };
+        Undecoded::of(exchange, &adapter.plugin).note(&adapter.plugin, failed, call).await;
     }
     let mut fault = classified.unwrap_or_else(|fault| adapter_failed(adapter, &fault));
     fault.status = head.status.as_u16();

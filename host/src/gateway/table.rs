@@ -206,10 +206,10 @@ impl Target {
 
     /// What is remembered of it, for the model that it asks. `caller` is the name of the caller's key, empty where there is none.
     pub fn health(&self, asked: &str, caller: &str, healths: &Healths, now: Instant) -> Arc<Health> {
-        let look_up = || healths.of(&self.provider.name, self.model(asked), caller, now);
+        let look_up = |caller| healths.of(&self.provider.name, self.model(asked), caller, now);
         match self.model {
-            Some(_) => Arc::clone(self.health.get_or_init(look_up)),
-            None => look_up(),
+            Some(_) => Arc::clone(self.health.get_or_init(|| look_up(None))),
+            None => look_up(Some(caller)),
         }
     }
 

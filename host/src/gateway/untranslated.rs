@@ -17,7 +17,7 @@ use crate::plugin::bindings::provider::ModelFacts;
 use crate::plugin::{Codec, Plugin, PluginFault};
 
 /// Another version is not asked about a larger body: it costs the caller time.
-const CHECKED_BYTES_MAX: usize = 1 << 20;
+pub const CHECKED_BYTES_MAX: usize = 1 << 20;
 
 /// The call that failed, to be made again with another version.
 pub enum Call<'a> {
@@ -108,7 +108,7 @@ pub fn refusal(exchange: &Exchange, history: &[Failed]) -> Option<Refusal> {
 }
 
 /// The version that serves beside this one, or served before it.
-fn another<'a>(table: &'a Table, plugin: &Plugin) -> Option<&'a Arc<Plugin>> {
+pub fn another<'a>(table: &'a Table, plugin: &Plugin) -> Option<&'a Arc<Plugin>> {
     let Slot { live, previous, barred, .. } = table.slots.get(&plugin.name)?;
     let others = [live].into_iter().chain(previous);
     others.into_iter().find(|other| other.sha256 != plugin.sha256 && !barred.contains_key(&other.sha256))

@@ -147,7 +147,7 @@ fn interleavings_of_everything() {
     try_orders(|| {
         let (healths, now) = (Arc::new(Healths::default()), Instant::now());
         threads(3, move |number| {
-            let health = healths.of("p", if number == 0 { "one" } else { "other" }, "", now);
+            let health = healths.of("p", if number == 0 { "one" } else { "other" }, Some(""), now);
             let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
             health.view(&[1, 2], limits, Form::new(true, 100), now);
             let Ok(mut running) = begin(&health, BREAKER, false, now) else { return };

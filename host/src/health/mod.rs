@@ -98,8 +98,9 @@ impl Healths {
         locked(&self.hedges).take(now, settings)
     }
 
-    /// The health of this target; a new one is healthy. `caller` is the name of the caller's key, empty where there is none.
-    pub fn of(&self, provider: &str, model: &str, caller: &str, now: Instant) -> Arc<Health> {
+    /// The health of this target; a new one is healthy. `caller` is the name of the key of the caller who chose the model, empty
+    /// where there is no key; `None`: the configuration names the model.
+    pub fn of(&self, provider: &str, model: &str, caller: Option<&str>, now: Instant) -> Arc<Health> {
         let mut targets = locked(&self.targets);
         let name = (provider.to_owned(), model.to_owned());
         if let Some(health) = targets.find(&name, caller) {

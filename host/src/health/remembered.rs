@@ -38,7 +38,7 @@ struct Entry {
     health: Arc<Health>,
     /// When it was asked for last, as `Remembered::asked` counts.
     asked: u64,
-    /// The only caller who ever asked for it. `None` after another caller did, too.
+    /// The only caller who ever asked for it. `None` after another caller did, too, and for configured targets.
     caller: Option<String>,
 }
 
@@ -53,25 +53,28 @@ impl Remembered {
         self.targets.iter().map(|(name, entry)| (name, &entry.health))
     }
 
-    /// The target that this caller asks for.
-    pub fn find(&mut self, name: &Name, caller: &str) -> Option<Arc<Health>> {
+    /// The target that this caller asks for; `None` where the configuration names it.
+    pub fn find(&mut self, name: &Name, caller: Option<&str>) -> Option<Arc<Health>> {
         let entry = self.targets.get_mut(name)?;
         self.asked += 1;
         entry.asked = self.asked;
-        if let Some(of) = entry.caller.take_if(|of| of != caller) {
+        if let Some(of) = entry.caller.take_if(|of| Some(of.as_str()) != caller) {
             give_back(&mut self.shares, &of);
         }
         Some(Arc::clone(&entry.health))
     }
 
-    /// Remember a target that this caller asks for, if there is room, or room can be made.
-    pub fn add(&mut self, name: Name, caller: &str, health: &Arc<Health>, now: Instant) {
-        if !self.has_room(caller, now) {
-            return;
+    /// Remember a target that this caller asks for, if there is room, or room can be made. One that the configuration names always
+    /// has room, and counts as no caller's.
+    pub fn add(&mut self, name: Name, caller: Option<&str>, health: &Arc<Health>, now: Instant) {
+        if let Some(caller) = caller {
+            if !self.has_room(caller, now) {
+                return;
+            }
+            self.shares.entry(caller.to_owned()).or_default().targets += 1;
         }
         self.asked += 1;
-        self.shares.entry(caller.to_owned()).or_default().targets += 1;
-        let (health, caller) = (Arc::clone(health), Some(caller.to_owned()));
+        let (health, caller) = (Arc::clone(health), caller.map(str::to_owned));
         self.targets.insert(name, Entry { health, asked: self.asked, caller });
     }
 

@@ -84,7 +84,7 @@ async fn retry_after_is_kept_and_capped_and_a_callers_fault_counts_for_nothing()
 async fn a_key_rests_and_the_others_go_on() {
     let healths = Healths::default();
     let now = Instant::now();
-    let (one, sibling) = (healths.of("p", "one", "", now), healths.of("p", "sibling", "", now));
+    let (one, sibling) = (healths.of("p", "one", Some(""), now), healths.of("p", "sibling", Some(""), now));
     let keys: &[KeyId] = &[11, 12];
     let ready_in_ms =
         |health: &Health, keys: &[KeyId]| health.view(keys, LIMITS, Form::new(true, 100), now).ready_in_ms;
@@ -133,9 +133,9 @@ async fn a_backup_that_is_well_takes_all_retries_and_one_in_trouble_only_a_few()
 /// What rests and what is out, asked for by this caller.
 async fn resting_and_out(healths: &Healths, caller: &str) {
     let now = Instant::now();
-    fail(&healths.of("p", "rests", caller, now), FaultKind::RateLimited, Some(Duration::from_secs(60))).await;
+    fail(&healths.of("p", "rests", Some(caller), now), FaultKind::RateLimited, Some(Duration::from_secs(60))).await;
     for _ in 0..3 {
-        fail(&healths.of("p", "out", caller, now), FaultKind::Overloaded, None).await;
+        fail(&healths.of("p", "out", Some(caller), now), FaultKind::Overloaded, None).await;
     }
 }
 
@@ -145,11 +145,11 @@ async fn made_up_names_of_models_make_it_forget_nothing_that_rests_or_is_out() {
     let (healths, now) = (Healths::default(), Instant::now());
     resting_and_out(&healths, "caller").await;
     for number in 0..5_000 {
-        healths.of("p", &format!("made-up-{number}"), "caller", now);
-        healths.of("p", &format!("made-up-too-{number}"), &number.to_string(), now);
+        healths.of("p", &format!("made-up-{number}"), Some("caller"), now);
+        healths.of("p", &format!("made-up-too-{number}"), Some(&number.to_string()), now);
     }
-    assert_eq!(view(&healths.of("p", "rests", "caller", now)).retry_after_ms, 60_000);
-    assert_eq!(view(&healths.of("p", "out", "caller", now)).circuit, Circuit::Open);
+    assert_eq!(view(&healths.of("p", "rests", Some("caller"), now)).retry_after_ms, 60_000);
+    assert_eq!(view(&healths.of("p", "out", Some("caller"), now)).circuit, Circuit::Open);
     assert!(healths.all().len() <= 4_096);
 }
 
@@ -158,12 +158,12 @@ async fn made_up_names_of_models_make_it_forget_nothing_that_rests_or_is_out() {
 async fn a_caller_whose_made_up_names_rest_takes_no_room_from_others() {
     let (healths, now) = (Healths::default(), Instant::now());
     let is_remembered = |name: &str, caller: &str| {
-        let health = healths.of("p", name, caller, now);
-        Arc::ptr_eq(&healths.of("p", name, caller, now), &health)
+        let health = healths.of("p", name, Some(caller), now);
+        Arc::ptr_eq(&healths.of("p", name, Some(caller), now), &health)
     };
     let mut kept = Vec::new();
     for number in 0..4_200 {
-        let health = healths.of("p", &format!("made-up-{number}"), "mallory", now);
+        let health = healths.of("p", &format!("made-up-{number}"), Some("mallory"), now);
         fail(&health, FaultKind::ModelNotFound, None).await;
         kept.push(health);
     }
@@ -173,13 +173,35 @@ async fn a_caller_whose_made_up_names_rest_takes_no_room_from_others() {
     tokio::time::advance(Duration::from_secs(60)).await;
     drop(kept);
     let later = Instant::now();
-    let health = healths.of("p", "new-too", "mallory", later);
-    assert!(Arc::ptr_eq(&health, &healths.of("p", "new-too", "mallory", later)), "when they rest no more they go");
-    healths.of("p", "new-too", "alice", later);
+    let health = healths.of("p", "new-too", Some("mallory"), later);
+    assert!(
+        Arc::ptr_eq(&health, &healths.of("p", "new-too", Some("mallory"), later)),
+        "when they rest no more they go"
+    );
+    healths.of("p", "new-too", Some("alice"), later);
     let own = healths.all().len();
-    (0..500).for_each(|number| drop(healths.of("p", &format!("again-{number}"), "mallory", later)));
+    (0..500).for_each(|number| drop(healths.of("p", &format!("again-{number}"), Some("mallory"), later)));
     assert!(healths.all().len() <= own + remembered::TARGETS_OF_CALLER_MAX);
-    assert!(Arc::ptr_eq(&health, &healths.of("p", "new-too", "bob", later)), "what others ask for stays");
+    assert!(Arc::ptr_eq(&health, &healths.of("p", "new-too", Some("bob"), later)), "what others ask for stays");
+}
+
+/// Faults: F140
+#[tokio::test(start_paused = true)]
+async fn configured_targets_take_no_room_from_callers() {
+    let (healths, now) = (Healths::default(), Instant::now());
+    let number = remembered::TARGETS_OF_CALLER_MAX + 50;
+    // A caller may have made up the name before.
+    healths.of("p", "configured-0", Some("caller"), now);
+    let configured: Vec<_> =
+        (0..number).map(|number| healths.of("p", &format!("configured-{number}"), None, now)).collect();
+    let health = healths.of("p", "chosen", Some("caller"), now);
+    assert!(Arc::ptr_eq(&health, &healths.of("p", "chosen", Some("caller"), now)));
+    for number in 0..5_000 {
+        healths.of("p", &format!("made-up-{number}"), Some(&number.to_string()), now);
+    }
+    let names = configured.iter().enumerate();
+    let are_kept = names.map(|(number, health)| (healths.of("p", &format!("configured-{number}"), None, now), health));
+    assert!(are_kept.into_iter().all(|(now, before)| Arc::ptr_eq(&now, before)));
 }
 
 /// Faults: F149

@@ -4,6 +4,7 @@
 
 mod difference;
 mod disk;
+mod size;
 mod story;
 
 use std::collections::{HashSet, VecDeque};
@@ -49,6 +50,9 @@ pub struct Entry {
     /// A part of the reply, such as an image, was left out: the caller's protocol has no word for it.
     #[serde(default)]
     pub lost_content: bool,
+    /// Of the lists above, so many were left out in all: the entry would be too large.
+    #[serde(default)]
+    pub left_out: usize,
     /// `done`, `failed`, `refused` or `caller-left`.
     pub outcome: String,
     /// Kind and status of the fault.
@@ -110,7 +114,8 @@ impl Journal {
     }
 
     /// Remember a request, in memory and on the disk, as the settings want it.
-    pub fn add(&self, entry: Entry, settings: JournalSettings) {
+    pub fn add(&self, mut entry: Entry, settings: JournalSettings) {
+        entry.cut();
         let entry = Arc::new(entry);
         if let (Some(disk), Some(bounds)) = (&self.disk, settings.on_disk) {
             disk.add(Arc::clone(&entry), bounds);

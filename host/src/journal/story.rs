@@ -41,6 +41,12 @@ pub fn story(entry: &Entry) -> String {
         }
     }
     injected.into_iter().for_each(|one| tell(injection(one)));
+    if entry.left_out > 0 {
+        tell(format!(
+            "{:12}{} things were left out: this was more than the journal keeps of one request",
+            "", entry.left_out
+        ));
+    }
     if let Some(first_token_ms) = entry.first_token_ms {
         tell(format!("{}first content, from {}", at(first_token_ms), entry.answered_by));
     }

@@ -19,12 +19,12 @@ use super::tally::Tally;
 /// macro, because closures that are futures cannot be required to be `Send` yet.
 macro_rules! call {
     ($codec:ident, $side:ident, $size:expr, $function:ident($($argument:expr),*)) => {{
-        let Size { bytes, is_callers } = $size;
+        let Size { bytes, is_strangers } = $size;
         let mut instance = $codec.take(bytes).await?;
         let guest = instance.exports.$side()?;
         let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
         let result = $codec.pool.finish(instance, result);
-        let answer = if is_callers { $codec.tally.note_on_body(result) } else { $codec.tally.note(result) }?;
+        let answer = if is_strangers { $codec.tally.note_on_body(result) } else { $codec.tally.note(result) }?;
         if $codec.tally.is_repeated() {
             // Boxed: it is seldom, and should not make every call's future larger.
             let again = Box::pin(async {
@@ -33,7 +33,7 @@ macro_rules! call {
                 let result = either!(guest, guest => guest.$function(&mut instance.store, $($argument),*).await);
                 $codec.pool.finish(instance, result)
             });
-            $codec.tally.note_again(again.await.map(|again| again == answer), is_callers);
+            $codec.tally.note_again(again.await.map(|again| again == answer), is_strangers);
         }
         Ok(answer)
     }};
@@ -153,7 +153,7 @@ impl Codec {
         facts: &provider::ModelFacts,
         body_bytes: usize,
     ) -> Result<Result<provider::Encoded, Fault>, PluginFault> {
-        call!(self, provider, Size::of_callers(body_bytes), call_encode(settings, operation, request, facts))
+        call!(self, provider, Size::of_strangers(body_bytes), call_encode(settings, operation, request, facts))
     }
 
     pub async fn forward(
@@ -172,7 +172,7 @@ impl Codec {
         head: &provider::ReplyHead,
         body: &[u8],
     ) -> Result<Fault, PluginFault> {
-        call!(self, provider, Size::of(body.len()), call_classify(operation, head, body))
+        call!(self, provider, Size::of_strangers(body.len()), call_classify(operation, head, body))
     }
 
     pub async fn decode(
@@ -184,7 +184,7 @@ impl Codec {
         ended: bool,
     ) -> Result<provider::Decoded, PluginFault> {
         let body_bytes = memory.len() + frames.iter().map(|frame| frame.data.len()).sum::<usize>();
-        call!(self, provider, Size::of(body_bytes), call_decode(operation, stream, memory, frames, ended))
+        call!(self, provider, Size::of_strangers(body_bytes), call_decode(operation, stream, memory, frames, ended))
     }
 
     pub async fn read(
@@ -193,7 +193,7 @@ impl Codec {
         headers: &[client::Header],
         body: &[u8],
     ) -> Result<Result<client::Reading, Fault>, PluginFault> {
-        call!(self, client, Size::of_callers(body.len()), call_read(operation, headers, body))
+        call!(self, client, Size::of_strangers(body.len()), call_read(operation, headers, body))
     }
 
     pub async fn write(
@@ -226,17 +226,17 @@ impl Exports {
 /// What a call works on.
 struct Size {
     bytes: usize,
-    /// They are a caller's: a fault is its request's first, and not the plugin's.
-    is_callers: bool,
+    /// They are a caller's or a provider's: a fault is that of the request or the reply first, and not the plugin's.
+    is_strangers: bool,
 }
 
 impl Size {
     fn of(bytes: usize) -> Size {
-        Size { bytes, is_callers: false }
+        Size { bytes, is_strangers: false }
     }
 
-    fn of_callers(bytes: usize) -> Size {
-        Size { bytes, is_callers: true }
+    fn of_strangers(bytes: usize) -> Size {
+        Size { bytes, is_strangers: true }
     }
 }
 

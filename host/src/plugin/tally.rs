@@ -12,6 +12,8 @@ use crate::sync::{Mutex, PoisonError};
 const REPEATED_EVERY: u64 = 1021;
 /// Callers at whose bodies a version fails, so that it is no longer one caller's trouble.
 const SEVERAL_CALLERS: usize = 3;
+/// Replies at which a version fails, so that it is no longer one provider's oddity.
+const SEVERAL_REPLIES: u64 = 3;
 
 /// Counts for one version of one plugin.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Tally {
     against: AtomicU64,
     /// Callers at whose bodies it failed since so many of them were last counted against it, by their keys' digests.
     callers_hit: Mutex<BTreeSet<[u8; 32]>>,
+    /// Replies at which it failed, of which no other version could be asked.
+    replies_hit: AtomicU64,
     /// Another version is asked about a body at which this one failed.
     checking: AtomicBool,
     /// In the shadow of another version: answers that were alike, and that were not.
@@ -80,8 +84,8 @@ impl Counts {
 impl Tally {
     pub fn new(name: &str, sha256: &str) -> Self {
         let digest12 = sha256.chars().take(12).collect();
-        let [calls, faults, against, alike, differing, good, bad, repeated, impure, fuel, turns] =
-            [const { AtomicU64::new(0) }; 11];
+        let [replies_hit, calls, faults, against, alike, differing, good, bad, repeated, impure, fuel, turns] =
+            [const { AtomicU64::new(0) }; 12];
         let (instances, running) = (Gauge::default(), Gauge::default());
         Tally {
             name: name.to_owned(),
@@ -90,6 +94,7 @@ impl Tally {
             faults,
             against,
             callers_hit: Mutex::default(),
+            replies_hit,
             checking: AtomicBool::new(false),
             alike,
             differing,
@@ -146,13 +151,14 @@ impl Tally {
         result.inspect_err(|fault| self.note_fault(fault))
     }
 
-    /// Counts a call that worked on a caller's body. A fault is not held against the version yet: the body may be its cause.
+    /// Counts a call that worked on what a caller or a provider wrote. A fault is not held against the version yet: that may be its
+    /// cause.
     pub fn note_on_body<R>(&self, result: Result<R, PluginFault>) -> Result<R, PluginFault> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         result.inspect_err(|fault| self.tell(fault))
     }
 
-    /// A fault at a caller's body is the version's own: another version does the same call.
+    /// A fault at a caller's or a provider's bytes is the version's own: another version does the same call.
     pub fn hold_against(&self) {
         self.against.fetch_add(1, Ordering::Relaxed);
     }
@@ -165,6 +171,14 @@ impl Tally {
         if hit.len() >= SEVERAL_CALLERS {
             self.against.fetch_add(hit.len() as u64, Ordering::Relaxed);
             hit.clear();
+        }
+    }
+
+    /// It failed at a provider's reply of which no other version can be asked. Several of them are held against the version.
+    pub fn note_reply_hit(&self) {
+        let hit = self.replies_hit.fetch_add(1, Ordering::Relaxed) + 1;
+        if hit.is_multiple_of(SEVERAL_REPLIES) {
+            self.against.fetch_add(SEVERAL_REPLIES, Ordering::Relaxed);
         }
     }
 
@@ -181,7 +195,7 @@ impl Tally {
     }
 
     /// A call was made again in a fresh instance: was it answered alike?
-    /// `on_body`: it is a call on a caller's body.
+    /// `on_body`: it is a call on what a caller or a provider wrote.
     pub fn note_again(&self, is_alike: Result<bool, PluginFault>, on_body: bool) {
         self.repeated.fetch_add(1, Ordering::Relaxed);
         match is_alike {
@@ -272,6 +286,10 @@ mod tests {
         assert_eq!(tally.counts().against, 3);
         tally.note_caller_hit(Some(&[1; 32]));
         assert_eq!(tally.counts().against, 3, "and three others count again");
+        for _ in 0..5 {
+            tally.note_reply_hit();
+        }
+        assert_eq!(tally.counts().against, 6, "and so do three replies");
         let checking = tally.check();
         assert!(checking.is_some() && tally.check().is_none());
         drop(checking);

@@ -1,16 +1,12 @@
 //! What a caller's connection is doing: how many of its requests run, since when none does, and when the one of HTTP/1.1 must have ended.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::passed;
 use crate::gateway::Body;
 
 /// Of one connection.
@@ -128,7 +124,10 @@ impl Running {
 
     /// The request ends with its reply's body.
     pub fn with(self, body: Body) -> Body {
-        Counted { body, _running: self }.boxed_unsync()
+        // Watching holds `self`, as long as the body lives.
+        passed::watched(body, move |_| {
+            let _ = &self;
+        })
     }
 }
 
@@ -138,31 +137,6 @@ impl Drop for Running {
         state.running = state.running.saturating_sub(1);
         state.deadline = None;
         state.idle_since = Instant::now();
-    }
-}
-
-struct Counted {
-    body: Body,
-    _running: Running,
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

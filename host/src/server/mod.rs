@@ -13,6 +13,7 @@ mod head;
 mod hosts;
 mod keys;
 mod models;
+mod passed;
 mod patient;
 mod streams;
 mod tls;

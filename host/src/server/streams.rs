@@ -1,17 +1,15 @@
 //! The streams of HTTP/2, each a task: one whose caller does not make room for its reply is reset, while the others of its
 //! connection go on. Under HTTP/1 the connection itself is what stalls, see `patient.rs`.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::passed;
 use crate::config::defaults::READ_RATE;
 use crate::gateway::Body;
 
@@ -94,48 +92,18 @@ impl Waiting {
     }
 }
 
-/// hyper asks for the next piece of a body when there is room for it.
-struct Watched {
-    body: Body,
-    waiting: Arc<Waiting>,
-    stall: Duration,
-}
-
 /// A reply's body that notices when its caller makes no room, for `stall` or until the deadline. Outside of a stream's task it is the
 /// same body.
 pub fn watched(body: Body, stall: Duration, deadline: Option<Instant>) -> Body {
-    match WAITING.try_with(Arc::clone) {
-        Ok(waiting) => {
-            waiting.lock().deadline = deadline;
-            Watched { body, waiting, stall }.boxed_unsync()
-        }
-        Err(_) => body,
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        let bytes = match &frame {
+    let Ok(waiting) = WAITING.try_with(Arc::clone) else { return body };
+    waiting.lock().deadline = deadline;
+    // hyper asks for the next piece of a body when there is room for it.
+    passed::watched(body, move |polled| {
+        let bytes = match polled {
             Poll::Ready(Some(Ok(frame))) => Some(frame.data_ref().map_or(0, Bytes::len)),
             Poll::Ready(_) => Some(0),
             Poll::Pending => None,
         };
-        self.waiting.note(bytes, self.stall, Instant::now());
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+        waiting.note(bytes, stall, Instant::now());
+    })
 }

@@ -58,7 +58,7 @@ impl Database {
     pub fn open(folder: &Arc<Folder>) -> anyhow::Result<(Database, Past)> {
         let Opened { mut connection, is_new } = sqlite::open(&folder.rollouts(), SCHEMA)?;
         if is_new {
-            adopt(&mut connection, &folder.find(""))?;
+            adopt(&mut connection, &folder.find(""), &folder.read_slots().unwrap_or_default())?;
         }
         let changes = rows(&connection, "SELECT body FROM changes ORDER BY number")?;
         let slots = rows(&connection, "SELECT body FROM slots ORDER BY name")?;
@@ -71,14 +71,21 @@ impl Database {
     /// # Errors
     /// Why nothing was written.
     pub fn save(&mut self, changes: &[Change], slots: &[SavedSlot]) -> anyhow::Result<BTreeSet<String>> {
-        match self.try_save(changes, slots) {
+        let saved = match self.try_save(changes, slots) {
             Err(error) if error.downcast_ref().is_some_and(sqlite::is_damage) => {
                 let (reopened, _) = Database::open(&self.folder)?;
                 *self = reopened;
-                self.try_save(changes, slots)
+                self.try_save(changes, slots)?
             }
-            saved => saved,
+            saved => saved?,
+        };
+        // The database holds the change already.
+        if let Err(error) = self.folder.write_slots(slots) {
+            tracing::error!(
+                "the copy of the slots, for the day on which the database is lost, is not up to date: {error:#}"
+            );
         }
+        Ok(saved)
     }
 
     fn try_save(&mut self, changes: &[Change], slots: &[SavedSlot]) -> anyhow::Result<BTreeSet<String>> {
@@ -124,21 +131,33 @@ impl Database {
     }
 }
 
-/// The database before was lost, and these files were not: they are kept, so that an operator can go back to them.
-fn adopt(connection: &mut Connection, digests: &[String]) -> anyhow::Result<()> {
-    if digests.is_empty() {
+/// The database before was lost, and these files were not: they are kept, so that an operator can go back to them. The slots stand as
+/// their copy says; without it as the configuration says.
+fn adopt(connection: &mut Connection, digests: &[String], slots: &[SavedSlot]) -> anyhow::Result<()> {
+    if digests.is_empty() && slots.is_empty() {
         return Ok(());
     }
     let transaction = connection.transaction()?;
+    for slot in slots {
+        let body = serde_json::to_string(slot)?;
+        transaction.execute("INSERT OR REPLACE INTO slots (name, body) VALUES (?1, ?2)", params![slot.name, body])?;
+    }
     for sha256 in digests {
+        let mut its = slots.iter().filter(|slot| slot.versions().any(|version| version.sha256 == *sha256)).peekable();
         let insert = "INSERT OR IGNORE INTO versions (slot, sha256, used) VALUES (?1, ?2, 0)";
-        transaction.execute(insert, params![UNKNOWN, sha256])?;
+        if its.peek().is_none() {
+            transaction.execute(insert, params![UNKNOWN, sha256])?;
+        }
+        for slot in its {
+            transaction.execute(insert, params![slot.name, sha256])?;
+        }
     }
     transaction.commit()?;
+    let stand = if slots.is_empty() { "the configuration says" } else { "they stood before" };
     tracing::warn!(
         versions = digests.len(),
-        "the database of the state is new, and versions of plugins lie beside it: they are kept, and `pointsman plugin rollback \
-         NAME --to DIGEST` brings them back"
+        "the database of the state is new, and versions of plugins lie beside it: they are kept, the slots stand as {stand}, \
+         and `pointsman plugin rollback NAME --to DIGEST` brings another version back"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The folder: a lock, databases, and the versions of plugins, each in a file that is called by its digest.
+//! The folder: a lock, databases, a copy of the slots, and the versions of plugins, each in a file that is called by its digest.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, ensure};
 use sha2::{Digest as _, Sha256};
 
-use super::change::VersionFile;
+use super::change::{SavedSlot, VersionFile};
 use crate::plugin::{hex, signature};
 
 /// See the module. Who has it has the lock, to the end of the process.
@@ -64,6 +64,25 @@ impl Folder {
         self.path.join("rollouts.db")
     }
 
+    /// The slots once more, for the day on which the database is lost.
+    fn slots(&self) -> PathBuf {
+        self.path.join("slots.json")
+    }
+
+    /// # Errors
+    /// What the disk says; what was there before is there still.
+    pub fn write_slots(&self, slots: &[SavedSlot]) -> anyhow::Result<()> {
+        self.write_file(&self.slots(), &serde_json::to_vec_pretty(slots)?)
+    }
+
+    /// The slots as they were written down last. None if they never were, or cannot be understood, which is logged.
+    pub fn read_slots(&self) -> Option<Vec<SavedSlot>> {
+        let path = self.slots();
+        let bytes = fs::read(&path).ok()?;
+        let read = serde_json::from_slice(&bytes);
+        read.inspect_err(|error| tracing::error!("{} cannot be understood: {error}", path.display())).ok()
+    }
+
     fn versions(&self) -> PathBuf {
         self.path.join("versions")
     }
@@ -91,7 +110,7 @@ impl Folder {
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&new, path)?;
-            File::open(self.versions())?.sync_all()
+            File::open(path.parent().unwrap_or(&self.path))?.sync_all()
         };
         write().inspect_err(|_| drop(fs::remove_file(&new))).with_context(|| format!("writing {}", path.display()))
     }
@@ -158,7 +177,7 @@ fn keep_to_ourselves(folder: &Path, versions: &Path) {
     close(versions, 0o700);
     let is_ours = |name: &str| {
         let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
-        ["lock", "rollouts", "journal"].contains(&stem) || is_digest(stem)
+        ["lock", "rollouts", "journal", "slots"].contains(&stem) || is_digest(stem)
     };
     // A folder that others use as well stays open to them.
     let is_shared = fs::read_dir(folder).is_ok_and(|entries| {

@@ -291,6 +291,9 @@ mod tests {
             drop(opened(&path).await);
             lose(&database);
             let store = opened(&path).await;
+            assert_eq!(store.saved(), notes(number - 1).slots, "loss {number}: what was live is live");
+            assert!(store.was_in("a", &notes(number - 1).files[0].sha256), "loss {number}");
+            assert!(!store.was_in("b", &notes(number - 1).files[0].sha256), "loss {number}");
             store.note(notes(number)).wait().await;
             assert_eq!(store.trouble(), None);
             assert!(store.version(&kept).await.is_ok(), "loss {number}");

@@ -59,7 +59,7 @@ impl Client {
             let lease = self.pool.lease(&origin, wanted).await?;
             let is_reused = lease.is_reused;
             sent_at.note(Instant::now());
-            let failure = match lease.send(request.clone()).await {
+            let failure = match lease.send(request.clone(), sent_at.due()).await {
                 Ok(response) => return Ok(super::incoming::decoded(response)),
                 Err(failure) => failure,
             };

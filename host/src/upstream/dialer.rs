@@ -74,14 +74,15 @@ impl Dialer {
         Ok(Dialer::System(connector))
     }
 
-    /// What this machine lacks for a connection may come back in a moment, sooner if `give_up_idle` closes others.
+    /// What this machine lacks for a connection may come back in a moment, sooner if `give_up_idle` closes those that hold it.
     ///
     /// # Errors
     /// Why there is no connection.
     pub async fn dial_with_patience(&self, origin: &Origin, give_up_idle: impl Fn()) -> Result<Link, Unsent> {
         for _ in 0..SHORTAGE_RETRIES_MAX {
             match self.dial(origin).await {
-                Err(unsent) if unsent.is_ours => give_up_idle(),
+                Err(unsent) if unsent.others_hold_it => give_up_idle(),
+                Err(unsent) if unsent.is_ours => {}
                 dialled => return dialled,
             }
             sleep(SHORTAGE_REST).await;
@@ -103,10 +104,7 @@ impl Dialer {
                 dialled.map(|stream| Link::new(stream, false)).map_err(Failure::from)
             }
         };
-        dialled.map_err(|error| Unsent {
-            text: format!("connecting: {}", chain(&*error)),
-            is_ours: shortage::is_ours(&*error),
-        })
+        dialled.map_err(|error| Unsent::because(&*error, format!("connecting: {}", chain(&*error))))
     }
 }
 

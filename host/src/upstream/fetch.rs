@@ -1,6 +1,7 @@
 //! Media by URL for providers that take only bytes. The URL is the caller's, so this is the one place where a stranger
 //! says where we connect: only when the configuration allows it, only to public addresses, never along a redirect.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::client::AGENT;
+use crate::sync::{Mutex, PoisonError};
 
 /// What Anthropic takes of an image, before Base64, is 5 MB; of a document 32 MB. Ours lies between.
 const MEDIA_BYTES_MAX: usize = 20 << 20;
@@ -28,6 +30,8 @@ const MEDIA_BYTES_MAX: usize = 20 << 20;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Names of callers that are looked up at once. Each takes a thread until the resolver answers, of those that providers' names need, too.
 const LOOKUPS_MAX: usize = 16;
+/// Of these, names of one caller, where callers have keys: names that hang leave places for others.
+const LOOKUPS_OF_CALLER_MAX: usize = 4;
 
 /// What was found at a URL.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct Fetcher {
     allow: Vec<String>,
     tls: TlsConnector,
     lookups: Arc<Semaphore>,
+    /// Of callers, by the names of their keys, which the configuration bounds.
+    lookups_of: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Fetcher {
@@ -50,19 +56,26 @@ impl Fetcher {
     pub fn new(allow: Vec<String>) -> anyhow::Result<Fetcher> {
         let config = ClientConfig::builder().try_with_platform_verifier().context("reading the certificates")?;
         let tls = TlsConnector::from(Arc::new(config.with_no_client_auth()));
-        Ok(Fetcher { allow, tls, lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)) })
+        Ok(Fetcher { allow, tls, lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)), lookups_of: Mutex::default() })
     }
 
-    /// `fits` is asked for room before bytes are kept.
+    /// The places of one caller's lookups.
+    fn lookups_of(&self, caller: &str) -> Arc<Semaphore> {
+        let mut of = self.lookups_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let its = of.entry(caller.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(LOOKUPS_OF_CALLER_MAX)));
+        Arc::clone(its)
+    }
+
+    /// `fits` is asked for room before bytes are kept. `caller` is the name of the caller's key, empty where there is none.
     ///
     /// # Errors
     /// Why the URL was not fetched, in words for its sender.
-    pub async fn get(&self, url: &str, fits: &(dyn Fn(u64) -> bool + Sync)) -> anyhow::Result<Media> {
-        let fetched = timeout(TIMEOUT, self.fetch(url, fits)).await;
+    pub async fn get(&self, url: &str, caller: &str, fits: &(dyn Fn(u64) -> bool + Sync)) -> anyhow::Result<Media> {
+        let fetched = timeout(TIMEOUT, self.fetch(url, caller, fits)).await;
         fetched.unwrap_or_else(|_| bail!("it took longer than {} s", TIMEOUT.as_secs()))
     }
 
-    async fn fetch(&self, url: &str, fits: &(dyn Fn(u64) -> bool + Sync)) -> anyhow::Result<Media> {
+    async fn fetch(&self, url: &str, caller: &str, fits: &(dyn Fn(u64) -> bool + Sync)) -> anyhow::Result<Media> {
         let uri: Uri = url.parse().map_err(|_| anyhow!("it is not a URL"))?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
@@ -74,7 +87,7 @@ impl Fetcher {
         let host = authority.host();
         let default_port = if secure { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default_port);
-        let address = self.address(host, port, port == default_port).await?;
+        let address = self.address(host, port, port == default_port, caller).await?;
         // To the very address that was checked: a name that is looked up again could point elsewhere by then.
         let stream = TcpStream::connect(address).await.context("connecting")?;
         let response = if secure {
@@ -99,15 +112,20 @@ impl Fetcher {
         Ok(Media { mime, bytes: bytes.freeze() })
     }
 
-    async fn address(&self, host: &str, port: u16, usual: bool) -> anyhow::Result<SocketAddr> {
+    async fn address(&self, host: &str, port: u16, usual: bool, caller: &str) -> anyhow::Result<SocketAddr> {
         let host = host.trim_matches(['[', ']']);
         let allowed = self.allow.iter().any(|allowed| *allowed == format!("{host}:{port}"));
         ensure!(usual || allowed, "the port {port} is not the usual one");
+        // One after the other: who waits for a place of its own takes none of the others'.
+        let own = match caller {
+            "" => None,
+            caller => Some(self.lookups_of(caller).acquire_owned().await?),
+        };
         let (permit, name) = (Arc::clone(&self.lookups).acquire_owned().await?, (host.to_owned(), port));
         // It has its place as long as its thread is busy, even if nobody waits for it any more.
         let looking = tokio::spawn(async move {
             let found = tokio::net::lookup_host(name).await.map(Iterator::collect::<Vec<_>>);
-            drop(permit);
+            drop((own, permit));
             found
         });
         let mut addresses = looking.await?.context("looking up its host")?.into_iter();
@@ -215,11 +233,28 @@ mod tests {
     async fn callers_names_take_a_few_threads_at_most() {
         let fetcher = Fetcher::new(Vec::new()).expect("certificates");
         let all = fetcher.lookups.try_acquire_many(u32::try_from(LOOKUPS_MAX).expect("a few")).expect("all");
-        let error = fetcher.get("http://name.invalid/a.png", &|_| true).await.expect_err("its name is not looked up");
+        let error =
+            fetcher.get("http://name.invalid/a.png", "", &|_| true).await.expect_err("its name is not looked up");
         assert!(error.to_string().contains("longer than 10 s"), "{error:#}");
         drop(all);
-        let error = fetcher.get("http://127.0.0.1/a.png", &|_| true).await.expect_err("private");
+        let error = fetcher.get("http://127.0.0.1/a.png", "", &|_| true).await.expect_err("private");
         assert!(error.to_string().contains("private"), "{error:#}");
+        assert_eq!(fetcher.lookups.available_permits(), LOOKUPS_MAX);
+    }
+
+    /// Faults: F120
+    #[tokio::test(start_paused = true)]
+    async fn one_callers_names_that_hang_leave_places_for_others() {
+        let fetcher = Fetcher::new(Vec::new()).expect("certificates");
+        let hanging = fetcher.lookups_of("mallory");
+        let _all = hanging.try_acquire_many(u32::try_from(LOOKUPS_OF_CALLER_MAX).expect("a few")).expect("all");
+        let url = "http://127.0.0.1/a.png";
+        let error = fetcher.get(url, "mallory", &|_| true).await.expect_err("all of its places are taken");
+        assert!(error.to_string().contains("longer than 10 s"), "{error:#}");
+        for caller in ["alice", ""] {
+            let error = fetcher.get(url, caller, &|_| true).await.expect_err("private");
+            assert!(error.to_string().contains("private"), "{error:#}");
+        }
         assert_eq!(fetcher.lookups.available_permits(), LOOKUPS_MAX);
     }
 
@@ -237,7 +272,7 @@ mod tests {
             ("nonsense", "only http"),
             ("http://2130706433/", "private"),
         ] {
-            let error = fetcher.get(url, &|_| true).await.expect_err(url);
+            let error = fetcher.get(url, "", &|_| true).await.expect_err(url);
             assert!(format!("{error:#}").contains(why), "{url}: {error:#}");
         }
     }

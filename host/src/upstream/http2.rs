@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Pieces;
 use super::connection::{Failure, FailureKind};
 use super::dialer::{Link, chain};
-use super::unanswered::Received;
+use super::unanswered::{Received, Silences};
 use crate::sync::{Mutex, PoisonError};
 
 /// Requests at once on one connection, where the provider allows as many: what RFC 9113 recommends as the least limit. More on
@@ -42,6 +42,8 @@ pub struct Http2 {
     born: AtomicU64,
     has_served: AtomicBool,
     received: Received,
+    /// Requests that were given up without a word, and what had been received by then.
+    silences: Mutex<(Silences, usize)>,
 }
 
 impl Http2 {
@@ -66,6 +68,7 @@ impl Http2 {
             born: AtomicU64::new(0),
             has_served: AtomicBool::new(false),
             received,
+            silences: Mutex::default(),
         })
     }
 
@@ -90,6 +93,16 @@ impl Http2 {
     /// No new requests are sent on it; those that run go on.
     pub fn drain(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// A request on it was given up without a word. True: it is no longer by chance.
+    pub fn note_silence(&self, sent: Instant, now: Instant) -> bool {
+        let mut silences = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let received = self.received.bytes();
+        if silences.1 != received {
+            *silences = (Silences::default(), received);
+        }
+        silences.0.note(sent, now)
     }
 
     /// Its count of received bytes.

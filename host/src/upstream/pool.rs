@@ -5,21 +5,22 @@
 //! free, in order, and dials as many connections as those still waiting need. When one of them leaves, what is dialled for nobody
 //! is given up.
 
+mod lease;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use hyper::{Request, Response};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{Connection, Failure, Http1};
+use super::Origin;
+use super::connection::{Connection, Http1};
 use super::dialer::Dialer;
 use super::http2::Http2;
 use super::shortage::Unsent;
-use super::unanswered::Unanswered;
-use super::{Incoming, Origin, Pieces};
+use super::unanswered::Silences;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Idle connections to one origin that are kept, and for how long: providers' front ends close theirs after a minute or more.
@@ -66,6 +67,8 @@ struct Connections {
     /// What was spoken last; absent if nobody knows yet.
     speaks: Option<Speaks>,
     no_more_until: Option<Instant>,
+    /// Requests on connections of HTTP/1.1 that were given up without a word from the provider, since it last answered one.
+    silences: Silences,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,6 +186,11 @@ impl Shared {
         }
     }
 
+    /// A request on a reused connection of HTTP/1.1 was given up without a word. True: it is no longer by chance.
+    pub(super) fn note_silence(&self, origin: &Origin, sent: Instant, now: Instant) -> bool {
+        self.lock().origins.get_mut(origin).is_some_and(|connections| connections.silences.note(sent, now))
+    }
+
     /// Give free connections to the requests that wait, and dial for those that are left.
     fn settle(self: &Arc<Self>, state: &mut State, origin: &Arc<Origin>) {
         let Some(connections) = state.origins.get_mut(origin) else { return };
@@ -239,7 +247,9 @@ impl Shared {
         http1.idle_since = Instant::now();
         http1.has_served = true;
         let mut state = self.lock();
-        state.origins.entry(Arc::clone(origin)).or_default().keep(http1);
+        let connections = state.origins.entry(Arc::clone(origin)).or_default();
+        connections.silences = Silences::default();
+        connections.keep(http1);
         self.settle(&mut state, origin);
     }
 }
@@ -404,45 +414,6 @@ async fn reap(shared: Weak<Shared>) {
         };
         drop(shared_now);
         sleep(next.max(Duration::from_millis(1))).await;
-    }
-}
-
-impl Lease {
-    /// Resolves when the reply's head is here. Dropping the future, or the reply's body, cancels the call.
-    pub async fn send(self, request: Request<Pieces>) -> Result<Response<Incoming>, Failure> {
-        match self.on {
-            On::Http1(mut http1) => {
-                let unanswered = Unanswered::new(http1.received(), &self.home, &self.origin, None, self.is_reused);
-                let response = unanswered.settled(http1.send(request).await)?;
-                let (home, origin) = (self.home, self.origin);
-                // It ends with the reply's body, read or dropped.
-                tokio::spawn(async move {
-                    if http1.becomes_ready().await
-                        && let Some(home) = home.upgrade()
-                    {
-                        home.take_back(http1, &origin);
-                    }
-                });
-                Ok(response.map(|body| Incoming::new(body, None)))
-            }
-            On::Http2(place) => {
-                let http2 = Arc::clone(&place.http2);
-                let unanswered =
-                    Unanswered::new(http2.received(), &self.home, &self.origin, Some(http2), self.is_reused);
-                let response = unanswered.settled(place.http2.send(request).await)?;
-                Ok(response.map(|body| Incoming::new(body, Some(place))))
-            }
-        }
-    }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        self.http2.give_stream_back(Instant::now());
-        if let Some(home) = self.home.upgrade() {
-            let mut state = home.lock();
-            home.settle(&mut state, &self.origin);
-        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::lookups::Lookups;
+
 /// Names that no resolver is asked for, and their addresses.
 pub type Hosts = BTreeMap<String, Vec<IpAddr>>;
 
@@ -12,11 +14,12 @@ pub type Hosts = BTreeMap<String, Vec<IpAddr>>;
 #[derive(Clone)]
 pub struct Resolver {
     hosts: Arc<Hosts>,
+    lookups: Arc<Lookups>,
 }
 
 impl Resolver {
     pub fn new(hosts: Arc<Hosts>) -> Resolver {
-        Resolver { hosts }
+        Resolver { hosts, lookups: Arc::default() }
     }
 
     /// `host` is as a URL spells it: IPv6 addresses stand in brackets.
@@ -32,6 +35,7 @@ impl Resolver {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+        let look = |host: String, port| async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) };
+        self.lookups.find(host, port, look).await
     }
 }

@@ -1,6 +1,7 @@
 //! When a request really left. What it spends before that, on name lookup, on connecting and in our own queue for a free
 //! connection, is not the provider's time.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug, Default)]
 pub struct SentAt {
     cell: watch::Sender<Option<Instant>>,
+    due: OnceLock<Instant>,
 }
 
 /// The time has passed.
@@ -20,6 +22,16 @@ impl SentAt {
     /// None if the request has not left: it is still waiting for a connection, or never got one.
     pub fn get(&self) -> Option<Instant> {
         *self.cell.borrow()
+    }
+
+    /// Say when the reply's head is late: who gives the request up sooner does so for reasons of their own.
+    pub fn expect_by(&self, due: Instant) {
+        // The first word counts; an attempt sends one request.
+        let _ = self.due.set(due);
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.get().copied()
     }
 
     pub(super) fn note(&self, now: Instant) {

@@ -15,11 +15,23 @@ pub struct Unsent {
     pub text: String,
     /// This machine lacked something: nobody else's fault.
     pub is_ours: bool,
+    /// Connections that are open to other places hold what was lacking.
+    pub others_hold_it: bool,
+}
+
+impl Unsent {
+    /// No connection, because of this error. `text` is for people.
+    pub fn because(error: &(dyn Error + 'static), text: String) -> Unsent {
+        let lacking = lacking(error);
+        // Ports run out for one destination; those of connections to others are no use, and one that is closed here keeps its port.
+        let others_hold_it = lacking.is_some_and(|errno| errno != Errno::ADDRNOTAVAIL);
+        Unsent { text, is_ours: lacking.is_some(), others_hold_it }
+    }
 }
 
 impl From<String> for Unsent {
     fn from(text: String) -> Unsent {
-        Unsent { text, is_ours: false }
+        Unsent { text, is_ours: false, others_hold_it: false }
     }
 }
 
@@ -37,18 +49,23 @@ impl fmt::Display for Unsent {
 
 /// Does the error, or one of its causes, say that this machine lacks something?
 pub fn is_ours(error: &(dyn Error + 'static)) -> bool {
+    lacking(error).is_some()
+}
+
+fn lacking(error: &(dyn Error + 'static)) -> Option<Errno> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let of_system = error.downcast_ref::<io::Error>();
         let code = of_system.and_then(io::Error::raw_os_error);
-        if code.is_some_and(|code| SHORTAGES.iter().any(|shortage| shortage.raw_os_error() == code)) {
-            return true;
+        let found = SHORTAGES.into_iter().find(|shortage| code == Some(shortage.raw_os_error()));
+        if found.is_some() {
+            return found;
         }
         // An error that one of the system wraps is not its source: that is the source of what is wrapped.
         let wrapped = of_system.and_then(io::Error::get_ref);
         cause = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
     }
-    false
+    None
 }
 
 /// No port or address of this machine leads there, which another of the provider's addresses may have.

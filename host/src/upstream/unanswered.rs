@@ -11,8 +11,29 @@ use super::Origin;
 use super::http2::Http2;
 use super::pool::Shared;
 
-/// A request that was given up sooner says nothing: its caller has left, or another target was faster.
+/// A request that was given up sooner says nothing of its connection.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
+/// One whose caller has left, or that another target was faster than, says little even then: a healthy provider may think for as
+/// long. So many, one after the other and without any byte in all that time, say enough.
+const SILENCES: usize = 3;
+
+/// Requests that were given up without a word from the other side, one after the other.
+#[derive(Debug, Default)]
+pub struct Silences {
+    count: usize,
+    last: Option<Instant>,
+}
+
+impl Silences {
+    /// One more, which was sent then. True: they are enough.
+    pub fn note(&mut self, sent: Instant, now: Instant) -> bool {
+        // Requests that waited at the same time saw the same silence.
+        if self.last.is_none_or(|last| sent >= last) {
+            (self.count, self.last) = (self.count + 1, Some(now));
+        }
+        self.count >= SILENCES
+    }
+}
 
 /// Bytes that a connection has received so far, and may receive at most.
 #[derive(Clone, Debug)]
@@ -48,58 +69,62 @@ impl Received {
     }
 }
 
+/// What is doubted when a request is given up without a word.
+pub struct Doubts {
+    pub home: Weak<Shared>,
+    pub origin: Arc<Origin>,
+    /// The connection was idle before, as others may be that died with it.
+    pub is_reused: bool,
+    /// When the reply's head is late. Whoever gives the request up sooner does so for reasons of their own.
+    pub due: Option<Instant>,
+}
+
 /// A request that waits for the head of its reply. Dropped before that, it makes the pool doubt connections that may be dead.
 pub struct Unanswered {
     sent: Instant,
     received: Received,
     before: usize,
-    /// None once the request has its reply, or an error that speaks for itself.
-    home: Option<Weak<Shared>>,
-    origin: Arc<Origin>,
     /// None for HTTP/1.1, where the connection ends with the request.
     http2: Option<Arc<Http2>>,
-    /// The connection was idle before, as others may be that died with it.
-    is_reused: bool,
+    /// None once the request has its reply, or an error that speaks for itself.
+    doubts: Option<Doubts>,
 }
 
 impl Unanswered {
-    pub fn new(
-        received: Received,
-        home: &Weak<Shared>,
-        origin: &Arc<Origin>,
-        http2: Option<Arc<Http2>>,
-        is_reused: bool,
-    ) -> Unanswered {
-        Unanswered {
-            sent: Instant::now(),
-            before: received.bytes(),
-            received,
-            home: Some(Weak::clone(home)),
-            origin: Arc::clone(origin),
-            http2,
-            is_reused,
-        }
+    pub fn new(received: Received, http2: Option<Arc<Http2>>, doubts: Doubts) -> Unanswered {
+        Unanswered { sent: Instant::now(), before: received.bytes(), received, http2, doubts: Some(doubts) }
     }
 
     /// The connection has shown what it is. Gives back what came of the request.
     pub fn settled<T>(mut self, outcome: T) -> T {
-        self.home = None;
+        self.doubts = None;
         outcome
     }
 }
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        let Some(home) = self.home.take().and_then(|home| home.upgrade()) else { return };
-        if self.sent.elapsed() < SILENCE_MIN || self.received.bytes() != self.before {
+        let Some(Doubts { home, origin, is_reused, due }) = self.doubts.take() else { return };
+        let (Some(home), now) = (home.upgrade(), Instant::now()) else { return };
+        let silence = now.saturating_duration_since(self.sent);
+        if silence < SILENCE_MIN || self.received.bytes() != self.before {
+            return;
+        }
+        let is_late = due.is_some_and(|due| now >= due);
+        let is_doubtful = is_late
+            || match &self.http2 {
+                Some(http2) => http2.note_silence(self.sent, now),
+                None => is_reused && home.note_silence(&origin, self.sent, now),
+            };
+        if !is_doubtful {
             return;
         }
         // Requests that run on it may still be answered; new ones go elsewhere.
         if let Some(http2) = &self.http2 {
             http2.drain();
         }
-        if self.is_reused {
-            home.drop_idle_since(&self.origin, self.sent);
+        if is_reused {
+            home.drop_idle_since(&origin, self.sent);
         }
     }
 }

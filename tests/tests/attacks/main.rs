@@ -2,5 +2,6 @@
 
 mod http2;
 mod raw;
+mod replies;
 mod slow;
 mod smuggling;

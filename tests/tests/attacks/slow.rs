@@ -227,14 +227,45 @@ async fn what_a_translated_request_becomes_is_counted() {
     assert_eq!(line.claude("only-gpt", "x", false).await.status, 200, "and nothing is left of it");
 }
 
+/// Only what is still there counts: nothing of a request whose reply has begun, and while its provider thinks, not what it took to
+/// put it in other words.
+///
+/// Faults: F180
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_request_took_is_given_back_when_it_is_no_longer_there() {
+    // Room for five times the body, which putting it in other words takes, and half a body more.
+    let line = impatient("max_body_bytes = 20000\nmax_body_bytes_held = 55000").await;
+    let words = "x".repeat(9_900);
+    let mut streams = Vec::new();
+    line.openai.behave(behave("hang-after:2"));
+    for number in 0..4 {
+        let mut stream = TcpStream::connect(line.address).await.expect("a connection");
+        let request = post(&messages_body("only-gpt", &format!("{words} {number} and so on"), true).to_string(), "");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        until(&mut stream, "content_block_delta").await;
+        streams.push(stream);
+    }
+    assert_eq!(line.openai.open(), 4);
+    line.openai.behave(behave("hang"));
+    let request = post(&messages_body("only-gpt", &words, false).to_string(), "");
+    let mut waiting = TcpStream::connect(line.address).await.expect("a connection");
+    waiting.write_all(request.as_bytes()).await.expect("sent");
+    wait_until("the provider thinks", || line.openai.seen().len() == 5).await;
+    let answer = line.claude("only-claude", &words, false).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_it_is_full_callers_are_told_in_their_protocol() {
     let line =
         impatient("max_requests = 2\nmax_body_bytes = 2000\nmax_body_bytes_held = 3000\nmax_connections = 6").await;
     let large = |model: &str| messages_body(model, &"x".repeat(1500), true);
     assert_eq!(line.claude(CLAUDE, &"x".repeat(3000), false).await.status, 413);
-    line.anthropic.behave(behave("hang-after:2"));
-    let first = line.open("/v1/messages", large("only-claude").to_string()).await;
+    // Its body is held until the reply begins: another target may have to be asked.
+    line.anthropic.behave(behave("hang-before-content"));
+    let mut first = TcpStream::connect(line.address).await.expect("a connection");
+    first.write_all(post(&large("only-claude").to_string(), "").as_bytes()).await.expect("sent");
+    wait_until("the provider has it", || line.anthropic.open() == 1).await;
     let refused = line.claude(CLAUDE, &"x".repeat(1500), false).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"), "{}", refused.body);
     assert!(

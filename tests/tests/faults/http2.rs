@@ -228,8 +228,7 @@ async fn what_was_not_processed_is_sent_again() {
     for breaks in [Breaks::SecondNotProcessed, Breaks::FirstRefused] {
         let provider = Provider::start("provider.pem").await;
         *provider.breaks.lock().expect("no panic") = breaks;
-        let more = "[models.alone]\nsettings = { attempts = 1 }\ntargets = [\"broken/first\"]";
-        let line = Line::start("openai-chat", &provider.url, more).await;
+        let line = Line::start("openai-chat", &provider.url, "").await;
         for number in 0..6 {
             let answer = line.ask_for("alone", CALLERS[number % 2], false).await;
             let told = format!("{breaks:?}, request {number}: {}", answer.body);

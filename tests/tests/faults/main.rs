@@ -18,6 +18,7 @@ use pointsman::clock::Clock;
 use pointsman::config;
 use pointsman::fake::{Fake, Protocol};
 use pointsman::gateway::Gateway;
+use pointsman::net::Network;
 use pointsman::server::Port;
 use pointsman_tests::{Answer, chat_body, messages_body, send};
 
@@ -30,11 +31,9 @@ pub struct Line {
 }
 
 impl Line {
-    /// `adapter` speaks to the first target; `more` is added to the configuration.
+    /// An impatient one, whose breaker never opens. `adapter` speaks to the first target; `more` is added to the configuration.
     pub async fn start(adapter: &str, base_url: &str, more: &str) -> Line {
-        let good = Fake::start(Protocol::OpenAiChat).await.expect("a port");
-        let text = format!(
-            r#"
+        let impatient = r#"
             [timeouts]
             connect = "300ms"
             headers = "300ms"
@@ -47,6 +46,20 @@ impl Line {
             faults = 100000
             samples = 100000
             success_rate = 0.0
+            "#;
+        Self::on(&Network::System, adapter, base_url, &format!("{impatient}{more}")).await
+    }
+
+    /// With the usual settings, but for `more`.
+    pub async fn usual(base_url: &str, more: &str) -> Line {
+        Self::on(&Network::System, "openai-chat", base_url, more).await
+    }
+
+    /// The model `both` has both targets, `alone` has the first one and makes one attempt.
+    pub async fn on(network: &Network, adapter: &str, base_url: &str, more: &str) -> Line {
+        let good = Fake::start(Protocol::OpenAiChat).await.expect("a port");
+        let text = format!(
+            r#"
             [providers.broken]
             adapter = "{adapter}"
             base_url = "{base_url}"
@@ -57,17 +70,16 @@ impl Line {
             key = "k"
             [models.both]
             targets = ["broken/first", "good/second"]
+            [models.alone]
+            settings = {{ attempts = 1 }}
+            targets = ["broken/first"]
             {more}
             "#,
             good.base_url()
         );
         let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
         let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-        Self::serve(Gateway::new(parsed, clock).await.expect("a gateway"), good).await
-    }
-
-    /// `good` is the second target.
-    pub async fn serve(gateway: Arc<Gateway>, good: Fake) -> Line {
+        let gateway = Gateway::on(network, parsed, clock).await.expect("a gateway");
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let address = port.address().expect("an address");
         tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));

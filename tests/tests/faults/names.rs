@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman::clock::Clock;
-use pointsman::config;
 use pointsman::fake::{Fake, Protocol};
-use pointsman::gateway::Gateway;
 use pointsman::net::Network;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
@@ -36,29 +32,9 @@ async fn silence(port: u16) -> (TcpListener, Vec<TcpStream>) {
 
 /// A gateway whose first target's name has these addresses, the fake's port at each.
 async fn line(addresses: &[IpAddr], first: &Fake) -> Line {
-    let good = Fake::start(Protocol::OpenAiChat).await.expect("a port");
     let base_url = first.base_url().replace("127.0.0.1", "provider.test");
-    let text = format!(
-        r#"
-        [timeouts]
-        connect = "4s"
-        [providers.first]
-        adapter = "openai-chat"
-        base_url = "{base_url}"
-        key = "k"
-        [providers.good]
-        adapter = "openai-chat"
-        base_url = "{}"
-        key = "k"
-        [models.both]
-        targets = ["first/first", "good/second"]
-        "#,
-        good.base_url()
-    );
-    let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
     let network = Network::Hosts(Arc::new(BTreeMap::from([("provider.test".to_owned(), addresses.to_vec())])));
-    let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-    Line::serve(Gateway::on(&network, parsed, clock).await.expect("a gateway"), good).await
+    Line::on(&network, "openai-chat", &base_url, "[timeouts]\nconnect = \"4s\"").await
 }
 
 /// Faults: F08
@@ -68,9 +44,9 @@ async fn one_dead_address_of_a_name_costs_no_request_and_no_failover() {
     let port = first.base_url().split([':', '/']).filter_map(|piece| piece.parse().ok()).next().expect("a port");
     let _silence = silence(port).await;
     for (addresses, answers) in [
-        (vec![REFUSES, ALIVE], "first/first"),
-        (vec![SILENT, ALIVE], "first/first"),
-        (vec![REFUSES, SILENT, ALIVE], "first/first"),
+        (vec![REFUSES, ALIVE], "broken/first"),
+        (vec![SILENT, ALIVE], "broken/first"),
+        (vec![REFUSES, SILENT, ALIVE], "broken/first"),
         (vec![REFUSES, REFUSES], "good/second"),
         (vec![REFUSES, SILENT], "good/second"),
     ] {
@@ -98,7 +74,7 @@ async fn a_silent_address_costs_a_moment_once() {
     let began = Instant::now();
     let answers = futures_util::future::join_all((0..8).map(|_| line.ask(Caller::OpenAi, true))).await;
     for answer in answers {
-        assert_eq!(answer.header("x-pointsman-target"), "first/first", "{}", answer.body);
+        assert_eq!(answer.header("x-pointsman-target"), "broken/first", "{}", answer.body);
     }
     assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
 }

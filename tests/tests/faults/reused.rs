@@ -1,13 +1,8 @@
 //! Connections that were used before and die when the next request comes: that is our connection's fault and not the
 //! provider's, so nobody counts it. What a fresh connection does is the provider's.
 
-use std::path::Path;
 use std::time::Duration;
 
-use pointsman::clock::Clock;
-use pointsman::config;
-use pointsman::fake::{Fake, Protocol};
-use pointsman::gateway::Gateway;
 use pointsman_tests::broken::{Act, Broken};
 
 use super::{CALLERS, Caller, Line};
@@ -20,31 +15,8 @@ fn good() -> Vec<u8> {
 }
 
 /// One fault that is counted fails the request or opens the breaker.
-async fn line(base_url: &str) -> Line {
-    let backup = Fake::start(Protocol::OpenAiChat).await.expect("a port");
-    let text = format!(
-        r#"
-        [breaker]
-        faults = 1
-        [providers.broken]
-        adapter = "openai-chat"
-        base_url = "{base_url}"
-        key = "k"
-        [providers.good]
-        adapter = "openai-chat"
-        base_url = "{}"
-        key = "k"
-        [models.both]
-        targets = ["broken/first", "good/second"]
-        [models.alone]
-        settings = {{ attempts = 1 }}
-        targets = ["broken/first"]
-        "#,
-        backup.base_url()
-    );
-    let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
-    let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-    Line::serve(Gateway::new(parsed, clock).await.expect("a gateway"), backup).await
+async fn line(broken: &Broken) -> Line {
+    Line::usual(&format!("http://{}", broken.address()), "[breaker]\nfaults = 1").await
 }
 
 async fn is_answered(line: &Line, model: &str, told: &str) {
@@ -65,7 +37,7 @@ async fn a_reused_connection_that_dies_is_nobodys_fault() {
         ("reset while it waits", read_and(&[Act::Pause(Duration::from_millis(5)), Act::Reset])),
     ] {
         let broken = Broken::start(script).await;
-        let line = line(&format!("http://{}", broken.address())).await;
+        let line = line(&broken).await;
         for number in 0..6 {
             is_answered(&line, "alone", &format!("{words}, request {number}")).await;
             is_answered(&line, "both", &format!("{words}, request {number}")).await;
@@ -82,7 +54,7 @@ async fn a_provider_that_restarts_costs_no_request() {
     let new: Vec<Act> = std::iter::repeat_with(answers).take(20).flatten().collect();
     for model in ["alone", "both"] {
         let broken = Broken::start(old.clone()).await;
-        let line = line(&format!("http://{}", broken.address())).await;
+        let line = line(&broken).await;
         let all_at_once = || async {
             let asks = (0..IDLE).map(|number| {
                 let line = &line;
@@ -113,7 +85,7 @@ async fn many_dead_connections_at_once_cost_no_request() {
     let answers = || vec![Act::Read, Act::Pause(Duration::from_millis(100)), Act::Say(good())];
     let old = [answers(), vec![Act::Read, Act::Pause(Duration::from_millis(50)), Act::Reset]].concat();
     let broken = Broken::start(old).await;
-    let line = line(&format!("http://{}", broken.address())).await;
+    let line = line(&broken).await;
     for _ in 0..2 {
         let asks = (0..12).map(|number| {
             let line = &line;
@@ -135,7 +107,7 @@ async fn a_fresh_connection_that_dies_is_the_providers_fault() {
         ("after half a head", 2, vec![Act::Read, Act::Say(good()), Act::Read, Act::Say(b"HTTP/1.1 20".to_vec())]),
     ] {
         let broken = Broken::start(script).await;
-        let line = line(&format!("http://{}", broken.address())).await;
+        let line = line(&broken).await;
         for number in 1..=requests {
             let answer = line.ask_for("alone", Caller::OpenAi, false).await;
             assert_eq!(answer.status.is_success(), number < requests, "{words}: {}", answer.body);
@@ -155,7 +127,7 @@ async fn a_fresh_connection_that_dies_is_the_providers_fault() {
 async fn interim_replies_without_an_end_are_not_read_for_long() {
     let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
     let broken = Broken::start(vec![Act::Read, Act::Flood(interim)]).await;
-    let line = line(&format!("http://{}", broken.address())).await;
+    let line = line(&broken).await;
     let answer = tokio::time::timeout(Duration::from_secs(30), line.ask(Caller::OpenAi, false)).await.expect("soon");
     assert_eq!(answer.header("x-pointsman-target"), "good/second", "{}", answer.body);
 }

@@ -1,10 +1,8 @@
 //! A provider of HTTP/2 that takes a hundred requests on one connection: more come on another, and none waits for us.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -13,10 +11,6 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use pointsman::clock::Clock;
-use pointsman::config;
-use pointsman::fake::{Fake, Protocol};
-use pointsman::gateway::Gateway;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -73,28 +67,8 @@ async fn more_requests_than_one_connection_takes_wait_for_nothing() {
         return;
     }
     let provider = Provider::start().await;
-    let backup = Fake::start(Protocol::OpenAiChat).await.expect("a port");
-    let text = format!(
-        r#"
-        [timeouts]
-        reply = "5s"
-        [breaker]
-        faults = 1
-        [limits]
-        slow_start = 1000
-        [providers.broken]
-        adapter = "openai-chat"
-        base_url = "{}"
-        key = "k"
-        [models.alone]
-        settings = {{ attempts = 1 }}
-        targets = ["broken/first"]
-        "#,
-        provider.url
-    );
-    let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
-    let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-    let line = Line::serve(Gateway::new(parsed, clock).await.expect("a gateway"), backup).await;
+    let more = "[timeouts]\nreply = \"5s\"\n[breaker]\nfaults = 1\n[limits]\nslow_start = 1000";
+    let line = Line::usual(&provider.url, more).await;
     for round in 0..3 {
         let asks = (0..CALLS).map(|_| line.ask_for("alone", Caller::OpenAi, false));
         for answer in futures_util::future::join_all(asks).await {

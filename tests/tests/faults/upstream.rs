@@ -398,8 +398,7 @@ async fn a_pooled_connection_that_died_costs_nothing() {
         vec![Act::Read, Act::Say(good.clone()), Act::Read, Act::Reset],
     ] {
         let broken = Broken::start(script).await;
-        let more = "[models.alone]\ntargets = [\"broken/first\"]";
-        let line = Line::start("openai-chat", &format!("http://{}", broken.address()), more).await;
+        let line = Line::start("openai-chat", &format!("http://{}", broken.address()), "").await;
         for number in 0..6 {
             let answer = line.ask_for("alone", super::Caller::OpenAi, false).await;
             assert_eq!(answer.status, 200, "request {number}: {}", answer.body);

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,10 +12,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use pointsman::clock::Clock;
-use pointsman::config;
-use pointsman::fake::{Fake, Protocol};
-use pointsman::gateway::Gateway;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -85,31 +80,7 @@ async fn provider(is_http2: bool) -> SocketAddr {
 }
 
 async fn line(base_url: &str) -> Line {
-    let backup = Fake::start(Protocol::OpenAiChat).await.expect("a port");
-    let text = format!(
-        r#"
-        [timeouts]
-        first_token = "1500ms"
-        reply = "1500ms"
-        [providers.broken]
-        adapter = "openai-chat"
-        base_url = "{base_url}"
-        key = "k"
-        [providers.good]
-        adapter = "openai-chat"
-        base_url = "{}"
-        key = "k"
-        [models.both]
-        targets = ["broken/first", "good/second"]
-        [models.alone]
-        settings = {{ attempts = 1 }}
-        targets = ["broken/first"]
-        "#,
-        backup.base_url()
-    );
-    let parsed = config::parse(&text, Path::new("test.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"));
-    let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-    Line::serve(Gateway::new(parsed, clock).await.expect("a gateway"), backup).await
+    Line::usual(base_url, "[timeouts]\nfirst_token = \"1500ms\"\nreply = \"1500ms\"").await
 }
 
 async fn one_request_finds_out(network: &Network, line: &Line) {

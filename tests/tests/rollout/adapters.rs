@@ -26,6 +26,7 @@ async fn line() -> (Arc<Line>, std::path::PathBuf) {
     }
     more += "[models.both]\ntargets = [\"one/first\", \"two/second\"]\n\
              [models.mixed]\ntargets = [\"one/first\", \"two/second\", \"anthropic/claude-sonnet-4-5\"]\n\
+             [models.odd]\nsettings = { attempts = 1 }\ntargets = [\"one/third\"]\n\
              [models.one]\ntargets = [\"one/first\", \"openai/gpt-5\"]\n";
     line.reconfigure(&more).await.expect("a configuration");
     std::fs::remove_file(&hostile).expect("the file");
@@ -108,6 +109,35 @@ async fn a_body_at_which_every_version_fails_is_its_callers_trouble() {
     }
     wait_until("the good version is back", || slot(&line, "versioned").live.sha256 == swapped).await;
     assert_eq!(line.claude("both", "hello", false).await.status, 200);
+    looking.abort();
+    std::fs::remove_file(&file).expect("the file");
+}
+
+/// Faults: F183
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_odd_reply_takes_no_version_back_that_others_are_no_better_than() {
+    let (line, file) = line().await;
+    let looking = tokio::spawn(gateway::look_after(Arc::clone(&line.gateway)));
+    let before = slot(&line, "versioned").live.sha256;
+    // One that reads nothing goes: the one before it reads the same bytes.
+    line.gateway.load("versioned", &versioned("trap", 8)).await.expect("it looks well");
+    line.gateway.swap("versioned", false).await.expect("a swap");
+    for _ in 0..4 {
+        line.gpt("both", "hello", false).await;
+    }
+    wait_until("the good version is back", || slot(&line, "versioned").live.sha256 == before).await;
+    line.gateway.load("versioned", &versioned("well", 9)).await.expect("it looks well");
+    line.gateway.swap("versioned", false).await.expect("a swap");
+    let swapped = slot(&line, "versioned").live.sha256;
+    for _ in 0..6 {
+        let answer = line.gpt("odd", "an oddity", false).await;
+        assert!(answer.status.is_server_error(), "{}", answer.body);
+    }
+    // However often one broken stream is looked at.
+    let _ = line.gpt("odd", "what a long and wide oddity", true).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let after = slot(&line, "versioned");
+    assert!(after.live.sha256 == swapped && after.live.faults >= 6, "it serves on: {after:?}");
     looking.abort();
     std::fs::remove_file(&file).expect("the file");
 }

@@ -37,11 +37,18 @@ impl Resolver<'_> {
         keys: BTreeMap<Spanned<String>, written::Key>,
     ) -> Result<Server, ConfigError> {
         let (listen, listen_at) = self.address(written.listen.as_ref(), "POINTSMAN_LISTEN", defaults::LISTEN)?;
-        let (admin, _) = self.address(written.admin.as_ref(), "POINTSMAN_ADMIN", defaults::ADMIN)?;
+        let (admin, admin_at) = self.address(written.admin.as_ref(), "POINTSMAN_ADMIN", defaults::ADMIN)?;
         let admin_token = match &written.admin_token {
             Some(token) => Some(self.secret(token)?),
             None => (self.environment)("POINTSMAN_ADMIN_TOKEN").map(|token| Secret::new(super::trimmed(&token))),
         };
+        if !admin.ip().is_loopback() && admin_token.is_some() && !written.admin_without_tls {
+            let hint = "let it listen on 127.0.0.1, and reach it through a tunnel such as `ssh -L` or a proxy with TLS on this machine; or \
+                        say `admin_without_tls = true` in `[server]` if only this machine reaches it, as in a container"
+                .to_owned();
+            let message = format!("operators' token would go to {admin} without TLS, where other machines can read it");
+            return Err(self.file.at(admin_at, message, Some(hint)));
+        }
         let callers = self.callers(written.caller_keys.as_deref().unwrap_or_default(), keys)?;
         if !listen.ip().is_loopback() && callers.is_empty() && !written.open {
             let hint =
@@ -146,5 +153,37 @@ impl Resolver<'_> {
             requests: count(written.max_requests.as_ref(), default.requests)?,
             body_bytes_held,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::parse;
+
+    /// Faults: F185
+    #[test]
+    fn operators_token_goes_to_no_other_machine_without_tls_unless_that_is_asked_for() {
+        let with = |lines: &str, variables: &'static [(&str, &str)]| {
+            let environment = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let provider = "[providers.a]\nadapter = \"openai-chat\"\nkey = \"k\"\n[models.x]\ntargets = [\"a/x\"]";
+            parse(&format!("[server]\n{lines}\n{provider}"), Path::new("x.toml"), &environment)
+                .map(|config| config.server.admin.to_string())
+                .map_err(|error| error.to_string())
+        };
+        let error = with("admin = \"0.0.0.0:1\"\nadmin_token = \"hunter2\"", &[]).expect_err("in the clear");
+        for word in [":2:9", "without TLS", "admin_without_tls = true"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+        let environment: &[_] = &[("POINTSMAN_ADMIN", "10.0.0.7:4401"), ("POINTSMAN_ADMIN_TOKEN", "t")];
+        assert!(with("", environment).is_err(), "wherever it stands");
+        assert_eq!(with("admin_without_tls = true", environment).as_deref(), Ok("10.0.0.7:4401"));
+        assert_eq!(with("admin = \"[::1]:1\"\nadmin_token = \"t\"", &[]).as_deref(), Ok("[::1]:1"));
+        assert!(with("admin = \"0.0.0.0:1\"", &[]).is_ok(), "without a token nobody listens there");
     }
 }

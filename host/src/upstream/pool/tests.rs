@@ -5,8 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::super::Pieces;
+use super::super::dialer::Link;
+use super::super::http2::Http2;
+use super::super::unanswered::{Doubts, Received, Unanswered};
 use super::*;
 use crate::net::{Dial, Dialling, Wire};
 
@@ -37,6 +42,9 @@ impl Dial for Network {
             if lacking {
                 return Err(io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()));
             }
+            if host == "no-port.test" {
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::ADDRNOTAVAIL.raw_os_error()));
+            }
             if host == "refused.test" {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -61,7 +69,7 @@ fn origin(url: &str) -> Arc<Origin> {
 /// Read to its end, so that the connection is free again.
 async fn call(lease: Lease) {
     let request = Request::post("http://provider.test/").body(Pieces::new(["{}".into()])).expect("a request");
-    let response = lease.send(request).await.map_err(|failure| failure.text).expect("a reply");
+    let response = lease.send(request, None).await.map_err(|failure| failure.text).expect("a reply");
     assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "ok");
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -180,4 +188,62 @@ async fn what_this_machine_lacks_is_waited_for_and_is_nobodys_fault() {
     network.lacking.store(0, Ordering::Relaxed);
     let unsent = pool.lease(&origin("http://refused.test"), Wanted::Any).await.err().expect("no connection");
     assert!(!unsent.is_ours, "{unsent}");
+}
+
+/// Faults: F112
+#[tokio::test(start_paused = true)]
+async fn ports_that_run_out_for_one_provider_cost_no_connection_to_another() {
+    let (_, pool) = pool();
+    call(pool.lease(&origin("http://idle.test"), Wanted::Any).await.expect("a connection")).await;
+    let unsent = pool.lease(&origin("http://no-port.test"), Wanted::Any).await.err().expect("no connection");
+    assert!(unsent.is_ours && !unsent.others_hold_it, "{unsent}");
+    assert!(pool.lease(&origin("http://idle.test"), Wanted::Any).await.expect("a connection").is_reused);
+}
+
+/// Faults: F181
+#[tokio::test(start_paused = true)]
+async fn callers_that_hang_up_in_silence_cost_no_connection() {
+    let ((_, pool), provider) = (pool(), origin("http://provider.test"));
+    let give_up = |http2: Option<&Arc<Http2>>, received: &Received, due| {
+        let home = Arc::downgrade(&pool.shared);
+        let doubts = Doubts { home, origin: Arc::clone(&provider), is_reused: true, due };
+        Unanswered::new(received.clone(), http2.cloned(), doubts)
+    };
+    let (second, idle) = (Duration::from_secs(1), || pool.shared.lock().origins[&provider].idle.len());
+    let http2 = async || {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let never = service_fn(async |_| {
+            std::future::pending::<()>().await;
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        });
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        tokio::spawn(server.serve_connection(TokioIo::new(theirs), never));
+        let made = Http2::handshake(Link::new(ours, true), Instant::now()).await.expect("a connection");
+        sleep(second).await;
+        Arc::new(made)
+    };
+    let healthy = http2().await;
+    call(pool.lease(&provider, Wanted::Any).await.expect("a connection")).await;
+    let silent = Received::default();
+    // Many at once, and another after them.
+    for callers in [10, 1] {
+        let waiting: Vec<_> = (0..callers)
+            .flat_map(|_| [give_up(Some(&healthy), &healthy.received(), None), give_up(None, &silent, None)])
+            .collect();
+        sleep(2 * second).await;
+        drop(waiting);
+        assert!(healthy.is_usable(), "after {callers}");
+        assert_eq!(idle(), 1, "after {callers}");
+    }
+    // Without a byte in all that time it is no chance any more.
+    let waiting = (give_up(Some(&healthy), &healthy.received(), None), give_up(None, &silent, None));
+    sleep(2 * second).await;
+    drop(waiting);
+    assert_eq!((healthy.is_usable(), idle()), (false, 0));
+    // A reply that is late says so at once.
+    let late = http2().await;
+    let waiting = give_up(Some(&late), &late.received(), Some(Instant::now() + 2 * second));
+    sleep(2 * second).await;
+    drop(waiting);
+    assert!(!late.is_usable());
 }

@@ -82,6 +82,7 @@ impl Provider for Codec {
             let choice = &json["choices"][0];
             let text = choice["delta"]["content"].as_str().or(choice["message"]["content"].as_str());
             if let Some(text) = text.filter(|text| !text.is_empty()) {
+                assert!(!text.contains("oddity"), "on purpose");
                 let text = if is("more") { format!("{text} and more") } else { text.to_owned() };
                 events.push(Event::TextDelta(Delta { index: 0, text }));
             }
