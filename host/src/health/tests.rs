@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{BREAKER, LIMITS};
 use crate::plugin::bindings::faults::FaultKind;
+use crate::upstream::SentAt;
 
 const KEYS: &[KeyId] = &[1];
 const MIDDLE: u64 = u64::MAX / 2;
@@ -9,8 +10,9 @@ async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
     let settings = BreakerSettings { faults: 3, ..BREAKER };
     let now = Instant::now();
     let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-    let form = Form::new(true, 100);
-    let start = Start { keys, key: None, settings, is_probe: false, form, conversation: 0, chance: MIDDLE };
+    let (form, sent_at) = (Form::new(true, 100), &SentAt::default());
+    sent_at.note(now);
+    let start = Start { keys, key: None, settings, is_probe: false, form, conversation: 0, chance: MIDDLE, sent_at };
     Running::begin(health, permit, start, now).expect("no probe")
 }
 
