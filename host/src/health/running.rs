@@ -181,6 +181,16 @@ impl Running {
         });
     }
 
+    /// A stream came to its end, and this was the longest that it was silent.
+    pub fn paused(&self, longest: Duration, now: Instant) {
+        self.health.lock().usual.add_pause(longest, now);
+    }
+
+    /// After how long without a byte it is late, when it has begun. `None` if too little is known.
+    pub fn pause_late_after(&self) -> Option<Duration> {
+        self.health.lock().usual.pause_late_after()
+    }
+
     /// The reply's headers tell of the provider's limits. How long those that are used up will be so.
     pub fn limits(&self, headers: &HeaderMap, limits: &[RateLimit], unix: Duration, now: Instant) -> Option<Duration> {
         let told = headroom::read(headers, limits, unix);
