@@ -229,17 +229,22 @@ async fn policies_are_told_what_is_usual_and_how_it_goes_now() {
     };
     // The sketch is a fifth too high at most.
     within("first-token-p50-ms", 280.0, 360.0);
-    within("first-token-p95-ms", 450.0, 575.0);
+    within("first-token-p95-ms", 440.0, 600.0);
     // 5.12 s for 256 tokens.
-    within("tokens-per-second", 40.0, 52.0);
+    within("tokens-per-second", 38.0, 55.0);
     assert_eq!(told(&health, "slow-call-rate"), None, "none was slow");
     assert_eq!(told(&health, "quiet-ms"), None, "nobody waits");
     let waiting = begin(&health, KEYS).await;
     tokio::time::advance(Duration::from_millis(700)).await;
     within("quiet-ms", 700.0, 700.0);
     drop(waiting);
-    for _ in 0..4 {
-        stream(&health, 2_000, 5_120.0).await;
+    // Two that are slow, and late: whoever waits looks.
+    for _ in 0..2 {
+        let mut running = begin(&health, KEYS).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        health.look(&BREAKER, MIDDLE, Instant::now());
+        running.content(Instant::now());
+        running.succeed(Instant::now());
     }
     within("slow-call-rate", 0.01, 0.5);
 }
