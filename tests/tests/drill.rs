@@ -171,6 +171,35 @@ fn the_table_of_results_is_true() {
     assert!(there == text, "examples/incidents/RESULTS.md is out of date: run the command that stands in it");
 }
 
+/// A row of the table of results: its cells, without the incident and the policy.
+fn result(incident: &str, policy: &str) -> Vec<String> {
+    let table = include_str!("../../examples/incidents/RESULTS.md");
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let mut rows = table.lines().map(cells).filter(|cells| cells.len() > 2);
+    let row = rows.find(|cells| cells[0] == incident && cells[1] == policy);
+    row.unwrap_or_else(|| panic!("no row for {policy} in {incident}")).split_off(2)
+}
+
+/// Who configures nothing waits hardly longer than who chose the policy that goes by speed.
+#[test]
+fn in_a_brown_out_failover_is_nearly_as_fast_as_fastest() {
+    let p95 = |policy: &str| -> f64 {
+        let cell = result("brown-out", policy).swap_remove(4);
+        cell.strip_suffix('s').and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{policy}: {cell}"))
+    };
+    let (failover, fastest) = (p95("`failover`"), p95("`fastest`"));
+    assert!(fastest > 1.0 && failover <= 1.5 * fastest, "{failover} s against {fastest} s");
+}
+
+#[test]
+fn the_readme_quotes_the_table_and_its_fair_baseline() {
+    let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let answered = |policy: &str| result("2026-06-02-claude", policy).swap_remove(0);
+    let (failover, retries) = (answered("`failover`"), answered("SDK retries only"));
+    let quote = format!("`failover` answers {failover}, and those retries alone {retries}");
+    assert!(readme.contains(&quote), "README.md does not say: {quote}");
+}
+
 #[test]
 fn what_a_provider_limits_is_told_with_its_keys() {
     let report = rehearsed("rate-limit-storm", 30, 30.0, &["failover"], 2);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::absurd;
 use super::amendment::Amendment;
@@ -39,7 +39,7 @@ use crate::health::Running;
 use crate::plugin::bindings::chat::{self, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::plugin::bindings::provider::{Frame, Framing};
-use crate::upstream::{Framer, Incoming, Pieces};
+use crate::upstream::{Framer, Incoming, Pieces, TimedOut};
 
 /// A reply that is not streamed may have this many bytes.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -281,11 +281,12 @@ async fn send(
         Framing::WholeBody => step.first_token,
         Framing::Sse | Framing::Ndjson | Framing::AwsEventStream => target.holds.timeouts.headers,
     };
-    let until = Instant::now() + head_within;
-    let late = |_| fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
+    let late = || fault(FaultKind::TimedOut, format!("no head of a reply within {} ms", head_within.as_millis()));
     let mut breaks = None;
     if let Some(harm) = Harm::of(begun, adapter, framing, &request) {
-        match timeout_at(until, harm.strike()).await.map_err(late)? {
+        // As if the provider had the request.
+        step.sent_at.note(Instant::now());
+        match timeout(head_within, harm.strike()).await.map_err(|_| late())? {
             Struck::Spared(rest) => breaks = rest,
             Struck::Unconnected(why) => return Err(Bad::from(fault(FaultKind::Connection, why))),
             Struck::Refused(response) => {
@@ -296,10 +297,10 @@ async fn send(
             }
         }
     }
-    begun.sent_at.expect_by(until.min(begun.until()));
+    step.sent_at.expect_head(head_within.min(step.first_token), exchange.deadline);
     let client = adapter.client(&exchange.gateway).map_err(|text| fault(FaultKind::Connection, text))?;
-    let sending = client.send(request, &begun.sent_at);
-    let response = timeout_at(until, sending).await.map_err(late)?;
+    let sending = client.send(request, &step.sent_at);
+    let response = step.sent_at.within(head_within, sending).await.map_err(|TimedOut| late())?;
     let mut response = response.map_err(|unsent| {
         // What this machine lacks is no word on the target: it was not asked.
         let kind = if unsent.is_ours { FaultKind::Busy } else { FaultKind::Connection };

@@ -15,7 +15,7 @@ use super::table::Target;
 use crate::health::{self, Running, Start};
 use crate::plugin::bindings::chat::Usage;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
-use crate::upstream::SentAt;
+use crate::upstream::TimedOut;
 
 /// Is added to what such a reply says.
 const UNKNOWN_PATH: &str = " (nothing serves this path there: is the provider's `base_url` right?)";
@@ -83,8 +83,6 @@ pub struct Begun<'a> {
     /// Before it had its place.
     started: Instant,
     pub running: Running,
-    /// When its request left.
-    pub sent_at: SentAt,
 }
 
 impl<'a> Begun<'a> {
@@ -127,44 +125,49 @@ impl<'a> Begun<'a> {
         let (is_probe, chance) = (step.is_probe, exchange.gateway.clock.random());
         let (form, conversation) = (exchange.form(), exchange.asked.about.conversation);
         let key = exchange.best_key(target, &health, now);
-        let start = Start { keys, key, settings: holds.breaker, is_probe, form, conversation, chance };
+        let sent_at = &step.sent_at;
+        let start = Start { keys, key, settings: holds.breaker, is_probe, form, conversation, chance, sent_at };
         let running = Running::begin(&health, permit, start, now);
         let running = running.map_err(|health::Probed| {
             not_asked(FaultKind::Busy, "another request finds out whether it is well again".to_owned())
         })?;
-        Ok(Begun { exchange, step, target, started, running, sent_at: SentAt::default() })
+        Ok(Begun { exchange, step, target, started, running })
     }
 
     /// When it must have its first content, or all of a reply that is not streamed.
     pub fn until(&self) -> Instant {
-        (self.started + self.step.first_token).min(self.exchange.deadline)
+        (self.step.sent_at.get().unwrap_or(self.started) + self.step.first_token).min(self.exchange.deadline)
     }
 
-    /// Until its first content a stream may take so long, and until its end another reply.
+    /// Until its first content a stream may take so long, and until its end another reply. What passes before the request leaves
+    /// has limits of its own.
     pub async fn within<T>(&self, asking: impl Future<Output = Result<T, Bad>>) -> Result<T, Bad> {
-        let until = self.until();
-        timeout_at(until, asking).await.unwrap_or_else(|_| {
+        let (within, deadline) = (self.step.first_token, self.exchange.deadline);
+        let late = |within: Duration| {
             let what = if self.exchange.asked.stream { "no content" } else { "no complete reply" };
-            let text = format!("{what} within {} ms", until.saturating_duration_since(self.started).as_millis());
-            Err(Bad::from(fault(FaultKind::TimedOut, text)))
-        })
+            Err(Bad::from(fault(FaultKind::TimedOut, format!("{what} within {} ms", within.as_millis()))))
+        };
+        match timeout_at(deadline, self.step.sent_at.within(within, asking)).await {
+            Ok(Ok(asked)) => asked,
+            Ok(Err(TimedOut)) => late(within),
+            Err(_) => late(deadline.saturating_duration_since(self.started)),
+        }
     }
 
     /// The target's health hears how it went.
     pub fn judge<T>(self, asked: Result<T, Bad>) -> Result<(T, Running), Box<Failed>> {
-        let Begun { exchange, step, target, started, mut running, sent_at } = self;
+        let Begun { exchange, step, target, started, mut running } = self;
         let now = Instant::now();
         match asked {
             Ok(good) => {
-                // What the request waited for before it left is not the provider's time.
-                running.content(sent_at.get(), now);
+                running.content(now);
                 exchange.gateway.healths.answered(running.health(), exchange.asked.about.conversation, now);
                 Ok((good, running))
             }
             Err(mut bad) => {
                 // Whosesoever fault it is said to be: that is the adapter's own word. Of a request that never left it had none.
                 let is_ours = matches!(bad.fault.kind, FaultKind::Busy | FaultKind::Unavailable);
-                let was_asked = !is_ours || sent_at.get().is_some();
+                let was_asked = !is_ours || step.sent_at.get().is_some();
                 if let Some(adapter) = exchange.adapter(target).filter(|_| was_asked && !bad.is_unwritten) {
                     adapter.plugin.tally.note_outcome(false);
                 }

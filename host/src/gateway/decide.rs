@@ -17,6 +17,7 @@ use crate::plugin::bindings::policy::{
     Action, Attempt, AttemptReport, Attribute, Circuit, Decision, RequestFacts, RunningAttempt, Situation, TargetState,
 };
 use crate::plugin::{PluginFault, kept, nonsense};
+use crate::upstream::SentAt;
 
 /// Decisions for one request that lead to an attempt, those included that the host does not make because a target is busy.
 const DECISIONS_MAX: usize = 16;
@@ -41,7 +42,7 @@ pub struct Step {
     pub idle: Duration,
     /// From the start of the attempt: when the policy wants to be asked again, if there is no content yet.
     pub hedge_after: Option<Duration>,
-    /// When it is late, from its start, and who knows of its target. `None` if nobody waits for that.
+    /// When it is late, from the moment its request is sent, and who knows of its target. `None` if nobody waits for that.
     pub late: Option<(Duration, Arc<Health>)>,
     /// The request was not sent anywhere yet.
     pub is_first: bool,
@@ -50,6 +51,8 @@ pub struct Step {
     pub reason: String,
     /// Of what it uses.
     pub told: Told,
+    /// When its request left.
+    pub sent_at: SentAt,
 }
 
 /// Ask the policy; when it misbehaves, go by the configured order.
@@ -304,6 +307,7 @@ fn step(attempt: &Attempt, state: &TargetState, exchange: &Exchange, situation: 
         is_probe: state.circuit == Circuit::HalfOpen && state.ready_in_ms == 0,
         reason,
         told: Told::default(),
+        sent_at: SentAt::default(),
     })
 }
 

@@ -123,4 +123,18 @@ mod tests {
         let mut off = Hold::new(false);
         assert_eq!(off.keep(of(vec![call(0), piece(0)]), began).map(|batch| batch.events.len()), Some(2));
     }
+
+    #[test]
+    fn a_large_call_is_let_go_before_it_takes_much_memory() {
+        let (mut hold, now) = (Hold::new(true), Instant::now());
+        let raw = bytes::Bytes::from(vec![b'x'; HOLD_TOOL_CALL_BYTES / 4]);
+        let frame = crate::upstream::Frame { raw, name: None, data: None, data_at: None };
+        let quarter = || Batch { frames: vec![frame.clone()], ..of(vec![piece(0)]) };
+        assert!(hold.keep(of(vec![call(0)]), now).is_none());
+        assert!((0..3).all(|_| hold.keep(quarter(), now).is_none()), "less than the bound is held");
+        let all = hold.keep(quarter(), now).expect("it is let go");
+        assert_eq!((all.frames.len(), all.events.len()), (4, 5), "nothing of it is lost");
+        assert_eq!(hold.keep(quarter(), now).map(|batch| batch.frames.len()), Some(1), "and the rest goes through");
+        assert!(hold.keep(of(vec![Event::PartFinished(0), call(1)]), now).is_none(), "the next one is held again");
+    }
 }

@@ -20,6 +20,10 @@ const EMPTY_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Pace {
     idle: Duration,
+    /// A shorter one, where another target can go on and this one's pauses are known.
+    usual_idle: Option<Duration>,
+    adaptive: bool,
+    longest_pause: Duration,
     between_tokens: Duration,
     window: Duration,
     /// Bytes of content a second; 0 is off.
@@ -53,6 +57,9 @@ impl Pace {
     pub fn new(idle: Duration, timeouts: &Timeouts, deadline: Instant, now: Instant) -> Pace {
         Pace {
             idle,
+            usual_idle: None,
+            adaptive: timeouts.adaptive,
+            longest_pause: Duration::ZERO,
             between_tokens: timeouts.between_tokens,
             window: timeouts.slowest_over,
             slowest: timeouts.slowest,
@@ -66,6 +73,17 @@ impl Pace {
         }
     }
 
+    /// So long without a byte is too long for now, if the configuration wants what is usual to be learned. It never makes patience
+    /// longer.
+    pub fn expect(&mut self, idle: Option<Duration>) {
+        self.usual_idle = idle.filter(|_| self.adaptive);
+    }
+
+    /// The longest that the provider was silent between two pieces.
+    pub fn longest_pause(&self) -> Duration {
+        self.longest_pause
+    }
+
     /// The caller wants more.
     pub fn wait(&mut self, now: Instant) -> Until {
         let callers_turn = now.saturating_duration_since(self.last_batch);
@@ -74,7 +92,10 @@ impl Pace {
         self.last_batch = now;
         let ends = [
             (self.deadline, "the reply took longer than the whole request may"),
-            (now + self.idle, "the provider fell silent in the middle of its reply"),
+            (
+                now + self.usual_idle.map_or(self.idle, |usual| usual.min(self.idle)),
+                "the provider fell silent in the middle of its reply",
+            ),
             (
                 self.last_content + self.between_tokens,
                 "the provider sent only signs of life in the middle of its reply",
@@ -86,6 +107,7 @@ impl Pace {
 
     /// What came; and how fast it came of late, where a window ends or the reply does.
     pub fn keep(&mut self, batch: &Batch, now: Instant) -> Option<Measured> {
+        self.longest_pause = self.longest_pause.max(now.saturating_duration_since(self.last_batch));
         self.last_batch = now;
         self.empty_bytes += batch.frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
         if batch.has_content() || batch.has_other_content() {
@@ -157,6 +179,23 @@ mod tests {
         assert!(until.why.contains("signs of life"));
         pace.keep(&said("word"), now);
         assert_eq!(pace.wait(now).at, now + IDLE);
+    }
+
+    #[test]
+    fn what_is_usual_makes_patience_shorter_and_never_longer() {
+        let began = Instant::now();
+        let mut pace = Pace::new(IDLE, &TIMEOUTS, began + 3_600 * SECOND, began);
+        pace.expect(Some(4 * SECOND));
+        assert_eq!(pace.wait(began).at, began + 4 * SECOND);
+        pace.expect(Some(40 * SECOND));
+        assert_eq!(pace.wait(began).at, began + IDLE);
+        pace.keep(&said("w"), began + 3 * SECOND);
+        pace.wait(began + 20 * SECOND);
+        pace.keep(&ping(), began + 21 * SECOND);
+        assert_eq!(pace.longest_pause(), 3 * SECOND, "the caller's time is none of it");
+        let mut fixed = Pace::new(IDLE, &Timeouts { adaptive: false, ..TIMEOUTS }, began + 3_600 * SECOND, began);
+        fixed.expect(Some(4 * SECOND));
+        assert_eq!(fixed.wait(began).at, began + IDLE);
     }
 
     /// Faults: F138

@@ -163,7 +163,12 @@ impl Relay {
     }
 
     async fn next(&mut self) -> Batch {
-        let until = self.pace.wait(Instant::now());
+        let now = Instant::now();
+        // Only where another can go on: elsewhere a stream that is cut is lost, and one that pauses is not.
+        let running =
+            self.running.as_ref().filter(|_| self.splice.as_ref().is_some_and(|splice| splice.may_go_on(now)));
+        self.pace.expect(running.and_then(Running::pause_late_after));
+        let until = self.pace.wait(now);
         match timeout_at(until.at, self.reply.next()).await {
             Ok(batch) => {
                 let now = Instant::now();
@@ -187,7 +192,10 @@ impl Relay {
         let Some(running) = self.running.take() else { return };
         self.reply.note_outcome(how.is_ok());
         match how {
-            Ok(()) => running.succeed(Instant::now()),
+            Ok(()) => {
+                running.paused(self.pace.longest_pause(), Instant::now());
+                running.succeed(Instant::now());
+            }
             Err(fault) => {
                 running.fail(fault.kind, fault.status, None, Instant::now());
             }

@@ -11,6 +11,7 @@ use super::attempt;
 use super::decide::Step;
 use super::exchange::Exchange;
 use super::spent::Told;
+use crate::upstream::SentAt;
 
 /// How long a stream is read for its pace, where slow streams opened the circuit.
 const PACE: Duration = Duration::from_secs(3);
@@ -50,6 +51,7 @@ async fn probe(exchange: Arc<Exchange>, position: usize, within: Duration, pace:
         is_probe: true,
         reason: "is it well again?".to_owned(),
         told: Told::default(),
+        sent_at: SentAt::default(),
     };
     let outcome = attempt::probe(&exchange, step, pace).await;
     let why = outcome.err().map(|failed| failed.fault.kind);

@@ -122,6 +122,11 @@ impl Said {
         self.before.iter().cloned().chain([text]).collect()
     }
 
+    /// It is nothing but text, and there is some.
+    fn is_plain(&self) -> bool {
+        !self.is_more && !self.text.trim_end().is_empty()
+    }
+
     /// The events of a continuation, as the caller's reply goes on; those of a first reply as they are.
     fn fit(&mut self, events: Vec<Event>) -> Vec<Event> {
         for event in &events {
@@ -278,6 +283,18 @@ impl Splice {
         Splice { exchange, history, target, began, said }
     }
 
+    /// Is there somebody who is well and could go on with what the caller has read?
+    pub fn may_go_on(&self, now: Instant) -> bool {
+        let exchange = &*self.exchange;
+        let mut others = exchange.route.targets.iter().enumerate().filter(|(position, _)| *position != self.target);
+        self.said.is_plain()
+            && others.any(|(position, target)| {
+                let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
+                let is_able = facts.prefill == Some(true) && exchange.why_unable(position).is_none();
+                is_able && !exchange.health(target).is_out(now)
+            })
+    }
+
     /// The reply broke off: who goes on? Nobody, where that cannot be done well.
     pub async fn resume(&mut self, fault: &Fault) -> Option<Resumed> {
         let exchange = &*self.exchange;
@@ -289,10 +306,9 @@ impl Splice {
             used: None,
             raw: None,
         });
-        let is_plain = !self.said.is_more && !self.said.text.trim_end().is_empty();
         let asks_for_text =
             exchange.reading().await.is_ok_and(|reading| matches!(reading.request.output, OutputFormat::Text));
-        if !is_plain || !asks_for_text || blame(fault.kind) == Blame::Caller {
+        if !self.said.is_plain() || !asks_for_text || blame(fault.kind) == Blame::Caller {
             return None;
         }
         loop {

@@ -44,8 +44,8 @@ pub struct BreakerSettings {
     pub shadow_probes: bool,
 }
 
-/// Where it was only slow, so many attempts in a row must be quick before it closes: of a slow target's replies, too, one in ten is
-/// quick.
+/// Where it was only slow, or opened again soon after it had closed, so many attempts in a row must be good before it closes: of a
+/// slow target's replies, too, one in ten is quick, and of one that fails seven in ten three succeed.
 const QUICK_TO_CLOSE: u32 = 2;
 /// Outcomes that are kept then. More would open it again at the first slow attempt, of which a healthy target has one in twenty.
 const SLOW_KEPT: usize = 8;
@@ -109,7 +109,9 @@ pub struct Breaker {
     /// How often it opened or closed. What began before the last time says nothing about what is now.
     changes: u64,
     probing: bool,
-    /// Quick attempts in a row since it opened because it was slow.
+    /// It opened again soon after it had closed: one success in a row shows nothing.
+    has_flapped: bool,
+    /// Good attempts in a row since it opened.
     quick: u32,
     outcomes: Evidence,
     /// Of these and the next the newest are kept while it opens and closes because it is slow: after a close by chance it takes
@@ -212,6 +214,7 @@ impl Breaker {
                 self.slow.add(false, moment.now);
                 self.was_quick(begun, moment.now);
             }
+            Circuit::HalfOpen | Circuit::Open if self.has_flapped => self.was_quick(begun, moment.now),
             Circuit::HalfOpen | Circuit::Open => self.close(moment.now),
         }
     }
@@ -231,7 +234,7 @@ impl Breaker {
         }
     }
 
-    /// An attempt was quick, at a target that is out for being slow.
+    /// An attempt was good, at a target that must show more than one.
     fn was_quick(&mut self, begun: Begun, now: Instant) {
         self.quick += 1;
         if self.quick >= QUICK_TO_CLOSE {
@@ -303,8 +306,10 @@ impl Breaker {
     }
 
     fn open(&mut self, reason: Reason, Moment { now, settings, chance, .. }: Moment<'_>) {
-        if self.closed_at.is_some_and(|at| now.saturating_duration_since(at) > STABLE) && self.opened_at.is_none() {
-            self.opened = 0;
+        if self.opened_at.is_none() {
+            let was_stable = self.closed_at.is_none_or(|at| now.saturating_duration_since(at) > STABLE);
+            self.opened = if was_stable { 0 } else { self.opened };
+            self.has_flapped = !was_stable;
         }
         let out = settings.out.saturating_mul(1 << self.opened.min(16)).min(settings.out_max);
         self.open_until = Some(now + jittered(out, chance));

@@ -16,6 +16,7 @@ use super::admission::Turn;
 use super::*;
 use crate::config::{BREAKER, LIMITS};
 use crate::plugin::bindings::faults::FaultKind;
+use crate::upstream::SentAt;
 
 /// By chance, and by changing the order at few but telling places.
 fn try_orders(run: impl Fn() + Send + Sync + Clone + 'static) {
@@ -85,8 +86,9 @@ fn interleavings_of_permits() {
 fn begin(health: &Arc<Health>, settings: BreakerSettings, is_probe: bool, now: Instant) -> Result<Running, Probed> {
     let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
     let Ok(Turn::Now(permit)) = health.admission.ask(limits) else { panic!("there is no limit") };
-    let form = Form::new(true, 100);
-    let start = Start { keys: &[1, 2], key: None, settings, is_probe, form, conversation: 0, chance: 0 };
+    let (form, sent_at) = (Form::new(true, 100), &SentAt::default());
+    sent_at.note(now);
+    let start = Start { keys: &[1, 2], key: None, settings, is_probe, form, conversation: 0, chance: 0, sent_at };
     Running::begin(health, permit, start, now)
 }
 
@@ -151,7 +153,7 @@ fn interleavings_of_everything() {
             let limits = AdmissionSettings { slow_start: 0, ..LIMITS };
             health.view(&[1, 2], limits, Form::new(true, 100), now);
             let Ok(mut running) = begin(&health, BREAKER, false, now) else { return };
-            running.content(None, now);
+            running.content(now);
             match number {
                 0 => {
                     running.fail(FaultKind::Authentication, 0, None, now);

@@ -15,6 +15,7 @@ use super::{Health, State, headroom, later, locked};
 use crate::plugin::bindings::faults::FaultKind;
 use crate::plugin::bindings::policy::Circuit;
 use crate::plugin::bindings::provider::RateLimit;
+use crate::upstream::SentAt;
 
 /// A provider that asks for more patience than this gets this much. An absurd number must not retire a target for ever.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
@@ -40,6 +41,8 @@ pub struct Start<'a> {
     pub conversation: u64,
     /// Random.
     pub chance: u64,
+    /// Is told when the request leaves.
+    pub sent_at: &'a SentAt,
 }
 
 /// An attempt that has begun and not ended.
@@ -50,6 +53,7 @@ pub struct Running {
     settings: BreakerSettings,
     chance: u64,
     began: Instant,
+    sent_at: SentAt,
     begun: Begun,
     form: Form,
     conversation: u64,
@@ -75,7 +79,7 @@ impl Running {
     /// # Errors
     /// It begins as a probe, and there is one. Only here can that be known: many can decide to probe at the same time.
     pub fn begin(health: &Arc<Health>, permit: Permit, start: Start<'_>, now: Instant) -> Result<Running, Probed> {
-        let Start { keys, key, settings, is_probe, form, conversation, chance } = start;
+        let Start { keys, key, settings, is_probe, form, conversation, chance, sent_at } = start;
         let mut state = health.lock();
         if is_probe && state.breaker.is_probed(now) {
             return Err(Probed);
@@ -89,7 +93,7 @@ impl Running {
         let key_at = bound.or_else(|| in_turn.min_by_key(|at| rest(keys[*at]))).unwrap_or(0);
         drop(provider);
         let begun = state.breaker.begin(now);
-        let waiting = Some(state.waiting.add(form, begun, now));
+        let waiting = Some(state.waiting.add(form, begun, sent_at.clone()));
         let late_after = state.usual.late_after(form);
         drop(state);
         let key = keys.get(key_at).copied().unwrap_or(0);
@@ -99,6 +103,7 @@ impl Running {
             settings,
             chance,
             began: now,
+            sent_at: sent_at.clone(),
             begun,
             form,
             conversation,
@@ -131,17 +136,18 @@ impl Running {
         self.key_at
     }
 
-    /// The first content of a stream came, or the whole of a reply that is not streamed. `sent` is when the request left, if that
-    /// is known.
-    pub fn content(&mut self, sent: Option<Instant>, now: Instant) {
+    /// The first content of a stream came, or the whole of a reply that is not streamed.
+    pub fn content(&mut self, now: Instant) {
         self.had_content = true;
-        let elapsed = now.saturating_duration_since(sent.unwrap_or(self.began));
+        // What the request waited for before it left is not the provider's time.
+        let elapsed = now.saturating_duration_since(self.sent_at.get().unwrap_or(self.began));
         let Form { streamed, .. } = self.form;
         self.change(now, |running, state, moment| {
             match streamed {
                 true => state.first_token.note(elapsed, now),
                 false => state.whole.note(elapsed, now),
             }
+            state.waiting.connected();
             state.waiting.progress(now);
             let is_known = running.waiting.take().is_some_and(|call| state.waiting.remove(call));
             let is_slow = is_known || elapsed > state.usual.slow_after(running.form);
@@ -175,6 +181,16 @@ impl Running {
         });
     }
 
+    /// A stream came to its end, and this was the longest that it was silent.
+    pub fn paused(&self, longest: Duration, now: Instant) {
+        self.health.lock().usual.add_pause(longest, now);
+    }
+
+    /// After how long without a byte it is late, when it has begun. `None` if too little is known.
+    pub fn pause_late_after(&self) -> Option<Duration> {
+        self.health.lock().usual.pause_late_after()
+    }
+
     /// The reply's headers tell of the provider's limits. How long those that are used up will be so.
     pub fn limits(&self, headers: &HeaderMap, limits: &[RateLimit], unix: Duration, now: Instant) -> Option<Duration> {
         let told = headroom::read(headers, limits, unix);
@@ -191,7 +207,7 @@ impl Running {
     /// The reply is complete.
     pub fn succeed(mut self, now: Instant) {
         if !self.had_content {
-            self.content(None, now);
+            self.content(now);
         }
         self.ended = true;
         self.change(now, |running, state, moment| {
@@ -216,6 +232,9 @@ impl Running {
         let retry_after = retry_after.map(|wait| wait.min(most));
         self.change(now, |running, state, moment| {
             running.end_wait(state);
+            if running.sent_at.get().is_some() {
+                state.waiting.connected();
+            }
             let verdict = match blame(kind) {
                 // The target did its work: it answered.
                 Blame::Caller | Blame::NotAsked => {
@@ -297,7 +316,8 @@ impl Drop for Running {
             return;
         }
         let now = Instant::now();
-        let elapsed = now.saturating_duration_since(self.began);
+        let (sent, connecting) = (self.sent_at.get(), self.sent_at.connecting_since());
+        let elapsed = sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
         self.change(now, |running, state, moment| {
             let call = running.waiting.take();
             let waited = call.is_some();
@@ -310,8 +330,9 @@ impl Drop for Running {
             if gave_up.is_some_and(|gave_up| gave_up.is_silent) {
                 state.breaker.silent(moment);
             }
+            let unconnected = connecting.is_some_and(|since| state.waiting.give_up_connecting(since, now));
             // Whoever gave it up, another attempt that was sooner or a caller without patience: it took too long.
-            if waited && elapsed >= running.late_after {
+            if waited && (unconnected || elapsed >= running.late_after) {
                 state.latency(running.form).at_least(elapsed, now);
                 if state.breaker.is_current(running.begun) {
                     state.count(0.0, now);

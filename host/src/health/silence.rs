@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::breaker::Begun;
 use super::siblings::Suspicion;
 use super::usual::{Form, Usual};
+use crate::upstream::SentAt;
 
 /// A target that shows progress at least this often is not silent, whatever chance says: pauses of a second befall all calls of a
 /// provider alike.
@@ -24,6 +25,9 @@ const GIVEN_UP_COUNTS: Duration = Duration::from_secs(60);
 /// It is looked at most so often, however many calls wait.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// So long nobody got a connection whom others outran: a lost packet costs a second.
+const UNCONNECTED_MIN: Duration = Duration::from_secs(2);
+
 /// The calls that wait for their first content.
 #[derive(Debug, Default)]
 pub struct Waiting {
@@ -32,6 +36,7 @@ pub struct Waiting {
     /// When any call last showed content, or a sign of life after its opening.
     progress: Option<Instant>,
     given_up: GivenUp,
+    unconnected: Unconnected,
     looked: Option<Instant>,
 }
 
@@ -47,10 +52,20 @@ struct GivenUp {
     last: Option<Instant>,
 }
 
+/// Calls that were given up before they had a connection. What comes to no connection for its own time is a fault; where others
+/// always are sooner, none would ever come so far.
+#[derive(Debug, Default)]
+struct Unconnected {
+    /// For how long somebody waited in vain since the last connection. Those who wait together count once.
+    waited: Duration,
+    until: Option<Instant>,
+}
+
 #[derive(Debug)]
 struct Call {
     form: Form,
-    since: Instant,
+    /// Its wait begins when it is sent.
+    sent_at: SentAt,
     begun: Begun,
     is_slow: bool,
     is_late: bool,
@@ -75,11 +90,16 @@ pub struct GaveUp {
 }
 
 impl Waiting {
-    /// A call was sent. What is returned ends its wait.
-    pub fn add(&mut self, form: Form, begun: Begun, now: Instant) -> u64 {
+    /// A call will be sent: from then on it waits. What is returned ends its wait.
+    pub fn add(&mut self, form: Form, begun: Begun, sent_at: SentAt) -> u64 {
         self.next += 1;
-        self.calls.insert(self.next, Call { form, since: now, begun, is_slow: false, is_late: false });
+        self.calls.insert(self.next, Call { form, sent_at, begun, is_slow: false, is_late: false });
         self.next
+    }
+
+    /// The calls that were sent, and when.
+    fn sent(&self) -> impl Iterator<Item = (&Call, Instant)> {
+        self.calls.values().filter_map(|call| Some((call, call.sent_at.get()?)))
     }
 
     /// It waits no more. True if it was found to be slow.
@@ -87,19 +107,38 @@ impl Waiting {
         self.calls.remove(&call).is_some_and(|call| call.is_slow)
     }
 
-    /// It was given up before it showed anything. `None` if it was not waiting.
+    /// It was given up before it showed anything. `None` if it was not sent.
     pub fn give_up(&mut self, call: u64, usual: &Usual, suspicion: Option<Suspicion>, now: Instant) -> Option<GaveUp> {
         let call = self.calls.remove(&call)?;
+        let since = call.sent_at.get()?;
+        self.connected();
         if self.given_up.last.is_some_and(|last| now.saturating_duration_since(last) > GIVEN_UP_COUNTS) {
             self.given_up = GivenUp::default();
         }
         self.given_up.calls += 1;
-        self.given_up.chance_ln += self.chance_ln(&call, usual, now);
-        let first = self.given_up.first.map_or(call.since, |first| first.min(call.since));
+        self.given_up.chance_ln += self.chance_ln(&call, since, usual, now);
+        let first = self.given_up.first.map_or(since, |first| first.min(since));
         (self.given_up.first, self.given_up.last) = (Some(first), Some(now));
-        let waited = now.saturating_duration_since(call.since);
+        let waited = now.saturating_duration_since(since);
         let is_slow = !call.is_slow && waited >= usual.few_wait(call.form);
         Some(GaveUp { is_slow, is_silent: self.is_silent(usual, suspicion, now) })
+    }
+
+    /// It was given up while it waited for a connection since `since`. True if others have waited in vain as well: for
+    /// [`UNCONNECTED_MIN`] together.
+    pub fn give_up_connecting(&mut self, since: Instant, now: Instant) -> bool {
+        if self.unconnected.until.is_some_and(|until| now.saturating_duration_since(until) > GIVEN_UP_COUNTS) {
+            self.connected();
+        }
+        let from = self.unconnected.until.map_or(since, |until| until.max(since));
+        self.unconnected.waited += now.saturating_duration_since(from);
+        self.unconnected.until = Some(now);
+        self.unconnected.waited >= UNCONNECTED_MIN
+    }
+
+    /// There is a way to the target.
+    pub fn connected(&mut self) {
+        self.unconnected = Unconnected::default();
     }
 
     pub fn progress(&mut self, now: Instant) {
@@ -108,7 +147,7 @@ impl Waiting {
 
     /// How long there was no progress while a call waited for it. `None` if none waits.
     pub fn quiet_for(&self, now: Instant) -> Option<Duration> {
-        let first = self.calls.values().map(|call| call.since).min()?;
+        let first = self.sent().map(|(_, since)| since).min()?;
         Some(now.saturating_duration_since(self.progress.map_or(first, |progress| progress.max(first))))
     }
 
@@ -120,7 +159,8 @@ impl Waiting {
         self.looked = Some(now);
         let mut looked = Looked { is_silent: self.is_silent(usual, suspicion, now), ..Looked::default() };
         for call in self.calls.values_mut() {
-            let waits = now.saturating_duration_since(call.since);
+            let Some(since) = call.sent_at.get() else { continue };
+            let waits = now.saturating_duration_since(since);
             // Nothing is known of it: its siblings' times are the best guess.
             let guess = suspicion.filter(|_| !usual.is_known(call.form)).map(|one| one.late_after[call.form.index()]);
             let [slow, late] = [usual.slow_after(call.form), usual.late_after(call.form)]
@@ -141,29 +181,29 @@ impl Waiting {
     }
 
     fn is_silent(&self, usual: &Usual, suspicion: Option<Suspicion>, now: Instant) -> bool {
-        let waiting = self.calls.values().map(|call| call.since).min();
+        let waiting = self.sent().map(|(_, since)| since).min();
         let Some(first) = [waiting, self.given_up.first].into_iter().flatten().min() else { return false };
         let quiet_since = self.progress.map_or(first, |progress| progress.max(first));
         if now.saturating_duration_since(quiet_since) < SILENT_MIN {
             return false;
         }
-        let chance_ln: f64 = self.calls.values().map(|call| self.chance_ln(call, usual, now)).sum();
+        let chance_ln: f64 = self.sent().map(|(call, since)| self.chance_ln(call, since, usual, now)).sum();
         let chance_ln = chance_ln + self.given_up.chance_ln;
-        let calls = self.calls.len() + self.given_up.calls;
+        let calls = self.sent().count() + self.given_up.calls;
         if calls >= CALLS_MIN && chance_ln < CHANCE_MIN_LN {
             return true;
         }
         let Some(suspicion) = suspicion.filter(|suspicion| suspicion.is_silent) else { return false };
-        let is_late = |call: &Call| {
-            let waits = now.saturating_duration_since(call.since.max(quiet_since));
+        let is_late = |(call, since): (&Call, Instant)| {
+            let waits = now.saturating_duration_since(since.max(quiet_since));
             !usual.is_known(call.form) && waits > suspicion.late_after[call.form.index()]
         };
-        chance_ln < CHANCE_SUSPECTED_LN || self.calls.values().any(is_late)
+        chance_ln < CHANCE_SUSPECTED_LN || self.sent().any(is_late)
     }
 
     /// The logarithm of the chance that a good target has shown this call nothing.
-    fn chance_ln(&self, call: &Call, usual: &Usual, now: Instant) -> f64 {
-        let elapsed = |until: Instant| until.saturating_duration_since(call.since);
+    fn chance_ln(&self, call: &Call, since: Instant, usual: &Usual, now: Instant) -> f64 {
+        let elapsed = |until: Instant| until.saturating_duration_since(since);
         // What it had waited before the last progress is no sign of what has happened since.
         let before = self.progress.map_or(Duration::ZERO, elapsed);
         let (then, now) = (usual.still_waiting(call.form, before), usual.still_waiting(call.form, elapsed(now)));
@@ -176,6 +216,12 @@ mod tests {
     use super::*;
 
     const MILLI: Duration = Duration::from_millis(1);
+
+    fn sent(at: Instant) -> SentAt {
+        let sent_at = SentAt::default();
+        sent_at.note(at);
+        sent_at
+    }
 
     /// Usually 100 to 400 ms.
     fn usual(form: Form, now: Instant) -> Usual {
@@ -192,7 +238,7 @@ mod tests {
         (1..60_000).find(|millis| {
             let now = began + MILLI * *millis;
             if millis % every == 0 {
-                waiting.add(form, Begun::default(), now);
+                waiting.add(form, Begun::default(), sent(now));
             }
             millis % 250 == 0 && waiting.look(&usual, None, now).is_some_and(|looked| looked.is_silent)
         })
@@ -214,7 +260,7 @@ mod tests {
             let mut waiting = Waiting::default();
             waiting.progress(began);
             (1..60_u32).find(|number| {
-                let call = waiting.add(form, Begun::default(), began + MILLI * 500 * *number);
+                let call = waiting.add(form, Begun::default(), sent(began + MILLI * 500 * *number));
                 let gave_up = waiting.give_up(call, &usual, None, began + MILLI * (500 * number + waits));
                 gave_up.is_some_and(|gave_up| gave_up.is_silent)
             })
@@ -224,7 +270,7 @@ mod tests {
         let mut waiting = Waiting::default();
         for number in 1..60 {
             let now = began + MILLI * 500 * number;
-            let call = waiting.add(form, Begun::default(), now);
+            let call = waiting.add(form, Begun::default(), sent(now));
             let gave_up = waiting.give_up(call, &usual, None, now + MILLI * 500).expect("it waited");
             assert!(gave_up.is_slow && !gave_up.is_silent, "it answers others");
             waiting.progress(now + MILLI * 460);
@@ -235,7 +281,7 @@ mod tests {
     fn one_that_speaks_speaks_for_all_and_one_call_says_nothing() {
         let (form, began) = (Form::new(true, 100), Instant::now());
         let (usual, mut waiting) = (usual(form, began), Waiting::default());
-        let calls: Vec<u64> = (0..30).map(|_| waiting.add(form, Begun::default(), began)).collect();
+        let calls: Vec<u64> = (0..30).map(|_| waiting.add(form, Begun::default(), sent(began))).collect();
         for second in 1..20 {
             let now = began + MILLI * 1_000 * second;
             waiting.progress(now - MILLI);
@@ -254,7 +300,7 @@ mod tests {
         let (form, began) = (Form::new(true, 100), Instant::now());
         let (usual, mut waiting) = (Usual::default(), Waiting::default());
         for _ in 0..40 {
-            waiting.add(form, Begun::default(), began);
+            waiting.add(form, Begun::default(), sent(began));
         }
         let is_silent = |waiting: &mut Waiting, seconds: u32| {
             waiting.look(&usual, None, began + MILLI * 1_000 * seconds).expect("a look").is_silent
@@ -268,7 +314,7 @@ mod tests {
         let late_after = [MILLI * 3_000; Form::COUNT];
         let noticed_after = |usual: &Usual, is_silent: bool| {
             let mut waiting = Waiting::default();
-            waiting.add(form, Begun::default(), began);
+            waiting.add(form, Begun::default(), sent(began));
             (1..200).map(|tenth| tenth * 100).find(|millis| {
                 let suspicion = Some(Suspicion { is_silent, late_after });
                 waiting.look(usual, suspicion, began + MILLI * *millis).is_some_and(|looked| looked.is_silent)
@@ -278,5 +324,37 @@ mod tests {
         assert_eq!(noticed_after(&known, true), Some(2_000));
         assert_eq!(noticed_after(&unknown, true), Some(3_100), "as late as its sibling would be");
         assert_eq!((noticed_after(&known, false), noticed_after(&unknown, false)), (None, None), "it is only slow");
+    }
+
+    /// Faults: F160
+    #[test]
+    fn who_waits_for_a_connection_waits_for_no_reply() {
+        let (form, began) = (Form::new(true, 100), Instant::now());
+        let (usual, mut waiting) = (usual(form, began), Waiting::default());
+        let calls: Vec<SentAt> = (0..30).map(|_| SentAt::default()).collect();
+        for sent_at in &calls {
+            sent_at.note_connecting(began);
+            waiting.add(form, Begun::default(), sent_at.clone());
+        }
+        let looked = waiting.look(&usual, None, began + MILLI * 4_900).expect("a look");
+        assert!(!looked.is_silent && looked.slow.is_empty() && looked.waits.is_empty(), "{looked:?}");
+        assert_eq!(waiting.quiet_for(began + MILLI * 4_900), None);
+        calls.iter().for_each(|sent_at| sent_at.note(began + MILLI * 4_900));
+        assert!(!waiting.look(&usual, None, began + MILLI * 6_000).expect("a look").is_silent);
+        assert!(waiting.look(&usual, None, began + MILLI * 7_500).expect("a look").is_silent, "now they were sent");
+    }
+
+    #[test]
+    fn who_is_outrun_before_it_has_a_connection_counts_in_the_end() {
+        let began = Instant::now();
+        let at = |millis: u32| began + MILLI * millis;
+        let mut waiting = Waiting::default();
+        let given_up: Vec<bool> =
+            (0..5).map(|call| waiting.give_up_connecting(at(call * 1_000), at(call * 1_000 + 500))).collect();
+        assert_eq!(given_up, [false, false, false, true, true], "half a second each");
+        waiting.connected();
+        assert!(!waiting.give_up_connecting(at(5_000), at(5_500)));
+        assert!((0..9).all(|_| !waiting.give_up_connecting(at(5_000), at(5_600))), "they waited together");
+        assert!(!waiting.give_up_connecting(at(80_000), at(81_000)), "that was long ago");
     }
 }

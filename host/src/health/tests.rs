@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{BREAKER, LIMITS};
 use crate::plugin::bindings::faults::FaultKind;
+use crate::upstream::SentAt;
 
 const KEYS: &[KeyId] = &[1];
 const MIDDLE: u64 = u64::MAX / 2;
@@ -9,8 +10,9 @@ async fn begin(health: &Arc<Health>, keys: &[KeyId]) -> Running {
     let settings = BreakerSettings { faults: 3, ..BREAKER };
     let now = Instant::now();
     let permit = health.admission.admit(LIMITS, now + Duration::from_secs(1)).await.expect("room");
-    let form = Form::new(true, 100);
-    let start = Start { keys, key: None, settings, is_probe: false, form, conversation: 0, chance: MIDDLE };
+    let (form, sent_at) = (Form::new(true, 100), &SentAt::default());
+    sent_at.note(now);
+    let start = Start { keys, key: None, settings, is_probe: false, form, conversation: 0, chance: MIDDLE, sent_at };
     Running::begin(health, permit, start, now).expect("no probe")
 }
 
@@ -217,4 +219,98 @@ async fn a_shorter_retry_after_replaces_no_longer_one() {
         fail(&health, kind, Some(Duration::from_secs(2))).await;
         assert_eq!(view(&health).retry_after_ms, 2_000, "{kind:?}");
     }
+}
+
+fn told(health: &Health, name: &str) -> Option<f64> {
+    let attributes = view(health).attributes;
+    let told = attributes.into_iter().find(|attribute| attribute.name == name);
+    told.map(|attribute| attribute.value.parse().expect("a number"))
+}
+
+/// A stream whose first content comes after so many milliseconds, and runs on at so many for a kilobyte.
+async fn stream(health: &Arc<Health>, first_content_ms: u64, millis_per_kb: f64) {
+    let mut running = begin(health, KEYS).await;
+    tokio::time::advance(Duration::from_millis(first_content_ms)).await;
+    running.content(Instant::now());
+    running.pace(millis_per_kb, false, Instant::now());
+    running.succeed(Instant::now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_are_told_what_is_usual_and_how_it_goes_now() {
+    let health = Arc::new(Health::default());
+    for name in ["first-token-p50-ms", "first-token-p95-ms", "tokens-per-second", "slow-call-rate", "quiet-ms"] {
+        assert_eq!(told(&health, name), None, "{name}: nothing is known yet");
+    }
+    for number in 0..200 {
+        stream(&health, 100 + number % 100 * 4, 5_120.0).await;
+    }
+    let within = |name: &str, from: f64, to: f64| {
+        let value = told(&health, name).unwrap_or(-1.0);
+        assert!((from..=to).contains(&value), "{name} is {value}");
+    };
+    // The sketch is a fifth too high at most.
+    within("first-token-p50-ms", 280.0, 360.0);
+    within("first-token-p95-ms", 440.0, 600.0);
+    // 5.12 s for 256 tokens.
+    within("tokens-per-second", 38.0, 55.0);
+    assert_eq!(told(&health, "slow-call-rate"), None, "none was slow");
+    assert_eq!(told(&health, "quiet-ms"), None, "nobody waits");
+    let waiting = begin(&health, KEYS).await;
+    tokio::time::advance(Duration::from_millis(700)).await;
+    within("quiet-ms", 700.0, 700.0);
+    drop(waiting);
+    // Two that are slow, and late: whoever waits looks.
+    for _ in 0..2 {
+        let mut running = begin(&health, KEYS).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        health.look(&BREAKER, MIDDLE, Instant::now());
+        running.content(Instant::now());
+        running.succeed(Instant::now());
+    }
+    within("slow-call-rate", 0.01, 0.5);
+}
+
+/// Another attempt was sooner, again and again.
+#[tokio::test(start_paused = true)]
+async fn a_lost_race_counts_against_who_was_late_and_against_nobody_else() {
+    let health = Arc::new(Health::default());
+    for _ in 0..100 {
+        stream(&health, 200, 5_000.0).await;
+    }
+    let late = health.late_after(Form::new(true, 100));
+    for _ in 0..20 {
+        let running = begin(&health, KEYS).await;
+        tokio::time::advance(late / 4).await;
+        drop(running);
+        // Others are answered.
+        stream(&health, 200, 5_000.0).await;
+    }
+    let well = view(&health);
+    assert_eq!((well.circuit, well.success_rate), (Circuit::Closed, 1.0), "callers leave, which says nothing");
+    let mut lost = 0;
+    while view(&health).circuit == Circuit::Closed && lost < 20 {
+        let running = begin(&health, KEYS).await;
+        tokio::time::advance(late + Duration::from_millis(1)).await;
+        drop(running);
+        lost += 1;
+        assert!(view(&health).success_rate < 1.0 || view(&health).circuit != Circuit::Closed, "it is a fault");
+    }
+    assert!((2..20).contains(&lost), "its circuit opened after {lost} lost races");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_low_success_rate_fades_towards_the_unknown() {
+    let health = Arc::new(Health::default());
+    for _ in 0..2 {
+        fail(&health, FaultKind::Overloaded, None).await;
+    }
+    let low = view(&health).success_rate;
+    assert!(low < 0.7, "{low}");
+    tokio::time::advance(RATE_FADE).await;
+    let faded = view(&health).success_rate;
+    assert!(faded > low && faded < 0.95, "{faded}");
+    tokio::time::advance(RATE_FADE * 5).await;
+    let later = view(&health).success_rate;
+    assert!(later > 0.99, "what only traffic refreshes keeps no traffic away: {later}");
 }

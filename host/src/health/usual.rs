@@ -17,6 +17,8 @@ const LATE_TIMES_GUESSED: f64 = 3.5;
 const LATE_MIN: Duration = Duration::from_secs(1);
 /// No attempt is slow sooner: who answers in milliseconds may take longer without anybody noticing.
 const SLOW_MIN: Duration = Duration::from_millis(500);
+/// No stream is late sooner that is silent in its middle: providers pause for seconds now and then, and it costs a change of targets.
+const PAUSE_LATE_MIN: Duration = Duration::from_secs(10);
 /// Where nothing is known yet: few models take longer to the first token of a stream, and to the end of a whole reply.
 const LATE_UNKNOWN_STREAM: Duration = Duration::from_secs(10);
 const LATE_UNKNOWN_WHOLE: Duration = Duration::from_secs(30);
@@ -64,6 +66,8 @@ pub struct Usual {
     first_content: [Option<Box<Baseline>>; Form::COUNT],
     /// Milliseconds for a kilobyte of a stream's content, after its first.
     pace: Option<Box<Baseline>>,
+    /// Milliseconds that a stream was silent between two pieces, the longest of each.
+    pause: Option<Box<Baseline>>,
 }
 
 impl Usual {
@@ -74,6 +78,16 @@ impl Usual {
 
     pub fn add_pace(&mut self, millis_per_kb: f64, now: Instant) {
         self.pace.get_or_insert_default().add(millis_per_kb, now);
+    }
+
+    pub fn add_pause(&mut self, longest: Duration, now: Instant) {
+        self.pause.get_or_insert_default().add(longest.as_secs_f64() * 1e3, now);
+    }
+
+    /// After how long without a byte a stream that has begun is late. `None` if too little is known of what is rare.
+    pub fn pause_late_after(&self) -> Option<Duration> {
+        let baseline = self.pause.as_deref().filter(|baseline| baseline.is_tail_known())?;
+        Some(Duration::from_secs_f64(baseline.quantile(0.99)? * LATE_TIMES / 1e3).max(PAUSE_LATE_MIN))
     }
 
     fn of(&self, form: Form) -> Option<&Baseline> {
@@ -175,6 +189,19 @@ mod tests {
         let late = whole.late_after(small);
         assert!((4..7).contains(&late.as_secs()), "a stream begins no later than a whole reply ends: {late:?}");
         assert!(usual.still_waiting(small, Duration::from_secs(20)) < 0.02);
+    }
+
+    #[test]
+    fn pauses_are_late_by_what_is_usual_and_never_soon() {
+        let (mut usual, now) = (Usual::default(), Instant::now());
+        (0..60).for_each(|_| usual.add_pause(Duration::from_millis(200), now));
+        assert_eq!(usual.pause_late_after(), None, "too few to tell what is rare");
+        (0..60).for_each(|_| usual.add_pause(Duration::from_millis(200), now));
+        assert_eq!(usual.pause_late_after(), Some(PAUSE_LATE_MIN));
+        let mut thinks = Usual::default();
+        (0..400).for_each(|number| thinks.add_pause(Duration::from_secs(if number % 20 == 0 { 15 } else { 1 }), now));
+        let late = thinks.pause_late_after().expect("known");
+        assert!((30..45).contains(&late.as_secs()), "one that thinks in between is given time: {late:?}");
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Client {
     }
 
     /// Resolves when the reply's head is here. Dropping the future, or the reply's body, cancels the call upstream. Getting a
-    /// connection takes no longer than connecting may; when the request leaves, `sent_at` is told. A body that was compressed
+    /// connection takes no longer than connecting may; `sent_at` is told when that begins, and when the request leaves. A body that was compressed
     /// although nobody asked for it is read as what it stands for.
     ///
     /// # Errors
@@ -56,6 +56,7 @@ impl Client {
         let origin = Arc::new(Origin::of(request.uri()).ok_or("its URL is not one of HTTP")?);
         let (mut wanted, mut resends_left) = (Wanted::Any, RESENDS_MAX);
         loop {
+            sent_at.note_connecting(Instant::now());
             let lease = self.pool.lease(&origin, wanted).await?;
             let is_reused = lease.is_reused;
             sent_at.note(Instant::now());

@@ -1,17 +1,29 @@
 //! When a request really left. What it spends before that, on name lookup, on connecting and in our own queue for a free
 //! connection, is not the provider's time.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// A cell that `Client::send` fills when it hands the request to a connection, and again when it has to send it anew.
-#[derive(Debug, Default)]
+/// A cell that `Client::send` fills: when it begins to get a connection, when it hands the request to it, and again when it has to
+/// send it anew. Clones are of the same request.
+#[derive(Clone, Debug, Default)]
 pub struct SentAt {
-    cell: watch::Sender<Option<Instant>>,
-    due: OnceLock<Instant>,
+    cell: Arc<watch::Sender<Progress>>,
+    due: Arc<OnceLock<(Duration, Instant)>>,
+}
+
+/// How far the request is.
+#[derive(Clone, Copy, Debug, Default)]
+enum Progress {
+    /// It is being prepared.
+    #[default]
+    Here,
+    /// It has waited for a connection since then.
+    Connecting(Instant),
+    Sent(Instant),
 }
 
 /// The time has passed.
@@ -21,21 +33,39 @@ pub struct TimedOut;
 impl SentAt {
     /// None if the request has not left: it is still waiting for a connection, or never got one.
     pub fn get(&self) -> Option<Instant> {
-        *self.cell.borrow()
+        match *self.cell.borrow() {
+            Progress::Sent(at) => Some(at),
+            Progress::Here | Progress::Connecting(_) => None,
+        }
     }
 
-    /// Say when the reply's head is late: who gives the request up sooner does so for reasons of their own.
-    pub fn expect_by(&self, due: Instant) {
+    /// Say when the reply's head is late: so long after the request left, and at the deadline. Who gives the request up sooner does
+    /// so for reasons of their own.
+    pub fn expect_head(&self, within: Duration, deadline: Instant) {
         // The first word counts; an attempt sends one request.
-        let _ = self.due.set(due);
+        let _ = self.due.set((within, deadline));
     }
 
+    /// None if nobody said, or if the request has not left.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due.get().copied()
+        let (within, deadline) = self.due.get()?;
+        Some((self.get()? + *within).min(*deadline))
     }
 
-    pub(super) fn note(&self, now: Instant) {
-        self.cell.send_replace(Some(now));
+    /// Since when the request has waited for a connection. None if it has one, or does not want one yet.
+    pub fn connecting_since(&self) -> Option<Instant> {
+        match *self.cell.borrow() {
+            Progress::Connecting(since) => Some(since),
+            Progress::Here | Progress::Sent(_) => None,
+        }
+    }
+
+    pub fn note_connecting(&self, now: Instant) {
+        self.cell.send_replace(Progress::Connecting(now));
+    }
+
+    pub fn note(&self, now: Instant) {
+        self.cell.send_replace(Progress::Sent(now));
     }
 
     /// Run the future, and give it up when `within` has passed since the request left. Before it leaves, no time counts.
@@ -46,7 +76,10 @@ impl SentAt {
         let mut sent = self.cell.subscribe();
         tokio::pin!(future);
         loop {
-            let until = sent.borrow_and_update().map(|sent| sent + within);
+            let until = match *sent.borrow_and_update() {
+                Progress::Sent(at) => Some(at + within),
+                Progress::Here | Progress::Connecting(_) => None,
+            };
             let expired = async {
                 match until {
                     Some(until) => sleep_until(until).await,
@@ -81,6 +114,8 @@ mod tests {
                 sent_at.note(Instant::now());
                 sleep(Duration::from_millis(900)).await;
                 // Its connection had died: it leaves again, and the clock starts again.
+                sent_at.note_connecting(Instant::now());
+                sleep(Duration::from_secs(100)).await;
                 sent_at.note(Instant::now());
                 sleep(Duration::from_millis(answer_ms)).await;
             }
@@ -89,7 +124,7 @@ mod tests {
         let sent = sent_at.get().expect("it left");
         assert_eq!(sent.elapsed(), Duration::from_millis(900));
         let other = SentAt::default();
-        assert_eq!(other.get(), None);
+        assert_eq!((other.get(), other.connecting_since()), (None, None));
     }
 
     #[tokio::test(start_paused = true)]

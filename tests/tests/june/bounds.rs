@@ -20,6 +20,8 @@ const BACK_WITHIN: Duration = Duration::from_secs(15);
 const ANSWERED_APART: f64 = 0.002;
 const BACKUP_APART: f64 = 0.15;
 const ATTEMPTS_APART: f64 = 0.1;
+/// Calls of a calm that get a second attempt, at the most.
+pub const SECOND_BELOW: f64 = 0.005;
 /// The 99th percentile of a normal distribution, in standard deviations.
 const NORMAL_P99: f64 = 2.326;
 /// A share is looked at over so long, at the least.
@@ -82,10 +84,10 @@ fn row(phase: Phase, claude: &[&Call], calm_share: f64, morning: &Morning) -> Ro
     }
 }
 
-/// What does not hold, in words; empty if all is well.
+/// What does not hold, in words; empty if all is well. When traffic moves is in [`moves`].
 pub fn violations(calls: &[Call], morning: &Morning) -> Vec<String> {
     let rows = rows(calls, morning);
-    [answered(calls, morning), first_tokens(&rows), moves(&rows), healthy(calls, morning), trouble(&rows)].concat()
+    [answered(calls, morning), first_tokens(&rows, calls, morning), healthy(calls, morning), trouble(&rows)].concat()
 }
 
 /// Where the same morning went another way in virtual time than over sockets. Who is asked when by whom decides when a circuit
@@ -123,14 +125,26 @@ fn p99(values: impl Iterator<Item = Duration>) -> Duration {
     values.get(rank).copied().unwrap_or_default()
 }
 
-/// In each trouble: at most twice the 99th percentile of a calm day and one learned timeout.
-fn first_tokens(rows: &[Row]) -> Vec<String> {
+/// How many calls of the first calm were made on the route of the policy, and how many of them got a second attempt.
+pub fn second_attempts_in_calm(calls: &[Call], morning: &Morning) -> [usize; 2] {
+    let Some(calm) = morning.phases.first() else { return [0, 0] };
+    let made = calls.iter().filter(|call| call.question.route == Route::Claude && calm.contains(call.question.at));
+    let second = made.clone().filter(|call| call.attempts > 1 || call.outrun > 0).count();
+    [made.count(), second]
+}
+
+/// In each trouble, and over the whole morning: at most twice the 99th percentile of a calm day and one learned timeout.
+fn first_tokens(rows: &[Row], calls: &[Call], morning: &Morning) -> Vec<String> {
     // The percentile that the provider draws from: the sixty streams of the calm do not show their own.
     let calm = Duration::from_secs_f64(FIRST_TOKEN.at(NORMAL_P99) / 1e3);
     let bound = 2 * calm + learned_timeout(calm, rows.first().map_or(0, |row| row.calls));
     let bad = rows.iter().filter(|row| row.phase.is_bad() && row.first_p99 > bound);
-    let text = |row: &Row| format!("{}: first token p99 {:.1?} is above {bound:.1?}", row.phase.name, row.first_p99);
-    bad.map(text).collect()
+    let is_counted = |call: &&Call| call.question.route == Route::Claude && !is_apart(call, morning);
+    let streams = calls.iter().filter(is_counted).filter(|call| call.question.stream);
+    let whole = p99(streams.map(Call::until_first));
+    let text = |name: &str, p99: Duration| format!("{name}: first token p99 {p99:.1?} is above {bound:.1?}");
+    let whole = (whole > bound).then(|| text("the whole morning", whole));
+    bad.map(|row| text(row.phase.name, row.first_p99)).chain(whole).collect()
 }
 
 /// When the gateway takes an attempt for late, after so many calls in the calm, and two seconds to notice silence. Of fewer than 64
@@ -141,8 +155,8 @@ fn learned_timeout(calm_p99: Duration, calm_calls: usize) -> Duration {
     Duration::from_secs(1).max(calm_p99.mul_f64(times)) + Duration::from_secs(2)
 }
 
-/// Away in time, and back in time.
-fn moves(rows: &[Row]) -> Vec<String> {
+/// What does not hold of this: away in time, and back in time.
+pub fn moves(rows: &[Row]) -> Vec<String> {
     let mut violations = Vec::new();
     for pair in rows.windows(2) {
         let [bad, calm] = pair else { continue };
@@ -163,16 +177,24 @@ fn told(time: Option<Duration>) -> String {
     time.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
 }
 
-/// Every call of the healthy route is answered, and as soon as in the calm.
+/// Every call of the healthy routes is answered, and as soon as in the calm: of the one that shares nothing with the bad provider, and
+/// of the one whose first target is the backup.
 fn healthy(calls: &[Call], morning: &Morning) -> Vec<String> {
-    let calls: Vec<&Call> = calls.iter().filter(|call| call.question.route == Route::Healthy).collect();
+    [("healthy", Route::Healthy), ("gpt", Route::Gpt)]
+        .into_iter()
+        .flat_map(|(name, route)| healthy_route(name, route, calls, morning))
+        .collect()
+}
+
+fn healthy_route(name: &str, route: Route, calls: &[Call], morning: &Morning) -> Vec<String> {
+    let calls: Vec<&Call> = calls.iter().filter(|call| call.question.route == route).collect();
     let lost = calls.iter().filter(|call| !call.is_answered).count();
     let is_calm = |call: &&Call| morning.weather(call.question.at) == Weather::Calm;
     let (calm, bad): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| is_calm(call));
     let [calm, bad] = [calm, bad].map(|calls| percentiles(calls.iter().map(|call| call.late()))[1]);
-    let lost = (lost > 0).then(|| format!("the healthy route lost {lost} of {}", calls.len()));
+    let lost = (lost > 0).then(|| format!("the {name} route lost {lost} of {}", calls.len()));
     let late = (bad > calm + HEALTHY_SLACK)
-        .then(|| format!("the healthy route noticed: p95 of its delays was {calm:.1?} in the calm, and {bad:.1?}"));
+        .then(|| format!("the {name} route noticed: p95 of its delays was {calm:.1?} in the calm, and {bad:.1?}"));
     lost.into_iter().chain(late).collect()
 }
 
@@ -223,12 +245,14 @@ fn away(calls: &[&Call], phase: Phase) -> Option<Duration> {
     })
 }
 
-/// How long it took until the provider had its part again.
+/// How long it took until the provider had its part again, and kept it.
 fn back(calls: &[&Call], phase: Phase, calm_share: f64) -> Option<Duration> {
     steps(phase).find(|after| {
         let from = phase.from + *after;
         let window = within(calls, from, from + WINDOW);
-        !window.is_empty() && bad_share(&window) >= BACK_FROM * calm_share
+        let rest = within(calls, from, phase.to);
+        let has_its_part = |calls: &[&Call]| !calls.is_empty() && bad_share(calls) >= BACK_FROM * calm_share;
+        has_its_part(&window) && has_its_part(&rest)
     })
 }
 

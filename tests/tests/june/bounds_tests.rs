@@ -58,7 +58,7 @@ fn good() -> Vec<Call> {
         }
         calls.push(call);
         if number.is_multiple_of(5) {
-            calls.push(self::call(Route::Healthy, at, number));
+            calls.extend([Route::Healthy, Route::Gpt].map(|route| self::call(route, at, number)));
         }
     }
     calls
@@ -68,7 +68,7 @@ fn good() -> Vec<Call> {
 fn said(change: impl Fn(&mut Call)) -> String {
     let mut calls = good();
     calls.iter_mut().for_each(change);
-    violations(&calls, &morning()).join("; ")
+    [violations(&calls, &morning()), moves(&rows(&calls, &morning()))].concat().join("; ")
 }
 
 fn is_in(call: &Call, from: f64, to: f64) -> bool {
@@ -77,8 +77,8 @@ fn is_in(call: &Call, from: f64, to: f64) -> bool {
 
 #[test]
 fn a_good_morning_violates_nothing() {
-    assert_eq!(violations(&good(), &morning()), [] as [String; 0]);
     let rows = rows(&good(), &morning());
+    assert_eq!([violations(&good(), &morning()), moves(&rows)].concat(), [] as [String; 0]);
     let slow = &rows[3];
     assert_eq!((slow.phase.name, slow.calls, slow.answered, slow.by_backup), ("slow", 50, 50, 1.0));
     assert!(slow.away.is_some_and(|away| away <= seconds(1.0)), "{slow:?}");
@@ -119,6 +119,18 @@ fn each_bound_can_fail() {
         }
     };
     assert_eq!(said(keep), "after half-dead: traffic was back after never");
+    let go_away_again = |call: &mut Call| {
+        if is_in(call, 115.0, 124.0) {
+            call.asked_first = Some("openai");
+        }
+    };
+    assert_eq!(said(go_away_again), "after half-dead: traffic was back after never");
+    let slow_in_calm = |call: &mut Call| {
+        if call.question.route == Route::Claude && call.question.number.is_multiple_of(50) {
+            call.first = Some(seconds(6.5));
+        }
+    };
+    assert!(said(slow_in_calm).contains("the whole morning: first token p99 6.5s"), "{}", said(slow_in_calm));
     let calm = |call: &mut Call| {
         if is_in(call, 20.0, 30.0) {
             call.attempts = 1;
@@ -141,6 +153,20 @@ fn the_healthy_route_has_its_own_bounds() {
         }
     };
     assert!(said(notice).contains("the healthy route noticed"), "{}", said(notice));
+    let lose = |call: &mut Call| call.is_answered &= call.question.route != Route::Gpt || call.question.number != 350;
+    assert!(said(lose).contains("the gpt route lost 1 of 124"), "{}", said(lose));
+}
+
+#[test]
+fn second_attempts_in_the_first_calm_are_counted() {
+    let mut calls = good();
+    assert_eq!(second_attempts_in_calm(&calls, &morning()), [100, 0]);
+    calls.iter_mut().filter(|call| is_in(call, 3.0, 3.3)).for_each(|call| call.attempts = 2);
+    assert_eq!(second_attempts_in_calm(&calls, &morning())[1], 2);
+    calls.iter_mut().filter(|call| is_in(call, 5.0, 5.1)).for_each(|call| call.outrun = 1);
+    assert_eq!(second_attempts_in_calm(&calls, &morning())[1], 3);
+    assert!(super::super::calm_violations([[1_000, 4], [0, 0]].into_iter()).is_empty());
+    assert_eq!(super::super::calm_violations([[500, 1], [500, 4]].into_iter()).len(), 1);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::morning::Morning;
 use super::scene::{Line, Scene};
-use super::{POLICIES, QUIET, Report, SECONDS, SLOWER, USUAL, ready, wake_up};
+use super::{POLICIES, QUIET, Report, SECONDS, SLOWER, USUAL, calm_violations, ready, wake_up};
 
 /// Mornings of each policy without being asked for more. Of a hundred one misses a bound by chance (seed 9 of `weighted` is away
 /// after 3.2 s, when few calls come at the beginning of the slow phase); of these none does.
@@ -33,42 +33,50 @@ fn mornings_in_virtual_time() {
         None => 1..=number("POINTSMAN_JUNE_SEEDS").unwrap_or(SEEDS),
     };
     let morning = Morning::lasting(Duration::from_secs(number("POINTSMAN_JUNE").unwrap_or(SECONDS)));
-    let policies = POLICIES.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
+    let policies = POLICIES.iter().filter(|(name, _, _)| only.as_deref().is_none_or(|only| only == *name));
     let all: Vec<_> = policies.flat_map(|policy| seeds.clone().map(|seed| (*policy, seed))).collect();
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(BTreeMap::<String, Vec<u64>>::new()));
+    let calms = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some(((policy, settings), seed)) = all.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                    let Report { table, violations, .. } = play(policy, settings, &morning, seed);
+                while let Some(((name, policy, settings), seed)) =
+                    all.get(next.fetch_add(1, Ordering::Relaxed)).copied()
+                {
+                    let Report { table, mut violations, moves, calm, .. } =
+                        play(name, policy, settings, &morning, seed);
+                    calms.lock().expect("no panic").push(calm);
+                    violations.extend(moves);
                     if !violations.is_empty() || shown.is_some() {
                         println!("seed {seed}: {violations:#?}\n{table}");
                     }
                     for violation in violations {
-                        wrong.lock().expect("no panic").entry(format!("{policy}: {violation}")).or_default().push(seed);
+                        wrong.lock().expect("no panic").entry(format!("{name}: {violation}")).or_default().push(seed);
                     }
                 }
             });
         }
     });
     let wrong = wrong.into_inner().expect("no panic");
-    assert!(wrong.is_empty(), "of {} mornings: {wrong:#?}", all.len());
+    let calm = calm_violations(calms.into_inner().expect("no panic").into_iter());
+    assert!(wrong.is_empty() && calm.is_empty(), "{calm:?}; of {} mornings: {wrong:#?}", all.len());
 }
 
 /// The morning that this policy had over sockets.
-pub async fn again(policy: &'static str, morning: &Morning, seed: u64) -> Report {
-    let settings = POLICIES.iter().find(|(name, _)| *name == policy).map_or("", |(_, settings)| settings);
+pub async fn again(name: &'static str, morning: &Morning, seed: u64) -> Report {
+    let known = POLICIES.iter().find(|(known, _, _)| *known == name);
+    let (_, policy, settings) = *known.expect("it is one of them");
     let morning = morning.clone();
-    let played = tokio::task::spawn_blocking(move || play(policy, settings, &morning, seed));
+    let played = tokio::task::spawn_blocking(move || play(name, policy, settings, &morning, seed));
     played.await.expect("no morning breaks down")
 }
 
-fn play(policy: &str, settings: &str, morning: &Morning, seed: u64) -> Report {
+fn play(name: &str, policy: &str, settings: &str, morning: &Morning, seed: u64) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         let scene = Scene::start(Line::Memory, policy, settings, [USUAL, SLOWER, USUAL], Some(morning), seed).await;
         let began = Instant::now() + Duration::from_secs(1);
         scene.begin(began);
-        wake_up(scene, policy, morning, began, seed).await
+        wake_up(scene, name, morning, began, seed).await
     })
 }

@@ -15,6 +15,7 @@ mod oracle;
 mod outages;
 mod plan;
 mod promises;
+mod recovery;
 mod world;
 
 use std::env;

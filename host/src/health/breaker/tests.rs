@@ -145,12 +145,42 @@ fn the_doubling_survives_a_short_recovery() {
         breaker.end(Verdict::Hard, false, begun, moment(now));
         outs.push(breaker.ready_at(now).expect("open").saturating_duration_since(now).as_secs_f64().round() as u64);
         now += SECOND * 60;
-        let probe = breaker.begin(now);
-        breaker.content(false, true, probe, moment(now));
-        assert_eq!(breaker.circuit(now), Circuit::Closed, "the first content closes it");
+        // After the first time two have to be good.
+        for _ in 0..2 {
+            let probe = breaker.begin(now);
+            breaker.content(false, true, probe, moment(now));
+        }
+        assert_eq!(breaker.circuit(now), Circuit::Closed, "its first contents close it");
         now += pause;
     }
     assert_eq!(outs, [1, 2, 4, 8, 1]);
+}
+
+#[test]
+fn one_that_flapped_has_to_show_more_than_one_success() {
+    let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+    let probe = |breaker: &mut Breaker, now: Instant| {
+        let begun = breaker.begin(now);
+        breaker.content(false, true, begun, at(now));
+    };
+    let fail =
+        |breaker: &mut Breaker, now: Instant| (0..BREAKER.faults).for_each(|_| attempt(breaker, Verdict::Hard, now));
+    fail(&mut breaker, now);
+    now += BREAKER.out_max * 2;
+    probe(&mut breaker, now);
+    assert_eq!(breaker.circuit(now), Circuit::Closed, "the first time one is enough");
+    fail(&mut breaker, now + BREAKER.out);
+    now += BREAKER.out_max * 2;
+    probe(&mut breaker, now);
+    assert_eq!(breaker.circuit(now), Circuit::HalfOpen, "it was chance before");
+    assert!(!breaker.is_probed(now), "the next one may find out at once");
+    probe(&mut breaker, now);
+    assert_eq!(breaker.circuit(now), Circuit::Closed);
+    now += STABLE * 2;
+    fail(&mut breaker, now);
+    now += BREAKER.out_max * 2;
+    probe(&mut breaker, now);
+    assert_eq!(breaker.circuit(now), Circuit::Closed, "that was another trouble");
 }
 
 #[test]
@@ -212,12 +242,13 @@ proptest! {
                 Act::Begin => running.push(breaker.begin(now)),
                 Act::End(verdict) => if let Some(begun) = running.pop() {
                     let is_new = begun.changes == breaker.changes;
-                    let is_soft = breaker.reason().is_some_and(Reason::is_soft);
+                    // Then one success is not enough.
+                    let needs_more = breaker.reason().is_some_and(Reason::is_soft) || breaker.has_flapped;
                     if verdict == Verdict::Success {
                         breaker.content(false, true, begun, moment);
                     }
                     breaker.end(verdict, verdict == Verdict::Success, begun, moment);
-                    if verdict == Verdict::Success && is_new && !is_soft {
+                    if verdict == Verdict::Success && is_new && !needs_more {
                         prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
                     }
                 },
