@@ -260,15 +260,13 @@ async fn policies_are_told_what_is_usual_and_how_it_goes_now() {
     tokio::time::advance(Duration::from_millis(700)).await;
     within("quiet-ms", 700.0, 700.0);
     drop(waiting);
-    // Two that are slow, and late: whoever waits looks.
-    for _ in 0..2 {
-        let mut running = begin(&health, KEYS).await;
-        tokio::time::advance(Duration::from_secs(2)).await;
-        health.look(&BREAKER, MIDDLE, Instant::now());
-        running.content(Instant::now());
-        running.succeed(Instant::now());
-    }
-    within("slow-call-rate", 0.01, 0.5);
+    // One that is slow, and late: whoever waits looks.
+    let mut running = begin(&health, KEYS).await;
+    tokio::time::advance(Duration::from_secs(2)).await;
+    health.look(&BREAKER, MIDDLE, Instant::now());
+    running.content(Instant::now());
+    running.succeed(Instant::now());
+    within("slow-call-rate", 0.01, 0.1);
 }
 
 /// Another attempt was sooner, again and again.

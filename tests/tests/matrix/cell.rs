@@ -115,7 +115,8 @@ impl Cell {
     /// Whether a client that can do both asks for a stream. What breaks in mid-stream is one; of the others each fault meets both.
     fn streams(&self) -> bool {
         let backup = BACKUPS.iter().position(|backup| *backup == self.backup).unwrap_or_default();
-        matches!(self.trouble, Trouble::MidStream | Trouble::Spliced) || (backup + self.trouble as usize) % 2 == 0
+        matches!(self.trouble, Trouble::MidStream | Trouble::Spliced)
+            || (backup + self.trouble as usize).is_multiple_of(2)
     }
 
     /// What became of it, and what the client showed.

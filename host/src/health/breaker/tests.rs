@@ -257,7 +257,8 @@ proptest! {
                 },
                 Act::Slow(is_slow) => if let Some(begun) = running.pop() {
                     breaker.content(is_slow, true, begun, moment);
-                    running.push(begun);
+                    // A probe that has shown what it was to show makes way for the next one.
+                    running.push(Begun { probe: begun.probe && breaker.probing, ..begun });
                 },
                 Act::Pace(is_slow) => if let Some(begun) = running.last() {
                     breaker.pace(is_slow, *begun, moment);
