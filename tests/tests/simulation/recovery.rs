@@ -163,6 +163,37 @@ fn streams_below_slowest_are_marked_and_not_broken() {
     });
 }
 
+/// The target of two routes hangs: together they leave room for a third, because a target has its share, too.
+#[test]
+fn a_target_that_hangs_leaves_room_whatever_routes_lead_there() {
+    ready();
+    in_virtual_time(async {
+        let text = "[server]\nmax_requests = 100\n[models.all]\ntargets = [\"a/m\"]\n[models.second]\ntargets = [\"a/m\"]\n\
+                    [models.other]\ntargets = [\"b/m\"]";
+        let stage = Stage::new(1, TWO, &two(text)).await;
+        stage.fakes[0].behave(hangs());
+        stage.fakes[1].behave(slow(200 * MILLI));
+        let (mut hanging, began) = (Vec::new(), stage.began.elapsed());
+        for (model, from) in [("all", 0), ("second", 1_000)] {
+            let one = |number: usize| stage.ask_model(model, ask(from + number, began));
+            hanging.extend((0..75).map(one));
+        }
+        sleep(8 * SECOND).await;
+        let in_flight = stage.fakes[0].seen().len();
+        assert!((60..=85).contains(&in_flight), "{in_flight} of 100 hang at one target");
+        let now = stage.began.elapsed();
+        let others: Vec<_> = (0..60)
+            .map(|number| stage.ask_model("other", ask(200 + number, now + 100 * MILLI * number as u32)))
+            .collect();
+        let mut outcomes = Vec::new();
+        for one in others {
+            outcomes.push(one.await.expect("no panic"));
+        }
+        all_answered(&outcomes);
+        hanging.iter().for_each(|one| one.abort());
+    });
+}
+
 /// As many as a busy team has at once, on default limits: the backup was not asked for hours.
 #[test]
 fn a_surge_to_a_cold_backup_waits_its_turn() {
