@@ -416,7 +416,7 @@ async fn running_out_of_file_descriptors_ends_nothing() {
     assert!(code == 0 && said.contains("accepting a connection"), "{said}");
 }
 
-/// Faults: F103
+/// Faults: F103, F191
 #[tokio::test]
 async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
     let folder = Folder::new("watch");
@@ -431,20 +431,38 @@ async fn a_saved_configuration_takes_effect_and_a_wrong_one_does_not() {
     let path = folder.write("pointsman.toml", text("claude-one"));
     let serving = Serving::start(&["serve", "--config", &path], &[]).await;
     assert_eq!(serving.target("x").await, "a/claude-one");
-    folder.write("pointsman.toml", text("claude-two"));
-    for attempt in 0.. {
-        if serving.target("x").await == "a/claude-two" {
-            break;
+    let takes_effect = async |target: &str| {
+        for attempt in 0.. {
+            if serving.target("x").await == target {
+                break;
+            }
+            assert!(attempt < 100, "the change to {target} is seen");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert!(attempt < 100, "the change is seen");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    // One after the other, while the last one is still being read: the last one counts.
+    for number in 0..40 {
+        folder.write("pointsman.toml", text(&format!("claude-{number}")));
+        tokio::time::sleep(Duration::from_millis(37)).await;
     }
+    takes_effect("a/claude-39").await;
+    // A pipe that nobody writes to stops nothing.
+    std::fs::remove_file(&path).expect("it is there");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(serving.target("x").await, "a/claude-39");
+    std::fs::remove_file(&path).expect("it is there");
+    let at_start = text("claude-two").replace("[server]", "[server]\ndrain = \"7s\"\nmax_connections = 50");
+    folder.write("pointsman.toml", at_start);
+    takes_effect("a/claude-two").await;
     folder.write("pointsman.toml", text("claude-three").replace("targets", "tragets"));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(serving.target("x").await, "a/claude-two");
     let (code, said) = serving.stop().await;
     assert_eq!(code, 0);
     assert!(said.contains("pointsman.toml:8:1: unknown field `tragets`"), "{said}");
+    assert!(said.contains("is no regular file"), "{said}");
+    assert_eq!(said.matches("take effect at the next start").count(), 1, "{said}");
 }
 
 /// One route, and an admin port.

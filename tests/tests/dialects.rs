@@ -325,6 +325,33 @@ async fn a_body_of_gemini_is_mended_for_another_model() {
     }
 }
 
+/// A conversation with a model that signs no calls goes on at one that wants them signed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_that_gemini_misses_or_refuses_is_done_without() {
+    let (line, _, gemini) = line_of_all().await;
+    let call = json!({ "functionCall": { "name": "f", "args": {} } });
+    let signed = |signature: &str| {
+        let mut call = call.clone();
+        call["thoughtSignature"] = signature.into();
+        call
+    };
+    for call in [call.clone(), signed("bm90IG9mIEdvb2dsZQ=="), signed("!")] {
+        let body = json!({
+            "contents": [
+                { "role": "user", "parts": [{ "text": "use tool f with {}" }] },
+                { "role": "model", "parts": [call] },
+                { "role": "user", "parts": [{ "functionResponse": { "name": "f", "response": { "result": "done" } } }] },
+            ],
+            "tools": [{ "functionDeclarations": [{ "name": "f", "parameters": { "type": "OBJECT" } }] }],
+        });
+        let answer = line.post("/v1beta/models/gemini-of-levels:generateContent", &body).await;
+        assert_eq!(answer.status, 200, "{body}: {}", answer.body);
+        assert!(answer.body.contains("done"), "{}", answer.body);
+        let sent = last(&gemini.seen());
+        assert_eq!(sent["contents"].as_array().map(Vec::len), Some(3), "{sent}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_operator_says_of_a_server_holds_for_bodies_of_its_own_protocol() {
     let (line, ..) = line_of_all().await;

@@ -50,6 +50,7 @@ async fn free() -> String {
     listener.local_addr().expect("an address").to_string()
 }
 
+/// Faults: F189
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_takes_costs_no_request() {
     let (folder, fake) = (Folder::new("serving-log"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
@@ -80,6 +81,7 @@ async fn a_log_that_nobody_takes_costs_no_request() {
     }
 }
 
+/// Faults: F192
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn before_it_stops_balancers_are_told_and_requests_taken() {
     let (folder, fake) = (Folder::new("serving-stop"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
@@ -98,6 +100,7 @@ async fn before_it_stops_balancers_are_told_and_requests_taken() {
     assert!(code == 0 && said.contains("requests are still taken"), "{said}");
 }
 
+/// Faults: F192
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sighup_reads_the_configuration_again() {
     let (folder, fake) = (Folder::new("serving-hup"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));

@@ -58,11 +58,17 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
     let again = signals.reload.clone();
     let shared = Arc::clone(&gateway);
     let mut kept = JoinSet::new();
-    kept.spawn(keep("configuration", move || files::watch(shared.clone(), source.clone(), again.clone())));
+    let broken = |task: &'static str| {
+        let gateway = Arc::clone(&gateway);
+        move || gateway.readiness().note_restart(task)
+    };
+    kept.spawn(keep("configuration", broken("configuration"), move || {
+        files::watch(shared.clone(), source.clone(), again.clone())
+    }));
     let shared = Arc::clone(&gateway);
-    kept.spawn(keep("probes", move || gateway::probe(shared.clone())));
+    kept.spawn(keep("probes", broken("probes"), move || gateway::probe(shared.clone())));
     let shared = Arc::clone(&gateway);
-    kept.spawn(keep("rollouts", move || gateway::look_after(shared.clone())));
+    kept.spawn(keep("rollouts", broken("rollouts"), move || gateway::look_after(shared.clone())));
     let admin =
         admin.map(|(port, token)| tokio::spawn(port.serve_admin(gateway.clone(), token, told(stopped.clone()))));
     let data = tokio::spawn(data.serve(gateway.clone(), told(stopped), server.drain));
@@ -190,8 +196,8 @@ impl Signals {
     }
 }
 
-/// A task that runs as long as the process. One that breaks down begins again.
-async fn keep<F>(name: &'static str, task: impl Fn() -> F)
+/// A task that runs as long as the process. One that breaks down begins again; `broken` counts it.
+async fn keep<F>(name: &'static str, broken: impl Fn(), task: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -200,6 +206,7 @@ where
         running.spawn(task());
         match running.join_next().await {
             Some(Err(error)) if error.is_panic() => {
+                broken();
                 tracing::error!(task = name, again_in_s = BROKEN_REST.as_secs(), "a background task broke down");
                 sleep(BROKEN_REST).await;
             }
@@ -213,7 +220,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::gateway::Readiness;
 
+    /// Faults: F190
     #[tokio::test(start_paused = true)]
     async fn a_task_that_breaks_down_begins_again() {
         let begun = Arc::new(AtomicU32::new(0));
@@ -222,7 +231,9 @@ mod tests {
             let number = counted.fetch_add(1, Ordering::Relaxed);
             async move { assert!(number == 2, "this test makes it panic") }
         };
-        keep("test", task).await;
+        let readiness = Readiness::default();
+        keep("test", || readiness.note_restart("test"), task).await;
         assert_eq!(begun.load(Ordering::Relaxed), 3);
+        assert_eq!(readiness.restarts(), [("test", 2)].into());
     }
 }

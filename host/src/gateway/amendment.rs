@@ -109,8 +109,11 @@ pub fn without_thoughts(request: &Request, is_silent: bool) -> Request {
 fn is_about_thoughts(message: &str) -> bool {
     let is_anthropics =
         message.contains("thinking") && (message.contains("signature") || message.contains("Expected `"));
+    // "missing a thought_signature", "Corrupted thought signature", "Thought signature is not valid".
+    let lower = message.to_ascii_lowercase();
+    let is_googles = lower.contains("thought_signature") || lower.contains("thought signature");
     let is_alone = message.contains("'reasoning'") && message.contains("was provided without its required");
-    is_anthropics || is_alone || message.to_ascii_lowercase().contains("encrypted content")
+    is_anthropics || is_googles || is_alone || lower.contains("encrypted content")
 }
 
 /// The field that a refusal names and that a request can do without: it goes, gets the name that the refusal says, or the most that

@@ -91,6 +91,7 @@ pub use game_day::{Injected, InjectionView, Order};
 pub use outgoing::said;
 pub use probes::probe;
 pub use provider::Adapter;
+pub use readiness::Readiness;
 pub use rollout::look_after;
 pub use spent::Spent;
 pub use table::{Route, Table, Target};
@@ -110,7 +111,7 @@ pub struct Gateway {
     load: Arc<load::Load>,
     healths: Arc<Healths>,
     keepers: keepers::Keepers,
-    readiness: readiness::Readiness,
+    readiness: Readiness,
     items: items::Items,
     game_day: game_day::GameDay,
     journal: Journal,
@@ -174,7 +175,7 @@ impl Gateway {
             load: Arc::default(),
             healths: Arc::new(Healths::default()),
             keepers: keepers::Keepers::default(),
-            readiness: readiness::Readiness::default(),
+            readiness: Readiness::default(),
             items: items::Items::default(),
             game_day: game_day::GameDay::default(),
             journal,
@@ -223,7 +224,7 @@ impl Gateway {
         self.table().routes.iter().map(view).collect()
     }
 
-    pub fn readiness(&self) -> &readiness::Readiness {
+    pub fn readiness(&self) -> &Readiness {
         &self.readiness
     }
 

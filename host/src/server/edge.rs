@@ -12,7 +12,7 @@ use super::keys::{self, Who};
 use super::models;
 use super::unread::Unread;
 use crate::config::Origins;
-use crate::gateway::{self, Body, Gateway, Table};
+use crate::gateway::{self, Body, Gateway, Readiness, Table};
 
 /// Answer whatever arrives.
 pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response<Body> {
@@ -42,8 +42,8 @@ async fn routed(gateway: Arc<Gateway>, table: Arc<Table>, request: Request<Unrea
     // Clients probe with `HEAD /`, load balancers ask for health: neither has a key.
     let probe = matches!(path, "/" | "/livez" | "/readyz" | "/health");
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
-        if path == "/readyz" && gateway.readiness().is_draining() {
-            return json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "stopping" }));
+        if path == "/readyz" {
+            return ready(gateway.readiness());
         }
         return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
     }
@@ -108,6 +108,18 @@ fn unknown(table: &Table, method: &Method, path: &str) -> Response<Body> {
     let shown: String = path.chars().take(100).collect();
     let message = format!("nothing answers {method} {shown}; there are: {}", there.join(", "));
     error_at(path, status, "not_found_error", &message)
+}
+
+/// 503 while the process stops. A background task that broke down is reported, and is no reason to send requests elsewhere.
+fn ready(readiness: &Readiness) -> Response<Body> {
+    if readiness.is_draining() {
+        return json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "stopping" }));
+    }
+    let restarts = readiness.restarts();
+    if restarts.is_empty() {
+        return json(StatusCode::OK, &serde_json::json!({ "status": "ok" }));
+    }
+    json(StatusCode::OK, &serde_json::json!({ "status": "ok", "restarted_tasks": restarts }))
 }
 
 pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
