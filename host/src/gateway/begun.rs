@@ -177,6 +177,13 @@ impl<'a> Begun<'a> {
                     false if was_asked => kind,
                     false => FaultKind::Busy,
                 };
+                let is_alone = || {
+                    (0..exchange.route.targets.len()).all(|at| at == step.target || exchange.why_unable(at).is_some())
+                };
+                // Without credentials of ours: while others may have theirs, that is no attempt.
+                if !was_asked && kind == FaultKind::Unavailable && !is_alone() {
+                    bad.fault.kind = FaultKind::Busy;
+                }
                 let rests = running.fail(blamed, status, bad.fault.retry_after_ms.map(Duration::from_millis), now);
                 let (provider, of) = (&target.provider.name, exchange.keys(target).len());
                 if is_unknown_path(&bad.fault) {

@@ -143,6 +143,11 @@ fn enough(exchange: &Exchange, history: &[Failed], running: &[Runner]) -> Option
     (history.len() >= DECISIONS_MAX).then(|| Next::GiveUp(format!("{DECISIONS_MAX} decisions led nowhere")))
 }
 
+/// May another attempt follow the one that runs, which is not in the history?
+pub fn has_attempt_left(exchange: &Exchange, history: &[Failed]) -> bool {
+    made(history) + 1 < exchange.route.holds.attempts.max && history.len() + 1 < DECISIONS_MAX
+}
+
 /// Is a further attempt one too many, unless the first is lost? Where all that run wait at targets that are out, it is a failover.
 fn is_paid_hedge(situation: &Situation) -> bool {
     let is_closed =

@@ -63,8 +63,10 @@ pub async fn body(exchange: &Exchange, target: &Target, adapter: &Adapter) -> Re
     if !may_differ(&facts, &given, &exchange.endpoint.protocol, adapter) {
         return Ok(Body::AsWritten);
     }
+    // Reading takes room of its own, and gives it back.
+    let reading = exchange.reading().await;
     let Ok(_room) = exchange.room_for(COPIES) else { return Ok(Body::AsWritten) };
-    let reading = match exchange.reading().await {
+    let reading = match reading {
         Ok(reading) => reading,
         Err(fault) if fault.kind == FaultKind::Unsupported => {
             return Ok(unread_body(exchange, target, adapter, &facts, &given).await);

@@ -33,6 +33,7 @@ use super::{Body, Gateway, able, estimate, halves, intake, items, outgoing, shad
 use crate::config::Caller;
 use crate::health::{Blame, Health, KeyId, blame};
 use crate::plugin::Policy;
+use crate::plugin::bindings::chat::OutputFormat;
 use crate::plugin::bindings::client_protocol::{Header, Reading};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -379,7 +380,9 @@ impl Exchange {
         if !self.route.splice || !self.asked.stream {
             return None;
         }
-        Some(self.reading().await.ok()?.memory.clone())
+        let reading = self.reading().await.ok()?;
+        // Half of a JSON text is no beginning that models go on with.
+        matches!(reading.request.output, OutputFormat::Text).then(|| reading.memory.clone())
     }
 
     /// A count of tokens is never worth an error, unless the caller's own mistake is its reason.

@@ -37,6 +37,7 @@ mod media;
 mod named_within;
 mod outgoing;
 mod pace;
+mod position;
 mod probes;
 mod provider;
 mod race;

@@ -59,7 +59,8 @@ impl Relay {
         let (mut bytes, mut has_lost_content, since) = (BytesMut::new(), false, Instant::now());
         while self.hold.waits(since, bytes.len(), Instant::now()) {
             let mut batch = self.next().await;
-            if let Some(fault) = batch.failure().cloned() {
+            // Nothing of it has been committed: a failure that is on its way is one.
+            if let Some(fault) = batch.fault().cloned() {
                 self.end(Err(&fault));
                 return Err(fault);
             }
@@ -130,11 +131,11 @@ impl Relay {
             let Some(kept) = self.hold.keep(batch, Instant::now()) else { continue };
             batch = kept;
             let (failed, finished) = (batch.failure().is_some(), batch.finished());
-            if let Some(splice) = &mut self.splice {
-                splice.said.follow(&mut batch);
-            }
             if self.writer.loses(&batch) {
                 record.lost_content();
+            }
+            if let Some(splice) = &mut self.splice {
+                splice.said.follow(&mut batch);
             }
             record.usage(usage(&batch.events));
             record.content(content_bytes(&batch.events));

@@ -113,7 +113,7 @@ impl Shadow {
             }
             Err(fault) => {
                 // The live version did it: what was too much for this one is its own fault.
-                if function != "forward" {
+                if function != "forward" && *fault != PluginFault::Full {
                     tally.hold_against();
                 }
                 Some(format!("it failed ({})", fault.label()))

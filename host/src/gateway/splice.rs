@@ -5,19 +5,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memchr::memmem;
 use tokio::time::Instant;
 
 use super::attempt::{self, Resumed};
 use super::begun::Failed;
 use super::decide::{self, Next};
 use super::exchange::Exchange;
+use super::position::Position;
 use super::reply::Batch;
-use super::scan;
 use super::seam;
 use super::writer::Writer;
 use crate::health::{Blame, blame};
-use crate::plugin::bindings::chat::{Delta, Event, Message, OutputFormat, Part, Request, Role, Text, Usage};
+use crate::plugin::bindings::chat::{Delta, Event, Message, Part, Request, Role, Text, Usage};
 use crate::plugin::bindings::faults::Fault;
 
 /// Bytes of a text that are remembered. What is longer is not continued.
@@ -35,8 +34,8 @@ pub struct Said {
     before: Vec<Event>,
     /// Bytes of the text and of the thoughts.
     bytes: usize,
-    /// The id of the text's item, as JSON, in the caller's own protocol.
-    item: Option<Bytes>,
+    /// Where the text stands for the caller.
+    position: Position,
     /// There was something else than thoughts and one text, or too much of it.
     is_more: bool,
     /// What the replies that broke off cost.
@@ -75,9 +74,7 @@ impl Said {
     pub fn follow(&mut self, batch: &mut Batch) {
         batch.events = self.fit(std::mem::take(&mut batch.events));
         self.note(&batch.events);
-        if let Some(id) = batch.frames.iter().rev().find_map(|frame| item_id(frame.data.as_deref()?)) {
-            self.item = Some(id);
-        }
+        batch.frames.iter().filter_map(|frame| frame.data.as_deref()).for_each(|data| self.position.note(data));
     }
 
     fn note(&mut self, events: &[Event]) {
@@ -181,8 +178,8 @@ impl Said {
         fitted.push(event);
     }
 
-    pub fn item(&self) -> Option<Bytes> {
-        self.item.clone()
+    pub fn position(&self) -> &Position {
+        &self.position
     }
 
     /// The request that continues the text.
@@ -245,12 +242,6 @@ fn text_of(events: &[Event]) -> String {
     texts.collect()
 }
 
-/// The item that an event of the Responses API is about, as JSON. SDKs put together by it what belongs together.
-pub fn item_id(data: &[u8]) -> Option<Bytes> {
-    memmem::find(data, b"\"item_id\"")?;
-    scan::value_at(data, "item_id").map(|at| Bytes::copy_from_slice(&data[at]))
-}
-
 const NOTHING: Usage = Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0 };
 
 /// Tokens of so many bytes.
@@ -288,10 +279,12 @@ impl Splice {
         let exchange = &*self.exchange;
         let mut others = exchange.route.targets.iter().enumerate().filter(|(position, _)| *position != self.target);
         self.said.is_plain()
+            && decide::has_attempt_left(exchange, &self.history)
             && others.any(|(position, target)| {
                 let facts = target.facts(&exchange.asked.model, &exchange.table.config.facts);
                 let is_able = facts.prefill == Some(true) && exchange.why_unable(position).is_none();
-                is_able && !exchange.health(target).is_out(now)
+                let health = exchange.health(target);
+                is_able && !health.is_out(now) && health.rests(exchange.keys(target), now).is_none()
             })
     }
 
@@ -306,9 +299,7 @@ impl Splice {
             used: None,
             raw: None,
         });
-        let asks_for_text =
-            exchange.reading().await.is_ok_and(|reading| matches!(reading.request.output, OutputFormat::Text));
-        if !self.said.is_plain() || !asks_for_text || blame(fault.kind) == Blame::Caller {
+        if !self.said.is_plain() || blame(fault.kind) == Blame::Caller {
             return None;
         }
         loop {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use memchr::memmem;
+use bytes::Bytes;
 
 use super::array::{Array, Shape};
 use super::endpoint::Endpoint;
 use super::exchange::Exchange;
 use super::items::Noted;
 use super::keepers::Keeper;
+use super::position::{Position, Shift};
 use super::raw::raw;
 use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
 use super::reply::Batch;
-use super::splice::{self, Said};
+use super::splice::Said;
 use crate::config::defaults::REPLY_MODEL_ASKED;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
@@ -32,16 +32,8 @@ pub struct Writer {
     array: Option<Array>,
     /// For a caller who may refer to what it is answered.
     noted: Option<Noted>,
-    /// The id of the item that the caller has a part of, as JSON, once its rest is written by our plugin.
-    item: Option<Item>,
-}
-
-/// The id of one item.
-struct Item {
-    /// As our plugin writes it.
-    ours: Bytes,
-    /// As the caller read it.
-    theirs: Bytes,
+    /// Once our plugin writes the rest of what went through untouched.
+    shift: Option<Shift>,
 }
 
 enum How {
@@ -74,13 +66,22 @@ impl Writer {
     /// Another target goes on with what the caller has `read`, which went through untouched. Our plugin writes that once more, to
     /// nobody, so that it knows what it goes on with.
     pub async fn take_over(&mut self, exchange: &Exchange, memory: Vec<u8>, read: &Said) -> Result<(), Fault> {
-        let How::Same { started, model, .. } = &mut self.how else { return Ok(()) };
-        let started = started.take().map(chat::Event::Started);
-        self.how = How::translating(exchange, memory, model);
-        let written = self.translate(started.into_iter().chain(read.again()).collect(), false).await?;
-        let lines = written.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
-        let ours = lines.rev().find_map(splice::item_id);
-        self.item = ours.zip(read.item()).map(|(ours, theirs)| Item { ours, theirs });
+        let How::Same { started, model, .. } = &self.how else { return Ok(()) };
+        let events = started.clone().map(chat::Event::Started).into_iter().chain(read.again()).collect();
+        let translating = How::translating(exchange, memory, model);
+        let untouched = std::mem::replace(&mut self.how, translating);
+        let written = self.translate(events, false).await;
+        let shift = written.and_then(|written| {
+            let text = "its beginning cannot be written as the caller has read it";
+            Shift::new(Position::of(&written), read.position()).ok_or_else(|| fault(FaultKind::Unsupported, text))
+        });
+        match shift {
+            Ok(shift) => self.shift = Some(shift),
+            Err(fault) => {
+                self.how = untouched;
+                return Err(fault);
+            }
+        }
         if let Some(noted) = &mut self.noted {
             noted.keep_by_nobody();
         }
@@ -91,7 +92,7 @@ impl Writer {
         let array = (exchange.shape() == Shape::Array).then(Array::default);
         let noted = Noted::of(exchange, keeper);
         let (endpoint, stream) = (Arc::clone(&exchange.endpoint), exchange.asked.stream);
-        Writer { endpoint, stream, how, array, noted, item: None }
+        Writer { endpoint, stream, how, array, noted, shift: None }
     }
 
     /// A reply that is not streamed.
@@ -135,8 +136,8 @@ impl Writer {
         let names_events = self.names_events();
         let How::Same { rename, started, .. } = &mut self.how else {
             let mut written = self.translate(batch.events, last).await?;
-            if let Some(item) = &self.item {
-                written = item.renamed(&written);
+            if let Some(shift) = &self.shift {
+                written = shift.applied(&written);
             }
             if let Some(noted) = &self.noted {
                 noted.written(&written);
@@ -250,20 +251,6 @@ impl How {
         let names_asked = names_asked(exchange);
         let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
         How::Translate { memory, names_asked, model, created_unix_s, id }
-    }
-}
-
-impl Item {
-    fn renamed(&self, written: &[u8]) -> Bytes {
-        let mut renamed = BytesMut::with_capacity(written.len());
-        let mut from = 0;
-        for at in memmem::find_iter(written, &self.ours) {
-            renamed.extend_from_slice(&written[from..at]);
-            renamed.extend_from_slice(&self.theirs);
-            from = at + self.ours.len();
-        }
-        renamed.extend_from_slice(&written[from..]);
-        renamed.freeze()
     }
 }
 

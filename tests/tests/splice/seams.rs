@@ -121,20 +121,39 @@ fn said(caller: &str, answer: &Answer) -> (String, bool) {
     };
     let complete = match caller {
         "responses" => answer.body.contains("event: response.completed\n") && is_one_item(&events),
+        "messages" => answer.complete() && are_blocks(&events),
         "gemini" => answer.body.contains("\"finishReason\":\"STOP\""),
         _ => answer.complete(),
     };
     (events.iter().filter_map(delta).collect(), complete && !answer.broken)
 }
 
-/// SDKs put a text together by its item's id: all events are about the item that the reply ends with.
+/// SDKs put a text together by its item's id and index, and by the order of events: all are about the item that the reply ends with.
 fn is_one_item(events: &[Value]) -> bool {
-    let texts = events.iter().filter(|event| event["type"] == "response.output_text.delta");
-    let mut ids: Vec<&Value> = texts.map(|event| &event["item_id"]).collect();
-    let last = events.iter().rfind(|event| event["type"] == "response.completed").expect("a last event");
-    let items = last["response"]["output"].as_array().expect("items");
+    let of = |kind: &str| events.iter().filter(move |event| event["type"] == kind).collect::<Vec<_>>();
+    let deltas = of("response.output_text.delta");
+    let mut ids: Vec<&Value> = deltas.iter().map(|event| &event["item_id"]).collect();
+    let completed = of("response.completed");
+    let items = completed.last().expect("a last event")["response"]["output"].as_array().expect("items");
     ids.extend(items.iter().filter(|item| item["type"] == "message").map(|item| &item["id"]));
-    ids.windows(2).all(|pair| pair[0] == pair[1])
+    let bounds = [of("response.output_item.added"), of("response.output_item.done")].concat();
+    let bounds = bounds.into_iter().filter(|event| event["item"]["type"] == "message");
+    let places: Vec<&Value> = deltas.iter().copied().chain(bounds).map(|event| &event["output_index"]).collect();
+    let numbers: Vec<i64> = events.iter().filter_map(|event| event["sequence_number"].as_i64()).collect();
+    let is_same = |values: &[&Value]| values.windows(2).all(|pair| pair[0] == pair[1]);
+    is_same(&ids) && is_same(&places) && numbers.is_sorted_by(|a, b| a < b)
+}
+
+/// Each piece of text is of a block that began as a text, and each block ends once.
+fn are_blocks(events: &[Value]) -> bool {
+    let indexes = |kind: &str| -> Vec<&Value> {
+        events.iter().filter(|event| event["type"] == kind).map(|event| &event["index"]).collect()
+    };
+    let is_text = |event: &&Value| event["type"] == "content_block_start" && event["content_block"]["type"] == "text";
+    let texts: Vec<&Value> = events.iter().filter(is_text).map(|event| &event["index"]).collect();
+    let mut deltas = events.iter().filter(|event| event["delta"]["type"] == "text_delta");
+    deltas.all(|event| texts.contains(&&event["index"]))
+        && indexes("content_block_start") == indexes("content_block_stop")
 }
 
 /// With a pause before each piece: what arrives together with a failure is held back and fails over.
@@ -196,7 +215,12 @@ async fn a_seam_changes_no_byte() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_after_thoughts_goes_on() {
     const THOUGHT: &str = "Let me think.";
-    let thinking = |caller: &str| match caller {
+    // Shown, or not: then the text is not the first part, and nothing says so.
+    let thinking = |caller: &str, is_shown: bool| match caller {
+        "responses" if !is_shown => json!({ "reasoning": { "effort": "low" } }),
+        "messages" if !is_shown => json!({
+            "thinking": { "type": "enabled", "budget_tokens": 1024, "display": "omitted" }, "max_tokens": 2000
+        }),
         "chat" => json!({ "reasoning_effort": "low" }),
         "responses" => json!({ "reasoning": { "effort": "low", "summary": "auto" } }),
         "messages" => json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 }, "max_tokens": 2000 }),
@@ -209,16 +233,18 @@ async fn a_text_after_thoughts_goes_on() {
     let world = World::start(&models).await;
     world.target(2, "goes-on", speaking(false, Continuing::GoesOn));
     let whole: Vec<String> = (1..=12).map(|number| format!("word{number}")).collect();
-    for (first, caller) in (0..4).flat_map(|first| CALLERS.map(|caller| (first, caller))) {
+    let cells = (0..4).flat_map(|first| CALLERS.map(|caller| (first, caller)));
+    for (is_shown, (first, caller)) in cells.flat_map(|cell| [(true, cell), (false, cell)]) {
         world.fakes[first].behave_for(&model(first), failing(9, false));
-        let answer = world.ask_with(caller, &format!("m{first}"), "write 12 words", thinking(caller)).await;
-        let told = format!("{caller} of {}: {}", PROVIDERS[first].0, answer.body);
+        let asked = thinking(caller, is_shown);
+        let answer = world.ask_with(caller, &format!("m{first}"), "write 12 words", asked).await;
+        let told = format!("{caller} of {}, {is_shown}: {}", PROVIDERS[first].0, answer.body);
         // Gemini's callers know no comments.
         assert!(caller == "gemini" || answer.body.contains("the reply broke off"), "{told}");
         assert_eq!(said(caller, &answer), (whole.join(" "), true), "{told}");
         // OpenAI shows none in chat completions, and its summaries are not these words.
         let thoughts: String = match caller {
-            "messages" if first > 1 => {
+            "messages" if first > 1 && is_shown => {
                 answer.events().iter().filter_map(|event| event["delta"]["thinking"].as_str()).collect()
             }
             _ => THOUGHT.to_owned(),
