@@ -335,14 +335,14 @@ async fn a_signature_that_gemini_misses_or_refuses_is_done_without() {
         call["thoughtSignature"] = signature.into();
         call
     };
-    for call in [call.clone(), signed("bm90IG9mIEdvb2dsZQ=="), signed("!")] {
+    for call in [call.clone(), signed("bm90IG9mIEdvb2dsZQ==")] {
         let body = json!({
             "contents": [
                 { "role": "user", "parts": [{ "text": "use tool f with {}" }] },
                 { "role": "model", "parts": [call] },
                 { "role": "user", "parts": [{ "functionResponse": { "name": "f", "response": { "result": "done" } } }] },
             ],
-            "tools": [{ "functionDeclarations": [{ "name": "f", "parameters": { "type": "OBJECT" } }] }],
+            "tools": [{ "functionDeclarations": [{ "name": "f" }] }],
         });
         let answer = line.post("/v1beta/models/gemini-of-levels:generateContent", &body).await;
         assert_eq!(answer.status, 200, "{body}: {}", answer.body);
