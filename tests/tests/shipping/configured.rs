@@ -113,7 +113,8 @@ async fn what_was_fetched_serves_again_while_its_host_is_down() {
     serving.stop().await;
     for file in std::fs::read_dir(folder.path("state")).expect("the state") {
         let file = file.expect("a file").path();
-        if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rollouts")) {
+        let is_memory = |name: &str| name.starts_with("rollouts") || name.starts_with("slots");
+        if file.file_name().is_some_and(|name| is_memory(&name.to_string_lossy())) {
             std::fs::remove_file(file).expect("gone");
         }
     }
