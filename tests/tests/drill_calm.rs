@@ -2,8 +2,6 @@
 //!
 //!     cargo test -p pointsman-tests --test drill_calm                         # a slow Sunday, and a busy hour
 //!     POINTSMAN_WEEK=1 cargo test -p pointsman-tests --test drill_calm        # a week of each: minutes
-//!
-//! In the busy week, a few of 100,000 requests take more than the ceiling of `first_token` at both targets.
 
 use std::path::Path;
 use std::time::Duration;

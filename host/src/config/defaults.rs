@@ -109,7 +109,8 @@ pub const EDGE: Edge = Edge {
     body_rate: 256,
     // Callers that fall behind for a minute do not read any more.
     write_stall: Duration::from_secs(60),
-    // Ten times what a small team has open; each holds a connection to a provider and some 100 kB.
+    // Ten times what a small team has open; each holds a connection to a provider and some 100 kB. A route or a target may hold four
+    // times what is free: four fifths of all (1,600), and four ninths (888) of all while another route's provider hangs.
     requests: 2_000,
     // Prompts of 2,000 requests are seldom a tenth of it, and machines have more memory than that.
     body_bytes_held: 1 << 30,

@@ -11,8 +11,8 @@ use super::baseline::{Baseline, SLOW_TIMES};
 const SIZES: [usize; 3] = [8 << 10, 64 << 10, 512 << 10];
 
 /// An attempt is late after so many times the 99th percentile of what is usual; while that is only the longest of few, more.
-const LATE_TIMES: f64 = 2.25;
-const LATE_TIMES_GUESSED: f64 = 3.5;
+const LATE_TIMES: f64 = 2.75;
+const LATE_TIMES_GUESSED: f64 = 4.0;
 /// No attempt is late sooner: a second is what a lost packet or a provider's hiccup costs.
 const LATE_MIN: Duration = Duration::from_secs(1);
 /// No attempt is slow sooner: who answers in milliseconds may take longer without anybody noticing.
