@@ -100,6 +100,43 @@ async fn before_it_stops_balancers_are_told_and_requests_taken() {
     assert!(code == 0 && said.contains("requests are still taken"), "{said}");
 }
 
+/// A provider that says no and lets the body of its answer hang: its status is enough.
+///
+/// Faults: F215
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_whose_body_hangs_is_known_by_its_status() {
+    let (folder, well) = (Folder::new("serving-529"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    for status in ["529 Overloaded", "500 Internal Server Error"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let hanging = listener.local_addr().expect("an address");
+        let serving_it = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 64 << 10]).await;
+                let head =
+                    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{{");
+                let _ = stream.write_all(head.as_bytes()).await;
+                open.push(stream);
+            }
+        });
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n\
+             [providers.hanging]\nadapter = \"anthropic-messages\"\nkey = \"k\"\nbase_url = \"http://{hanging}\"\n\
+             [providers.well]\nadapter = \"anthropic-messages\"\nkey = \"k\"\nbase_url = \"{}\"\n\
+             [models.\"*\"]\ntargets = [\"hanging/*\", \"well/*\"]\n",
+            well.base_url()
+        );
+        let config = folder.write("pointsman.toml", text);
+        let serving = Serving::start(&["serve", "--config", &config], &[]).await;
+        let began = tokio::time::Instant::now();
+        let (answered, text) = curl(&serving.callers, "/v1/messages", Some(BODY)).await;
+        assert!(answered == 200 && text.contains("\r\nx-pointsman-attempts: 2\r\n"), "{status}: {text}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{status}: {:?}", began.elapsed());
+        serving.stop().await;
+        serving_it.abort();
+    }
+}
+
 /// Faults: F192
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sighup_reads_the_configuration_again() {
