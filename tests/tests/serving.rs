@@ -5,6 +5,9 @@ mod program;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use pointsman::fake::{Fake, Protocol};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,6 +101,40 @@ async fn before_it_stops_balancers_are_told_and_requests_taken() {
     assert!(status == 200 && head.contains("\r\nconnection: close\r\n"), "{head}");
     let (code, said) = serving.ended().await;
     assert!(code == 0 && said.contains("requests are still taken"), "{said}");
+}
+
+/// Else clients would go on until the lead is over, and then all lose their connections at once.
+///
+/// Faults: F192
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_2_the_next_reply_says_that_it_stops() {
+    let (folder, fake) = (Folder::new("serving-h2"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let config = configuration(&folder, &fake, "listen = \"127.0.0.1:0\"\ndrain_lead = \"60s\"");
+    let serving = Serving::start(&["serve", "--config", &config], &[]).await;
+    let stream = TcpStream::connect(&serving.callers).await.expect("it listens");
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = handshake.await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let url = format!("http://{}/v1/messages", serving.callers);
+    let ask = async || {
+        let request = hyper::Request::post(&url).header("content-type", "application/json");
+        let request = request.body(Full::new(Bytes::from(BODY))).expect("a request");
+        let response = sender.clone().send_request(request).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.expect("a whole reply").to_bytes()
+    };
+    ask().await;
+    signal(&serving.child, "TERM").await;
+    while curl(&serving.callers, "/readyz", None).await.0 == 200 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!connection.is_finished(), "nothing was said yet");
+    assert!(!ask().await.is_empty(), "the reply is whole");
+    let ended = timeout(Duration::from_secs(20), connection).await.expect("it was told to leave");
+    ended.expect("no panic").expect("a proper end");
+    assert_eq!(curl(&serving.callers, "/v1/messages", Some(BODY)).await.0, 200, "new connections are served");
+    let (code, _) = serving.stop().await;
+    assert_eq!(code, 1, "the second signal ends it at once");
 }
 
 /// A provider that says no and lets the body of its answer hang: its status is enough.
