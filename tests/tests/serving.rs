@@ -137,6 +137,41 @@ async fn over_http_2_the_next_reply_says_that_it_stops() {
     assert_eq!(code, 1, "the second signal ends it at once");
 }
 
+/// Its configuration is a named pipe that nobody writes. Without a handler process 1 of a container ignores the signal; with one
+/// nothing happens unless somebody looks at it.
+///
+/// Faults: F214
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_hangs_ends_when_it_is_told_to() {
+    let folder = Folder::new("serving-hangs");
+    let pipe = folder.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().await.expect("mkfifo").success());
+    for word in ["TERM", "INT"] {
+        let mut command = program(&["serve", "--config", &pipe], &[]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let status = format!("/proc/{}/status", child.id().expect("it runs"));
+        // Signals 2 and 15 are caught.
+        let is_listening = || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|caught| u64::from_str_radix(caught.trim(), 16).ok());
+            caught.is_some_and(|caught| caught & (1 << 1 | 1 << 14) == (1 << 1 | 1 << 14))
+        };
+        while !is_listening() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        sleep(Duration::from_millis(300)).await;
+        signal(&child, word).await;
+        let ended = timeout(Duration::from_secs(30), child.wait()).await;
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take().filter(|_| ended.is_ok()) {
+            stderr.read_to_string(&mut said).await.expect("its words");
+        }
+        let code = ended.unwrap_or_else(|_| panic!("{word}: it hangs")).expect("a status").code();
+        assert!(code == Some(0) && said.contains("stopped before it served"), "{word}: {code:?} {said}");
+    }
+}
+
 /// A provider that says no and lets the body of its answer hang: its status is enough.
 ///
 /// Faults: F215
