@@ -34,7 +34,7 @@ pub fn unfit(flaw: &str) -> Vec<u8> {
 }
 
 /// An adapter, in a version of its own: `guests/versioned`. `how` has four letters: `well`; `path` asks at a path that is not
-/// there; `trap` reads no reply; `fail` says no request;  `more` says a little more than it should.
+/// there; `trap` reads no reply; `fail` says no request; `mute` writes no reply; `more` says a little more than it should.
 pub fn versioned(how: &str, number: usize) -> Vec<u8> {
     const BEFORE: &[u8] = b"pointsman-version:";
     let mut bytes = include_bytes!(env!("GUEST_VERSIONED")).to_vec();

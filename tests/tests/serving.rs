@@ -5,6 +5,9 @@ mod program;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use pointsman::fake::{Fake, Protocol};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,6 +101,112 @@ async fn before_it_stops_balancers_are_told_and_requests_taken() {
     assert!(status == 200 && head.contains("\r\nconnection: close\r\n"), "{head}");
     let (code, said) = serving.ended().await;
     assert!(code == 0 && said.contains("requests are still taken"), "{said}");
+}
+
+/// Else clients would go on until the lead is over, and then all lose their connections at once.
+///
+/// Faults: F192
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_2_the_next_reply_says_that_it_stops() {
+    let (folder, fake) = (Folder::new("serving-h2"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    let config = configuration(&folder, &fake, "listen = \"127.0.0.1:0\"\ndrain_lead = \"60s\"");
+    let serving = Serving::start(&["serve", "--config", &config], &[]).await;
+    let stream = TcpStream::connect(&serving.callers).await.expect("it listens");
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = handshake.await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let url = format!("http://{}/v1/messages", serving.callers);
+    let ask = async || {
+        let request = hyper::Request::post(&url).header("content-type", "application/json");
+        let request = request.body(Full::new(Bytes::from(BODY))).expect("a request");
+        let response = sender.clone().send_request(request).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.expect("a whole reply").to_bytes()
+    };
+    ask().await;
+    signal(&serving.child, "TERM").await;
+    while curl(&serving.callers, "/readyz", None).await.0 == 200 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!connection.is_finished(), "nothing was said yet");
+    assert!(!ask().await.is_empty(), "the reply is whole");
+    let ended = timeout(Duration::from_secs(20), connection).await.expect("it was told to leave");
+    ended.expect("no panic").expect("a proper end");
+    assert_eq!(curl(&serving.callers, "/v1/messages", Some(BODY)).await.0, 200, "new connections are served");
+    let (code, _) = serving.stop().await;
+    assert_eq!(code, 1, "the second signal ends it at once");
+}
+
+/// Its configuration is a named pipe that nobody writes. Without a handler process 1 of a container ignores the signal; with one
+/// nothing happens unless somebody looks at it.
+///
+/// Faults: F214
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_hangs_ends_when_it_is_told_to() {
+    let folder = Folder::new("serving-hangs");
+    let pipe = folder.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().await.expect("mkfifo").success());
+    for word in ["TERM", "INT"] {
+        let mut command = program(&["serve", "--config", &pipe], &[]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let status = format!("/proc/{}/status", child.id().expect("it runs"));
+        // Signals 2 and 15 are caught.
+        let is_listening = || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|caught| u64::from_str_radix(caught.trim(), 16).ok());
+            caught.is_some_and(|caught| caught & (1 << 1 | 1 << 14) == (1 << 1 | 1 << 14))
+        };
+        while !is_listening() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        sleep(Duration::from_millis(300)).await;
+        signal(&child, word).await;
+        let ended = timeout(Duration::from_secs(30), child.wait()).await;
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take().filter(|_| ended.is_ok()) {
+            stderr.read_to_string(&mut said).await.expect("its words");
+        }
+        let code = ended.unwrap_or_else(|_| panic!("{word}: it hangs")).expect("a status").code();
+        assert!(code == Some(0) && said.contains("stopped before it served"), "{word}: {code:?} {said}");
+    }
+}
+
+/// A provider that says no and lets the body of its answer hang: its status is enough.
+///
+/// Faults: F215
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_whose_body_hangs_is_known_by_its_status() {
+    let (folder, well) = (Folder::new("serving-529"), Fake::start(Protocol::AnthropicMessages).await.expect("a port"));
+    for status in ["529 Overloaded", "500 Internal Server Error"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let hanging = listener.local_addr().expect("an address");
+        let serving_it = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 64 << 10]).await;
+                let head =
+                    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{{");
+                let _ = stream.write_all(head.as_bytes()).await;
+                open.push(stream);
+            }
+        });
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n\
+             [providers.hanging]\nadapter = \"anthropic-messages\"\nkey = \"k\"\nbase_url = \"http://{hanging}\"\n\
+             [providers.well]\nadapter = \"anthropic-messages\"\nkey = \"k\"\nbase_url = \"{}\"\n\
+             [models.\"*\"]\ntargets = [\"hanging/*\", \"well/*\"]\n",
+            well.base_url()
+        );
+        let config = folder.write("pointsman.toml", text);
+        let serving = Serving::start(&["serve", "--config", &config], &[]).await;
+        let began = tokio::time::Instant::now();
+        let (answered, text) = curl(&serving.callers, "/v1/messages", Some(BODY)).await;
+        assert!(answered == 200 && text.contains("\r\nx-pointsman-attempts: 2\r\n"), "{status}: {text}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{status}: {:?}", began.elapsed());
+        serving.stop().await;
+        serving_it.abort();
+    }
 }
 
 /// Faults: F192

@@ -18,11 +18,15 @@ mod targets;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::plugin::{Cache, CompileLimits, Compiler, shown_lines};
+
+/// What still runs when the work is done gets so long.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "Exit codes:
   0  it is done, or the answer is yes
@@ -140,7 +144,12 @@ pub fn main() -> ExitCode {
         .event_interval(8)
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(arguments.verb)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(arguments.verb));
+            // What nobody waits for any more, such as a file or a name server that hangs, does not keep the process from its end.
+            runtime.shutdown_timeout(LAST_WORK);
+            outcome
+        }
         Err(error) => Err(Usage(anyhow::anyhow!("starting the runtime: {error}"))),
     };
     match outcome {

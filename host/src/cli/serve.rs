@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -13,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::compiler;
 use crate::clock::Clock;
-use crate::config::{self, Source};
+use crate::config::{self, Secret, Source};
 use crate::gateway::{self, Gateway};
 use crate::net::Network;
 use crate::server::{self, Port, TOKEN_HELP};
@@ -31,11 +32,19 @@ fn no_core_dumps() {
     }
 }
 
-pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
-    no_core_dumps();
-    let mut signals = Signals::listen()?;
-    let source = Source::find(asked);
-    let config = source.load(&config::process_environment)?;
+/// What serves, as soon as it begins to.
+struct Started {
+    gateway: Arc<Gateway>,
+    server: config::Server,
+    data: Port,
+    admin: Option<(Port, Secret)>,
+}
+
+async fn start(source: &Source) -> anyhow::Result<Started> {
+    let from = source.clone();
+    // A file may hang, as a named pipe does that nobody writes.
+    let load = move || from.load(&config::process_environment);
+    let config = tokio::task::spawn_blocking(load).await.context("reading the configuration was cut short")??;
     let server = config.server.clone();
     crate::log::set_format(server.log);
     // Taken ports are found before seconds go into compiling.
@@ -49,9 +58,21 @@ pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
         None => Store::default(),
     };
     let compiler = compiler(config.gate.compile, server.state.as_deref());
-    let gateway = tokio::select! {
-        gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store) => gateway?,
-        _ = signals.next() => return Ok(ExitCode::from(1)),
+    let gateway = Gateway::begin(compiler, &Network::System, config, Clock::system(), store).await?;
+    Ok(Started { gateway, server, data, admin })
+}
+
+pub async fn run(asked: Option<&Path>) -> anyhow::Result<ExitCode> {
+    no_core_dumps();
+    let mut signals = Signals::listen()?;
+    let source = Source::find(asked);
+    let Started { gateway, server, data, admin } = tokio::select! {
+        started = start(&source) => started?,
+        // As process 1 of a container nobody else would end it.
+        _ = signals.next() => {
+            tracing::info!("stopped before it served");
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     announce(&source, &gateway, &data, admin.as_ref().map(|(port, _)| port))?;
     let (stop, stopped) = watch::channel(false);

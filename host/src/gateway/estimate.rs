@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::exchange::Exchange;
 use super::refusal::fault;
+use super::unwritten::{Call, Unwritten};
 use crate::plugin::bindings::chat::{Event, Finish, Finished, Part, Request, ResultPart, Usage};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
@@ -25,9 +26,15 @@ pub async fn reply(exchange: &Exchange) -> Result<Bytes, Fault> {
     let events = [Event::Usage(usage), Event::Finished(finished)];
     let no_codec = || fault(FaultKind::AdapterFailed, "the plugin has no client side");
     let codec = exchange.endpoint.codec().ok_or_else(no_codec)?;
-    let written = codec.write(&exchange.endpoint.operation, false, &reading.memory, &events, true).await;
-    let written = written.map_err(|failed| fault(FaultKind::AdapterFailed, failed.to_string()))?;
-    Ok(written.bytes.into())
+    let (operation, memory) = (&exchange.endpoint.operation, &reading.memory);
+    match codec.write(operation, false, memory, &events, true).await {
+        Ok(written) => Ok(written.bytes.into()),
+        Err(failed) => {
+            let call = Call { operation, stream: false, memory, events: &events, ended: true, is_first: true };
+            Unwritten::of(exchange).note(&exchange.endpoint.plugin, &failed, call).await;
+            Err(fault(FaultKind::AdapterFailed, failed.to_string()))
+        }
+    }
 }
 
 fn tokens(request: &Request) -> u64 {

@@ -68,6 +68,7 @@ mod undecoded;
 mod unlike;
 mod unread;
 mod untranslated;
+mod unwritten;
 mod writer;
 
 use std::sync::Arc;

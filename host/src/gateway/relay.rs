@@ -184,7 +184,10 @@ impl Relay {
                 }
                 batch
             }
-            Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
+            Err(_) => {
+                self.pace.cut(Instant::now());
+                self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await
+            }
         }
     }
 
@@ -198,6 +201,11 @@ impl Relay {
                 running.succeed(Instant::now());
             }
             Err(fault) => {
+                // Its pause would have been longer. Unless the least of it is learned, a target that has come to pause for longer
+                // would be cut for ever.
+                if fault.kind == FaultKind::TimedOut {
+                    running.paused(self.pace.longest_pause(), Instant::now());
+                }
                 running.fail(fault.kind, fault.status, None, Instant::now());
             }
         }

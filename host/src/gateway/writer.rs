@@ -15,9 +15,11 @@ use super::refusal::{fault, is_about_us, ours};
 use super::rename::Rename;
 use super::reply::Batch;
 use super::splice::Said;
+use super::unwritten::{Call, Unwritten};
 use crate::config::defaults::REPLY_MODEL_ASKED;
 use crate::plugin::PluginFault;
 use crate::plugin::bindings::chat;
+use crate::plugin::bindings::client_protocol::Written;
 use crate::plugin::bindings::faults::{Fault, FaultKind};
 
 /// Protocols whose events have a line with their name: the official SDKs pass over those without one.
@@ -34,6 +36,7 @@ pub struct Writer {
     noted: Option<Noted>,
     /// Once our plugin writes the rest of what went through untouched.
     shift: Option<Shift>,
+    unwritten: Unwritten,
 }
 
 enum How {
@@ -42,6 +45,8 @@ enum How {
     Same { rename: Option<Rename>, started: Option<chat::Started>, model: String },
     Translate {
         memory: Vec<u8>,
+        /// Nothing of the reply was written yet.
+        is_first: bool,
         /// Whatever the provider calls it.
         names_asked: bool,
         model: String,
@@ -92,7 +97,7 @@ impl Writer {
         let array = (exchange.shape() == Shape::Array).then(Array::default);
         let noted = Noted::of(exchange, keeper);
         let (endpoint, stream) = (Arc::clone(&exchange.endpoint), exchange.asked.stream);
-        Writer { endpoint, stream, how, array, noted, shift: None }
+        Writer { endpoint, stream, how, array, noted, shift: None, unwritten: Unwritten::of(exchange) }
     }
 
     /// A reply that is not streamed.
@@ -176,10 +181,9 @@ impl Writer {
 
     /// The reply is complete, and its provider left out what says so (`message_stop`, `[DONE]`): callers wait for it. Only
     /// words that say nothing else are added.
-    async fn last_words(&self, started: Option<chat::Started>, events: Vec<chat::Event>) -> Bytes {
-        let Some(codec) = self.endpoint.codec() else { return Bytes::new() };
+    async fn last_words(&mut self, started: Option<chat::Started>, events: Vec<chat::Event>) -> Bytes {
         let events: Vec<chat::Event> = started.map(chat::Event::Started).into_iter().chain(events).collect();
-        let written = codec.write(&self.endpoint.operation, self.stream, &[], &events, true).await;
+        let written = self.ask(&[], &events, true, true).await;
         let written = written.map(|written| written.bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&written);
         let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
@@ -191,20 +195,17 @@ impl Writer {
 
     /// An end in our words after a beginning in the provider's. The beginning is written too, to nobody, so that the end
     /// knows what it belongs to.
-    async fn error_event(&self, started: Option<chat::Started>, fault: Fault) -> Result<Bytes, Fault> {
-        let codec = self.endpoint.codec().ok_or_else(|| self.broken(&PluginFault::Nonsense("no codec".to_owned())))?;
-        let operation = &self.endpoint.operation;
-        let mut memory = Vec::new();
+    async fn error_event(&mut self, started: Option<chat::Started>, fault: Fault) -> Result<Bytes, Fault> {
+        let (mut memory, mut is_first) = (Vec::new(), true);
         if let Some(started) = started {
-            let began = codec.write(operation, self.stream, &memory, &[chat::Event::Started(started)], false).await;
-            memory = began.map_err(|fault| self.broken(&fault))?.memory;
+            memory = self.ask(&memory, &[chat::Event::Started(started)], false, is_first).await?.memory;
+            is_first = false;
         }
-        let written = codec.write(operation, self.stream, &memory, &[chat::Event::Failed(fault)], true).await;
-        Ok(written.map_err(|fault| self.broken(&fault))?.bytes.into())
+        Ok(self.ask(&memory, &[chat::Event::Failed(fault)], true, is_first).await?.bytes.into())
     }
 
     async fn translate(&mut self, mut events: Vec<chat::Event>, last: bool) -> Result<Bytes, Fault> {
-        let How::Translate { memory, names_asked, model, created_unix_s, id } = &mut self.how else {
+        let How::Translate { memory, is_first, names_asked, model, created_unix_s, id } = &mut self.how else {
             return Ok(Bytes::new());
         };
         if events.is_empty() && !last {
@@ -226,16 +227,34 @@ impl Writer {
                 }
             }
         }
-        let memory = std::mem::take(memory);
-        let Some(codec) = self.endpoint.codec() else {
-            return Err(self.broken(&PluginFault::Nonsense("no codec".to_owned())));
-        };
-        let written = codec.write(&self.endpoint.operation, self.stream, &memory, &events, last).await;
-        let written = written.map_err(|fault| self.broken(&fault))?;
+        let (memory, is_first) = (std::mem::take(memory), std::mem::take(is_first));
+        let written = self.ask(&memory, &events, last, is_first).await?;
         if let How::Translate { memory, .. } = &mut self.how {
             *memory = written.memory;
         }
         Ok(written.bytes.into())
+    }
+
+    /// The caller's plugin writes that. `is_first`: nothing of the reply was written before.
+    async fn ask(
+        &mut self,
+        memory: &[u8],
+        events: &[chat::Event],
+        ended: bool,
+        is_first: bool,
+    ) -> Result<Written, Fault> {
+        let Some(codec) = self.endpoint.codec() else {
+            return Err(self.broken(&PluginFault::Nonsense("no codec".to_owned())));
+        };
+        let (operation, stream) = (self.endpoint.operation.as_str(), self.stream);
+        match codec.write(operation, stream, memory, events, ended).await {
+            Ok(written) => Ok(written),
+            Err(failed) => {
+                let call = Call { operation, stream, memory, events, ended, is_first };
+                self.unwritten.note(&self.endpoint.plugin, &failed, call).await;
+                Err(self.broken(&failed))
+            }
+        }
     }
 
     fn broken(&self, fault_: &PluginFault) -> Fault {
@@ -250,7 +269,7 @@ impl How {
         let id = format!("{:016x}", exchange.random);
         let names_asked = names_asked(exchange);
         let model = if names_asked { exchange.asked.model.clone() } else { sent.to_owned() };
-        How::Translate { memory, names_asked, model, created_unix_s, id }
+        How::Translate { memory, is_first: true, names_asked, model, created_unix_s, id }
     }
 }
 

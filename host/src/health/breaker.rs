@@ -83,7 +83,8 @@ impl Reason {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Begun {
     changes: u64,
-    probe: bool,
+    /// The number of the probe, if it is one.
+    probe: Option<u64>,
 }
 
 /// What decides besides the breaker's own state. `chance` is a random number.
@@ -108,7 +109,10 @@ pub struct Breaker {
     closed_at: Option<Instant>,
     /// How often it opened or closed. What began before the last time says nothing about what is now.
     changes: u64,
-    probing: bool,
+    /// The probe that runs.
+    probing: Option<u64>,
+    /// How many probes there have been.
+    probes: u64,
     /// It opened again soon after it had closed: one success in a row shows nothing.
     has_flapped: bool,
     /// Good attempts in a row since it opened.
@@ -139,7 +143,7 @@ impl Breaker {
         match self.circuit(now) {
             Circuit::Closed => None,
             Circuit::Open => self.open_until,
-            Circuit::HalfOpen => self.probing.then(|| now + PROBE_PATIENCE),
+            Circuit::HalfOpen => self.probing.map(|_| now + PROBE_PATIENCE),
         }
     }
 
@@ -164,22 +168,26 @@ impl Breaker {
     pub fn is_probed(&self, now: Instant) -> bool {
         match self.circuit(now) {
             Circuit::Closed => false,
-            Circuit::HalfOpen => self.probing,
+            Circuit::HalfOpen => self.probing.is_some(),
             Circuit::Open => true,
         }
     }
 
     /// An attempt begins: the probe, if it is half-open and none runs.
     pub fn begin(&mut self, now: Instant) -> Begun {
-        let probe = self.circuit(now) == Circuit::HalfOpen && !self.probing;
-        self.probing |= probe;
-        Begun { changes: self.changes, probe }
+        let is_probe = self.circuit(now) == Circuit::HalfOpen && self.probing.is_none();
+        if !is_probe {
+            return Begun { changes: self.changes, probe: None };
+        }
+        self.probes += 1;
+        self.probing = Some(self.probes);
+        Begun { changes: self.changes, probe: self.probing }
     }
 
-    /// An attempt ended without a verdict.
+    /// An attempt ended without a verdict. A probe that has made way for another one already ends nothing.
     pub fn release(&mut self, begun: Begun) {
-        if begun.probe && begun.changes == self.changes {
-            self.probing = false;
+        if begun.probe.is_some() && begun.probe == self.probing {
+            self.probing = None;
         }
     }
 
@@ -190,7 +198,7 @@ impl Breaker {
         }
         self.slow.add(true, moment.now);
         match self.circuit(moment.now) {
-            Circuit::HalfOpen if begun.probe && self.reason.is_soft() => self.open(Reason::Slow, moment),
+            Circuit::HalfOpen if begun.probe.is_some() && self.reason.is_soft() => self.open(Reason::Slow, moment),
             Circuit::Closed => self.open_if_slow(moment),
             Circuit::HalfOpen | Circuit::Open => {}
         }
@@ -206,7 +214,7 @@ impl Breaker {
         match self.circuit(moment.now) {
             Circuit::Closed if is_slow => self.open_if_slow(moment),
             Circuit::Closed => self.slow.add(false, moment.now),
-            Circuit::HalfOpen if is_soft && is_slow && begun.probe => self.open(Reason::Slow, moment),
+            Circuit::HalfOpen if is_soft && is_slow && begun.probe.is_some() => self.open(Reason::Slow, moment),
             Circuit::HalfOpen | Circuit::Open if is_soft && is_slow => self.quick = 0,
             // Its pace is to be seen yet.
             Circuit::HalfOpen | Circuit::Open if self.reason == Reason::SlowStreams && is_stream => {}
@@ -228,7 +236,9 @@ impl Breaker {
         let is_its_reason = self.reason == Reason::SlowStreams;
         match self.circuit(moment.now) {
             Circuit::Closed => self.open_if_slow(moment),
-            Circuit::HalfOpen if is_its_reason && is_slow && begun.probe => self.open(Reason::SlowStreams, moment),
+            Circuit::HalfOpen if is_its_reason && is_slow && begun.probe.is_some() => {
+                self.open(Reason::SlowStreams, moment)
+            }
             Circuit::HalfOpen | Circuit::Open if is_its_reason && !is_slow => self.was_quick(begun, moment.now),
             Circuit::HalfOpen | Circuit::Open => {}
         }
@@ -279,6 +289,8 @@ impl Breaker {
         }
         if verdict == Verdict::Success {
             self.faults = 0;
+            // A stream that was too short to show its pace, where that was to be seen.
+            self.release(begun);
             return;
         }
         if had_content {
@@ -288,7 +300,7 @@ impl Breaker {
         }
         self.faults = self.faults.saturating_add(u32::from(verdict == Verdict::Hard));
         let opens = match self.circuit(moment.now) {
-            Circuit::HalfOpen if begun.probe || !self.reason.is_soft() => true,
+            Circuit::HalfOpen if begun.probe.is_some() || !self.reason.is_soft() => true,
             // It was asked although it is out: that proves nothing new.
             Circuit::Open if !self.reason.is_soft() => false,
             // Where no other is better, who is merely slow goes on, and can become worse.
@@ -326,7 +338,7 @@ impl Breaker {
     }
 
     fn change(&mut self) {
-        (self.faults, self.probing) = (0, false);
+        (self.faults, self.probing) = (0, None);
         self.changes += 1;
         self.outcomes.clear();
         let kept = if self.reason.is_soft() { SLOW_KEPT } else { 0 };

@@ -205,7 +205,7 @@ impl Codec {
         ended: bool,
     ) -> Result<client::Written, PluginFault> {
         let body_bytes = memory.len() + events.iter().map(written_bytes).sum::<usize>();
-        call!(self, client, Size::of(body_bytes), call_write(operation, stream, memory, events, ended))
+        call!(self, client, Size::of_strangers(body_bytes), call_write(operation, stream, memory, events, ended))
     }
 
     pub async fn refuse(&self, operation: &str, fault: &Fault) -> Result<client::HttpReply, PluginFault> {
@@ -246,7 +246,7 @@ const EVENT_BYTES: usize = 64;
 const NUMBER_BYTES: usize = 16;
 
 /// About what an event is when it is written down. Each counts: a reply may have thousands of any kind.
-fn written_bytes(event: &Event) -> usize {
+pub fn written_bytes(event: &Event) -> usize {
     let more = match event {
         Event::TextDelta(delta) | Event::ReasoningDelta(delta) | Event::ToolArgumentsDelta(delta) => delta.text.len(),
         Event::ReasoningSignature(delta) | Event::RedactedReasoning(delta) => delta.sealed.data.len(),

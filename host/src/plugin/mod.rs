@@ -20,7 +20,7 @@ mod tally;
 mod text;
 
 pub use cache::Cache;
-pub use codec::Codec;
+pub use codec::{Codec, written_bytes};
 pub use compile::{CompileLimits, Compiler, precompile};
 pub use contract::Contract;
 pub use describe::About;

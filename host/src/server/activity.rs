@@ -14,6 +14,7 @@ use crate::gateway::Body;
 pub struct Activity {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
+    leave: Arc<Notify>,
 }
 
 struct State {
@@ -45,7 +46,7 @@ impl Activity {
     pub fn new(now: Instant) -> Activity {
         let (running, begun, is_writing, is_sent_away) = (0, 0, false, false);
         let state = State { running, begun, idle_since: now, deadline: None, is_writing, is_sent_away };
-        Activity { state: Arc::new(Mutex::new(state)), changed: Arc::default() }
+        Activity { state: Arc::new(Mutex::new(state)), changed: Arc::default(), leave: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -84,6 +85,16 @@ impl Activity {
     pub fn send_away(&self) {
         self.lock().is_sent_away = true;
         self.changed.notify_one();
+    }
+
+    /// No new requests should come on it.
+    pub fn leave(&self) {
+        self.leave.notify_one();
+    }
+
+    /// Resolves when the caller should be told so.
+    pub async fn should_leave(&self) {
+        self.leave.notified().await;
     }
 
     /// Resolves when the connection should end.

@@ -58,7 +58,7 @@ pub async fn serve<H, F>(
         answer(handle.clone(), linger.clone(), of_service.clone(), edge.write_stall, request)
     });
     let mut serving = pin!(builder(&edge).serve_connection(TokioIo::new(patient), service).into_owned());
-    let (mut is_stopping, mut leave_at) = (false, None::<Instant>);
+    let (mut is_stopping, mut is_leaving, mut leave_at) = (false, false, None::<Instant>);
     loop {
         let leave = async move {
             match leave_at {
@@ -71,6 +71,11 @@ pub async fn serve<H, F>(
             // An error means that whoever stops is gone.
             _ = stopped.wait_for(|stopped| *stopped), if !is_stopping => {
                 is_stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            // What runs is finished, and the caller takes another connection for what comes next.
+            () = activity.should_leave(), if !is_leaving => {
+                is_leaving = true;
                 serving.as_mut().graceful_shutdown();
             }
             over = activity.over(edge.keep_alive), if leave_at.is_none() => match over {
@@ -140,6 +145,10 @@ where
     };
     let deadline = response.extensions_mut().remove::<Deadline>().map(|Deadline(at)| at + LATE_READER_TIME);
     if version == Version::HTTP_2 {
+        // It has no such header: a GOAWAY says the same.
+        if response.headers_mut().remove(CONNECTION).is_some() {
+            activity.leave();
+        }
         return Ok(response.map(|body| running.with(watched(body, write_stall, deadline))));
     }
     if let Some(deadline) = deadline {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, UPGRADE};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::cors::{self, Cors};
 use super::hosts;
@@ -21,8 +21,7 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response
     if request.method() == Method::OPTIONS && is_known(&table, request.uri().path()) {
         return cors::options(request.headers(), cors.as_ref());
     }
-    // HTTP/2 has no such header: its connections get a GOAWAY when the lead is over.
-    let is_last = gateway.readiness().is_draining() && request.version() < Version::HTTP_2;
+    let is_last = gateway.readiness().is_draining();
     let mut answer = routed(gateway, table, request).await;
     if is_last {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::lookups::Lookups;
 
 /// Names that no resolver is asked for, and their addresses.
@@ -36,6 +38,6 @@ impl Resolver {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         let look = |host: String, port| async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) };
-        self.lookups.find(host, port, look).await
+        self.lookups.find(host, port, Instant::now(), look).await
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pointsman::gateway;
 use pointsman::journal::{What, told};
 use pointsman_tests::guests::{HOSTILE_CODEC, another, bundled, versioned};
-use pointsman_tests::{CLAUDE, Line, behave, wait_until};
+use pointsman_tests::{CLAUDE, Line, behave, chat_body, wait_until};
 
 use super::slot;
 
@@ -138,6 +138,37 @@ async fn an_odd_reply_takes_no_version_back_that_others_are_no_better_than() {
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let after = slot(&line, "versioned");
     assert!(after.live.sha256 == swapped && after.live.faults >= 6, "it serves on: {after:?}");
+    looking.abort();
+    std::fs::remove_file(&file).expect("the file");
+}
+
+/// Faults: F213
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_no_version_can_write_takes_none_back() {
+    let (line, file) = line().await;
+    let looking = tokio::spawn(gateway::look_after(Arc::clone(&line.gateway)));
+    let before = slot(&line, "versioned").live.sha256;
+    let ask = async |prompt: &str, stream| line.post("/versioned", &chat_body(CLAUDE, prompt, stream)).await;
+    assert!(ask("hello", false).await.body.ends_with("hello"));
+    // One that writes nothing goes: the one before it writes the same reply.
+    line.gateway.load("versioned", &versioned("mute", 10)).await.expect("it looks well");
+    line.gateway.swap("versioned", false).await.expect("a swap");
+    for number in 0..4 {
+        ask("hello", number % 2 == 0).await;
+    }
+    wait_until("the good version is back", || slot(&line, "versioned").live.sha256 == before).await;
+    line.gateway.load("versioned", &versioned("well", 11)).await.expect("it looks well");
+    line.gateway.swap("versioned", false).await.expect("a swap");
+    let swapped = slot(&line, "versioned").live.sha256;
+    for _ in 0..6 {
+        let answer = ask("what is unwritable", false).await;
+        assert!(answer.status.is_server_error(), "{}", answer.body);
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let after = slot(&line, "versioned");
+    assert!(after.live.sha256 == swapped && after.live.faults >= 6, "it serves on: {after:?}");
+    let targets = line.gateway.targets();
+    assert!(targets.iter().all(|target| target.circuit == "closed"), "{targets:?}");
     looking.abort();
     std::fs::remove_file(&file).expect("the file");
 }

@@ -1,5 +1,5 @@
 //! A gateway under steady traffic for a while: sockets, all protocols, providers that fail by chance, one that comes and goes,
-//! a policy swapped or a configuration changed every second, callers that leave; and beside them callers with odd bodies, slow
+//! a policy swapped or a configuration saved every second, callers that leave; and beside them callers with odd bodies, slow
 //! readers and silent connections. Nothing is lost, and at the end it holds no more than it did at the beginning: memory, file
 //! descriptors, tasks.
 //!
@@ -13,7 +13,7 @@ mod nuisances;
 use std::alloc::System;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +25,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use pointsman::clock::Clock;
-use pointsman::config::{self, Config};
+use pointsman::config::Source;
 use pointsman::fake::{Behaviour, Fake, Protocol};
 use pointsman::gateway::Gateway;
 use pointsman::server::Port;
+use pointsman::watch;
 use pointsman_tests::guests::bundled;
 use pointsman_tests::reply::{Reply, Speaks};
 use pointsman_tests::{behave, wait_until};
@@ -103,7 +104,7 @@ fn word_by_word(word: &str) -> Behaviour {
     Behaviour { between_tokens: Duration::from_millis(2), ..behave(word) }
 }
 
-fn configuration(fakes: &[Fake], policy: &str) -> Config {
+fn configuration(fakes: &[Fake], policy: &str) -> String {
     // Generous, for all that hangs in between: the target that is well must not be too late on a machine that is busy.
     let mut text = String::from(
         "[timeouts]\nidle = \"6s\"\nfirst_token = \"6s\"\nreply = \"6s\"\ntotal = \"50s\"\n\
@@ -118,7 +119,7 @@ fn configuration(fakes: &[Fake], policy: &str) -> Config {
         let targets: Vec<String> = targets.iter().map(|at| format!("\"{0}/{0}-model\"", PROVIDERS[*at].0)).collect();
         text += &format!("[models.{name}]\npolicy = \"{policy}\"\ntargets = [{}]\n", targets.join(", "));
     }
-    config::parse(&text, Path::new("soak.toml"), &|_| None).unwrap_or_else(|error| panic!("{error}"))
+    text
 }
 
 /// What the process holds.
@@ -153,6 +154,14 @@ struct Soak {
     address: SocketAddr,
     gateway: Arc<Gateway>,
     fakes: Vec<Fake>,
+    /// The configuration's file, which is watched.
+    file: PathBuf,
+}
+
+impl Drop for Soak {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 impl Soak {
@@ -165,11 +174,16 @@ impl Soak {
             fakes.push(fake);
         }
         let clock = Clock::seeded(Duration::from_secs(1_780_394_400), 7);
-        let gateway = Gateway::new(configuration(&fakes, "failover"), clock).await.expect("a gateway");
+        let file = std::env::temp_dir().join(format!("pointsman-soak-{}.toml", std::process::id()));
+        std::fs::write(&file, configuration(&fakes, "failover")).expect("a file");
+        let source = Source::File(file.clone());
+        let config = source.load(&|_| None).unwrap_or_else(|error| panic!("{error}"));
+        let gateway = Gateway::new(config, clock).await.expect("a gateway");
+        tokio::spawn(watch::watch(Arc::clone(&gateway), source, Arc::default()));
         let port = Port::bind(([127, 0, 0, 1], 0).into(), None).await.expect("a port");
         let address = port.address().expect("an address");
         tokio::spawn(port.serve(Arc::clone(&gateway), std::future::pending(), Duration::ZERO));
-        Arc::new(Soak { address, gateway, fakes })
+        Arc::new(Soak { address, gateway, fakes, file })
     }
 
     /// Traffic, trouble and changes for so long; then all is well, and nothing runs any more.
@@ -270,7 +284,7 @@ impl Soak {
         self.fakes.iter().for_each(|fake| fake.behave(word_by_word("ok")));
     }
 
-    /// Every second: another configuration, or another version of its policy under its name.
+    /// Every second: another configuration is saved, or another version of its policy is loaded under its name.
     async fn change(self: Arc<Soak>, until: Instant) {
         for round in 0_u64.. {
             sleep(Duration::from_secs(1)).await;
@@ -279,7 +293,9 @@ impl Soak {
             }
             let name = if round % 4 < 2 { "fastest" } else { "failover" };
             if round % 2 == 0 {
-                self.gateway.apply(configuration(&self.fakes, name)).await.expect("a configuration");
+                std::fs::write(&self.file, configuration(&self.fakes, name)).expect("a file");
+                let is_in_force = || self.gateway.table().routes.iter().all(|route| route.policy.plugin.name == name);
+                wait_until("what was saved is in force", is_in_force).await;
             } else {
                 self.gateway.load(name, bundled(name)).await.expect("a policy");
                 self.gateway.swap(name, true).await.expect("a swap");

@@ -93,6 +93,45 @@ fn slow_calls_open_it_and_two_quick_ones_close_it() {
     assert!(slow < SLOW_SAMPLES, "it was slow a moment ago: {slow} are enough");
 }
 
+/// A half-open circuit that wants more than one good attempt, and when.
+fn half_open_because_slow() -> (Breaker, Instant) {
+    let (now, mut breaker) = (Instant::now(), Breaker::default());
+    for _ in 0..SLOW_SAMPLES {
+        let begun = breaker.begin(now);
+        breaker.waits_long(begun, at(now));
+    }
+    let later = now + BREAKER.out_max * 2;
+    assert_eq!(breaker.circuit(later), Circuit::HalfOpen);
+    (breaker, later)
+}
+
+/// Faults: F211
+#[test]
+fn a_probe_that_made_way_for_the_next_one_makes_way_for_no_third() {
+    let (mut breaker, now) = half_open_because_slow();
+    let first = breaker.begin(now);
+    breaker.content(false, false, first, at(now));
+    let second = breaker.begin(now);
+    assert!(second.probe.is_some() && breaker.is_probed(now), "the first one was quick");
+    // Its caller leaves in the middle of its stream.
+    breaker.release(first);
+    assert!(breaker.is_probed(now) && breaker.begin(now).probe.is_none(), "the second one still runs");
+    breaker.release(second);
+    assert!(!breaker.is_probed(now));
+}
+
+/// Faults: F211
+#[test]
+fn a_probe_whose_stream_is_too_short_to_show_its_pace_makes_way() {
+    let (mut breaker, now) = half_open_because_slow();
+    breaker.reason = Reason::SlowStreams;
+    let probe = breaker.begin(now);
+    breaker.content(false, true, probe, at(now));
+    assert!(breaker.is_probed(now), "its pace is to be seen");
+    breaker.end(Verdict::Success, true, probe, at(now));
+    assert!(!breaker.is_probed(now), "it has ended: another one may show it");
+}
+
 #[test]
 fn a_single_slow_call_after_a_long_trouble_opens_nothing() {
     let (mut now, mut breaker) = (Instant::now(), Breaker::default());
@@ -197,7 +236,7 @@ fn what_began_before_says_nothing_about_what_is_now() {
     let out = breaker.begin(now);
     let later = now + BREAKER.out_max * 2;
     let probe = breaker.begin(later);
-    assert!(probe.probe);
+    assert!(probe.probe.is_some());
     breaker.content(false, false, probe, at(later));
     assert_eq!(breaker.circuit(later), Circuit::Closed);
     for _ in 0..2 * BREAKER.faults {
@@ -235,12 +274,16 @@ proptest! {
     ], 1..200), chance in any::<u64>()) {
         let mut now = Instant::now();
         let mut breaker = Breaker::default();
-        let mut running: Vec<Begun> = Vec::new();
+        // With each: it is a probe that has not yet shown what it was to show.
+        let mut running: Vec<(Begun, bool)> = Vec::new();
         for act in acts {
             let moment = Moment { now, settings: &BREAKER, chance, is_suspected: false };
             match act {
-                Act::Begin => running.push(breaker.begin(now)),
-                Act::End(verdict) => if let Some(begun) = running.pop() {
+                Act::Begin => {
+                    let begun = breaker.begin(now);
+                    running.push((begun, begun.probe.is_some()));
+                }
+                Act::End(verdict) => if let Some((begun, _)) = running.pop() {
                     let is_new = begun.changes == breaker.changes;
                     // Then one success is not enough.
                     let needs_more = breaker.reason().is_some_and(Reason::is_soft) || breaker.has_flapped;
@@ -252,21 +295,23 @@ proptest! {
                         prop_assert_eq!(breaker.circuit(now), Circuit::Closed);
                     }
                 },
-                Act::Leave => if let Some(begun) = running.pop() {
-                    breaker.release(begun);
+                // The oldest: another one may be the probe by now.
+                Act::Leave => if !running.is_empty() {
+                    breaker.release(running.remove(0).0);
                 },
-                Act::Slow(is_slow) => if let Some(begun) = running.pop() {
-                    breaker.content(is_slow, true, begun, moment);
+                Act::Slow(is_slow) => if let Some((begun, is_probe)) = running.last_mut() {
+                    breaker.content(is_slow, true, *begun, moment);
                     // A probe that has shown what it was to show makes way for the next one.
-                    running.push(Begun { probe: begun.probe && breaker.probing, ..begun });
+                    *is_probe &= breaker.probing.is_some();
                 },
-                Act::Pace(is_slow) => if let Some(begun) = running.last() {
+                Act::Pace(is_slow) => if let Some((begun, is_probe)) = running.last_mut() {
                     breaker.pace(is_slow, *begun, moment);
+                    *is_probe &= breaker.probing.is_some();
                 },
                 Act::Silent => breaker.silent(moment),
                 Act::Wait(millis) => now += Duration::from_millis(millis),
             }
-            let probes = running.iter().filter(|begun| begun.probe && begun.changes == breaker.changes).count();
+            let probes = running.iter().filter(|(begun, is_probe)| *is_probe && begun.changes == breaker.changes).count();
             prop_assert!(probes <= 1);
             if let Some(until) = breaker.open_until {
                 prop_assert!(until <= now + BREAKER.out_max.mul_f64(1.2));

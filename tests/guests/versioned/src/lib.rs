@@ -2,7 +2,9 @@
 //! shows its version to the provider, and to itself in what it remembers of a reply: a reply that one version began and
 //! another went on with traps.
 
-use pointsman_sdk::codec::chat::{Delta, Event, Finish, Finished, Part, Request, Started};
+use pointsman_sdk::codec::chat::{
+    Delta, Event, Finish, Finished, Message, OutputFormat, Part, Request, Role, Started, Text,
+};
 use pointsman_sdk::codec::client_protocol::{self, Endpoint, HttpReply, Reading, Streaming, Written};
 use pointsman_sdk::codec::provider::{
     self, Auth, Call, Decoded, Encoded, Frame, Framing, Header, HeaderAuth, ModelFacts, ReplyHead,
@@ -109,7 +111,7 @@ fn call(stream: bool) -> Call {
     Call { method: "POST".into(), path: path.into(), headers, framing }
 }
 
-/// Nobody calls here.
+/// A caller is given the text of a reply, and nothing else.
 impl ClientProtocol for Codec {
     fn describe() -> client_protocol::Description {
         let endpoint = Endpoint {
@@ -131,12 +133,41 @@ impl ClientProtocol for Codec {
         }
     }
 
-    fn read(_: String, _: Vec<client_protocol::Header>, _: Vec<u8>) -> Result<Reading, Fault> {
-        Err(fault(FaultKind::Unsupported, "nobody calls here"))
+    fn read(_: String, _: Vec<client_protocol::Header>, body: Vec<u8>) -> Result<Reading, Fault> {
+        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = json["messages"][0]["content"].as_str().unwrap_or_default().to_owned();
+        let parts = vec![Part::Text(Text { text, extras: vec![] })];
+        let request = Request {
+            model: json["model"].as_str().unwrap_or_default().to_owned(),
+            protocol: "versioned".into(),
+            messages: vec![Message { role: Role::User, parts, extras: vec![] }],
+            tools: vec![],
+            tool_choice: None,
+            parallel_tool_calls: None,
+            output: OutputFormat::Text,
+            max_output_tokens: None,
+            temperature: None,
+            top_p: None,
+            stop: vec![],
+            seed: None,
+            reasoning_effort: None,
+            reasoning_budget_tokens: None,
+            stream: json["stream"] == true,
+            user: None,
+            extras: vec![],
+        };
+        Ok(Reading { request, memory: vec![] })
     }
 
-    fn write(_: String, _: bool, memory: Vec<u8>, _: Vec<Event>, _: bool) -> Written {
-        Written { bytes: vec![], memory }
+    fn write(_: String, _: bool, memory: Vec<u8>, events: Vec<Event>, _: bool) -> Written {
+        assert!(!is("mute"), "on purpose");
+        let texts = events.iter().filter_map(|event| match event {
+            Event::TextDelta(delta) => Some(delta.text.as_str()),
+            _ => None,
+        });
+        let text = texts.collect::<String>();
+        assert!(!text.contains("unwritable"), "on purpose");
+        Written { bytes: text.into_bytes(), memory }
     }
 
     fn refuse(_: String, _: Fault) -> HttpReply {
