@@ -306,6 +306,8 @@ async fn refused_credentials_are_replaced_and_the_account_does_not_rest() {
 }
 
 /// What AWS's and Google's own tools leave on a machine.
+///
+/// Faults: F204
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_of_the_clouds_own_tools() {
     let scene = Scene::start("files", Protocol::Bedrock).await;
@@ -337,13 +339,14 @@ async fn files_of_the_clouds_own_tools() {
         "login.json",
         &format!(
             r#"{{"type":"authorized_user","client_id":"client-1","client_secret":"canary-client","refresh_token":"canary-refresh",
-            "token_uri":"{}/refresh"}}"#,
+            "quota_project_id":"who-pays","token_uri":"{}/refresh"}}"#,
             scene.clouds.url()
         ),
     );
     let google = format!("google = \"{login}\"\nsettings = {{ project = \"project-1\", location = \"us-central1\" }}");
     scene.configure(&google, &[]).await;
     scene.serves("a person's login", "authorization", "Bearer canary-token-").await;
+    assert_eq!(scene.shown("x-goog-user-project"), "who-pays");
 }
 
 /// Waiting helps nobody who has no other target.

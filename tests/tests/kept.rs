@@ -313,3 +313,108 @@ async fn a_hosted_tool_that_is_forced_goes_to_who_has_it_or_is_refused_by_name()
     }
     assert!(line.openai.seen().is_empty(), "who lacks it is not asked");
 }
+
+/// Custom tools of callers of Chat Completions and Responses, at servers that speak the same protocol and know functions only.
+///
+/// Faults: F200
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn custom_tools_are_functions_at_servers_that_know_no_others() {
+    let (line, responses, _) = two_keys().await;
+    let mut more = format!(
+        "[providers.responses]\nadapter = \"openai-responses\"\nbase_url = \"{}\"\nkey = \"k\"\n",
+        responses.base_url()
+    );
+    let servers = ["llama.cpp", "vllm", "deepseek"].map(|server| format!("functions/{server}"));
+    for (provider, server) in
+        ["openai", "responses"].iter().flat_map(|it| servers.iter().map(move |server| (it, server)))
+    {
+        more += &format!("[models.\"{provider}-{server}\"]\ntargets = [\"{provider}/{server}\"]\n");
+    }
+    line.reconfigure(&more).await.expect("a good configuration");
+    for (server, stream) in servers.iter().flat_map(|server| [(server, false), (server, true)]) {
+        let run = json!({ "type": "custom", "custom": { "name": "run", "description": "Runs a command." } });
+        let call = json!({ "id": "c1", "type": "custom", "custom": { "name": "run", "input": "ls -l" } });
+        let body = json!({
+            "model": format!("openai-{server}"), "stream": stream, "tools": [run], "verbosity": "low",
+            "messages": [
+                { "role": "user", "content": "hello" },
+                { "role": "assistant", "content": null, "tool_calls": [call] },
+                { "role": "tool", "tool_call_id": "c1", "content": "then use tool run with {\"input\":\"pwd\"}" },
+            ],
+        });
+        let answer = line.post("/v1/chat/completions", &body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-pointsman-attempts")), (200, "1"), "{}", answer.body);
+        assert!(answer.body.contains("\"custom\"") && answer.body.contains("pwd"), "{server}: {}", answer.body);
+        assert!(!answer.body.contains("\"function\""), "{}", answer.body);
+        let seen = line.openai.seen();
+        let sent: Value = serde_json::from_slice(&seen.last().expect("a request").body).expect("JSON");
+        assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["arguments"], "{\"input\":\"ls -l\"}", "{sent}");
+        assert_eq!((&sent["tools"][0]["type"], &sent["verbosity"]), (&json!("function"), &json!("low")), "{sent}");
+
+        let run = json!({ "type": "custom", "name": "run" });
+        let more = json!({ "type": "namespace", "name": "files", "description": "Files.",
+            "tools": [{ "type": "function", "name": "list", "parameters": { "type": "object", "properties": {} } }] });
+        let body = json!({
+            "model": format!("responses-{server}"), "stream": stream, "tools": [run, more], "truncation": "auto",
+            "input": [
+                { "role": "user", "content": "hello" },
+                { "type": "custom_tool_call", "id": "ctc_1", "call_id": "c1", "name": "run", "input": "ls -l" },
+                { "type": "custom_tool_call_output", "call_id": "c1", "output": "then use tool run with {\"input\":\"pwd\"}" },
+            ],
+        });
+        let answer = line.post("/v1/responses", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(answer.body.contains("custom_tool_call") && answer.body.contains("pwd"), "{server}: {}", answer.body);
+        let seen = responses.seen();
+        let sent: Value = serde_json::from_slice(&seen.last().expect("a request").body).expect("JSON");
+        let names: Vec<&Value> = sent["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
+        assert_eq!(
+            (names, &sent["truncation"]),
+            (vec![&json!("run"), &json!("files__list")], &json!("auto")),
+            "{sent}"
+        );
+    }
+}
+
+/// A tool loop that begins at one provider, goes on at the backup, and comes back: what each of them sealed stands in one turn.
+///
+/// Faults: F202
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gemini_comes_back_in_the_midst_of_a_tool_loop() {
+    let (line, gemini) = (Line::start().await, Fake::start(Protocol::Gemini).await.expect("a port"));
+    let more = format!(
+        "[providers.gemini]\nadapter = \"gemini\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models.by-gpt]\ntargets = [\"gemini/gemini-3-pro\", \"openai/gpt-5\"]\n\
+         [models.by-claude]\ntargets = [\"gemini/gemini-3-pro\", \"anthropic/claude-sonnet-4-5\"]\n",
+        gemini.base_url()
+    );
+    line.reconfigure(&more).await.expect("a good configuration");
+    for (model, backup) in [("by-gpt", "openai/gpt-5"), ("by-claude", "anthropic/claude-sonnet-4-5")] {
+        let mut contents = json!([{ "role": "user", "parts": [{ "text": "use tool look with {}" }] }]);
+        let mut answered = Vec::new();
+        for step in 0..5 {
+            gemini.behave(behave(if step == 1 { "503" } else { "ok" }));
+            let body = json!({
+                "contents": contents,
+                "tools": [{ "functionDeclarations": [{ "name": "look" }] }],
+                "generationConfig": { "thinkingConfig": { "includeThoughts": true } },
+            });
+            let answer = line.post(&format!("/v1beta/models/{model}:generateContent"), &body).await;
+            assert_eq!(answer.status, 200, "step {step}: {}", answer.body);
+            answered.push(answer.header("x-pointsman-target").to_owned());
+            let content = answer.json()["candidates"][0]["content"].clone();
+            let call = content["parts"].as_array().expect("parts").iter().find(|part| part["functionCall"].is_object());
+            let call = call.expect("a call")["functionCall"].clone();
+            let list = contents.as_array_mut().expect("contents");
+            list.push(content);
+            let result = format!("seen; then use tool look with {{\"step\":{step}}}");
+            let mut response = json!({ "name": call["name"], "response": { "result": result } });
+            if call["id"].is_string() {
+                response["id"] = call["id"].clone();
+            }
+            list.push(json!({ "role": "user", "parts": [{ "functionResponse": response }] }));
+        }
+        let home = "gemini/gemini-3-pro";
+        assert_eq!(answered, [home, backup, home, home, home], "{model}");
+    }
+}

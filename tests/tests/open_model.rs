@@ -231,8 +231,6 @@ fn cannot(feature: &str, caller: Caller) -> Option<&'static str> {
         "image-bytes" | "image-url" | "tool-result-image" => Some("image input is not supported"),
         "document" => Some("unsupported content"),
         "hosted-tool-forced" => Some("must be called"),
-        // Of a caller of its own protocol it gets them as they are; of others as functions.
-        "custom-tools" if caller == Chat => Some("Unsupported tool call type"),
         // Of a caller of its own protocol it gets them as they are; of others as `{}`.
         "empty-arguments" if caller == Chat => Some("Failed to parse tool call arguments"),
         _ => None,

@@ -91,6 +91,8 @@ pub struct GoogleUser {
     pub client_secret: Secret,
     pub refresh_token: Secret,
     pub token_uri: String,
+    /// The project that pays: a person has none. Sent as `x-goog-user-project`.
+    pub quota_project: Option<String>,
 }
 
 /// What is needed of a credentials file of the type `external_account`.
@@ -104,6 +106,19 @@ pub struct GoogleExternal {
     pub subject: SubjectToken,
     /// Where the token of the federation is exchanged for one of a service account, and seconds that this one lasts.
     pub impersonation: Option<(String, u64)>,
+    /// As a [`GoogleUser`]'s.
+    pub quota_project: Option<String>,
+}
+
+impl Google {
+    /// The project that is named to Google as the one that pays, where the credentials name one.
+    pub fn quota_project(&self) -> Option<&str> {
+        match self {
+            Google::User(user) => user.quota_project.as_deref(),
+            Google::External(external) => external.quota_project.as_deref(),
+            Google::Account(_) | Google::Metadata { .. } => None,
+        }
+    }
 }
 
 /// Where a subject token is; it is read each time.

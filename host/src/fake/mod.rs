@@ -7,6 +7,7 @@ mod anthropic;
 mod bedrock;
 mod behaviour;
 mod faults;
+mod functions;
 mod gemini;
 mod kind;
 mod ollama;

@@ -1,5 +1,5 @@
-//! One more attempt at a target that refused a request for something that the request can do without: a field at the top, or its
-//! earlier thoughts.
+//! One more attempt at a target that refused a request for something that the request can do without: a field at the top, its
+//! earlier thoughts, or types of tools that the target does not know.
 
 use serde_json::Value;
 
@@ -7,6 +7,7 @@ use super::dialect::{LIMITS, names};
 use super::scan;
 use crate::plugin::bindings::chat::{Part, Request};
 use crate::plugin::bindings::faults::{Fault, FaultKind};
+use crate::plugin::bindings::provider::Encoded;
 use crate::upstream::Pieces;
 
 /// Where the answer is to stop, which models that think do not take.
@@ -24,6 +25,9 @@ pub enum Amendment {
     /// Earlier thoughts go. `is_silent`: the model is not to think in this turn either, because a turn that thinks must begin with
     /// the thought that it had.
     Thoughts { is_silent: bool },
+    /// All tools become functions, and their calls come back as the caller knows them: the target speaks the caller's protocol, but
+    /// of its types of tools it knows this one only, as most servers of open models do.
+    Functions,
 }
 
 impl Amendment {
@@ -31,6 +35,9 @@ impl Amendment {
     /// Otherwise only a parameter is changed that OpenAI's `code` says the model does not take:
     /// <https://platform.openai.com/docs/guides/error-codes>.
     pub fn of(fault: &Fault, body: &Pieces, is_ours: bool) -> Option<Amendment> {
+        if fault.kind == FaultKind::Unsupported && fault.field.as_deref().is_some_and(is_tool_type) {
+            return Some(Amendment::Functions);
+        }
         if !matches!(fault.status, 400 | 422) {
             return None;
         }
@@ -38,6 +45,9 @@ impl Amendment {
         let is_asked_for = fault.field.as_deref() == Some(INCLUDE);
         if fault.kind == FaultKind::Unsupported && !is_asked_for && is_about_thoughts(&fault.message) {
             return Some(Amendment::Thoughts { is_silent: fault.message.contains("thinking") });
+        }
+        if is_ours && fault.kind == FaultKind::ContextTooLong {
+            return Some(Amendment::Fields(smaller_limit(&fault.message, &body.joined())?));
         }
         let kinds = [FaultKind::Unsupported, FaultKind::InvalidRequest];
         if !is_ours && !names_unsupported(fault) || !kinds.contains(&fault.kind) {
@@ -67,7 +77,7 @@ impl Amendment {
     pub fn fields(&self) -> &[(String, Option<Value>)] {
         match self {
             Amendment::Fields(fields) => fields,
-            Amendment::Thoughts { .. } => &[],
+            Amendment::Thoughts { .. } | Amendment::Functions => &[],
         }
     }
 
@@ -83,8 +93,35 @@ impl Amendment {
                 fields.iter().map(|(name, _)| name.clone()).filter(|name| !is_kept(name)).collect()
             }
             Amendment::Thoughts { .. } => vec!["reasoning".to_owned()],
+            // The adapter names what it leaves out.
+            Amendment::Functions => Vec::new(),
         }
     }
+}
+
+/// Of `tools[0].type` and `tools[].type`, but not of a content's type.
+fn is_tool_type(field: &str) -> bool {
+    field.strip_prefix("tools[").and_then(|rest| rest.split_once(']')).is_some_and(|(_, rest)| rest == ".type")
+}
+
+/// The request as one of a protocol that no adapter knows: each says only what every server of its protocol understands.
+pub fn with_functions(request: &Request) -> Request {
+    Request { protocol: String::new(), ..request.clone() }
+}
+
+/// Fields of the caller's body that the adapter left out of such a request because it did not know whose they are: the target
+/// speaks the caller's protocol, and may know them. What dialects differ in stays out: there the adapter knew.
+pub fn caller_fields(body: &[u8], encoded: &mut Encoded) -> Vec<(String, Option<Value>)> {
+    let mut fields = Vec::new();
+    encoded.dropped.retain(|name| {
+        let is_missing = scan::value_at(&encoded.body, name).is_none();
+        let at = scan::value_at(body, name).filter(|_| is_missing && names().all(|known| known != name));
+        let value = at.and_then(|at| serde_json::from_slice(&body[at]).ok());
+        let is_kept = value.is_some();
+        fields.extend(value.map(|value| (name.clone(), Some(value))));
+        !is_kept
+    });
+    fields
 }
 
 /// The request without its earlier thoughts.
@@ -139,6 +176,20 @@ fn most(message: &str) -> Option<u64> {
     let (_, after) = [" > ", "at most "].iter().find_map(|words| message.split_once(words))?;
     let digits = after.split(|letter: char| !letter.is_ascii_digit()).next()?;
     digits.parse().ok().filter(|most| *most > 0)
+}
+
+/// The prompt fits, and only the limit of the answer does not: "This model's maximum context length is 8192 tokens and your request
+/// has 20 input tokens" (vLLM), "However, you requested 32020 tokens (20 in the messages, 32000 in the completion)" (OpenAI and
+/// older servers). What is left for the answer becomes its limit.
+fn smaller_limit(message: &str, body: &[u8]) -> Option<Vec<(String, Option<Value>)>> {
+    let digits = |text: &str| text.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u64>().ok();
+    let after = |words: &str| digits(message.split_once(words)?.1);
+    let context = after("maximum context length is ")?;
+    let in_messages = || after("tokens (").filter(|_| message.contains(" in the messages"));
+    let left = context.checked_sub(after("your request has ").or_else(in_messages)?).filter(|left| *left > 0)?;
+    let (name, at) = LIMITS.into_iter().find_map(|name| Some((name, scan::value_at(body, name)?)))?;
+    let asked: u64 = serde_json::from_slice(&body[at]).ok()?;
+    (asked > left).then(|| vec![(name.to_owned(), Some(left.into()))])
 }
 
 /// Does the refusal say that the model does not take a parameter, and is it one that a request can do without?
@@ -252,5 +303,49 @@ mod tests {
             let amendment = Amendment::of(&refused(alone, None), &body, false);
             assert!(matches!(amendment, Some(Amendment::Thoughts { is_silent: false })), "{alone}");
         }
+    }
+
+    #[test]
+    fn an_answers_limit_becomes_what_the_prompt_leaves() {
+        let body = |limit: u64| Pieces::new([Bytes::from(json!({ "max_tokens": limit, "messages": [] }).to_string())]);
+        let refused = |message: &str| Fault { status: 400, ..refusal::fault(FaultKind::ContextTooLong, message) };
+        let vllm = "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 8192 \
+                    tokens and your request has 192 input tokens (32000 > 8192 - 192).";
+        let older = "This model's maximum context length is 8192 tokens. However, you requested 32192 tokens (192 in the messages, \
+                     32000 in the completion). Please reduce the length of the messages or completion.";
+        for message in [vllm, older] {
+            let amendment = Amendment::of(&refused(message), &body(32_000), true).expect("it fits");
+            assert_eq!(amendment.fields(), [("max_tokens".to_owned(), Some(json!(8000)))], "{message}");
+            assert!(amendment.dropped().is_empty());
+            assert!(
+                Amendment::of(&refused(message), &body(32_000), false).is_none(),
+                "the caller wrote it for this model"
+            );
+            assert!(Amendment::of(&refused(message), &body(10), true).is_none(), "it is not the limit");
+        }
+        for message in [
+            "This model's maximum context length is 8192 tokens and your request has 9000 input tokens.",
+            "This model's maximum context length is 8192 tokens.",
+            "prompt is too long: 9000 tokens > 8192 maximum",
+        ] {
+            assert!(Amendment::of(&refused(message), &body(32_000), true).is_none(), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_type_of_tool_that_is_not_known_becomes_a_function() {
+        let body = Pieces::new([Bytes::from_static(b"{}")]);
+        let at = |field: &str| Fault { status: 500, ..refused("no", Some(field)) };
+        for (field, is_it) in [
+            ("tools[].type", true),
+            ("tools[12].type", true),
+            ("tools[0].name", false),
+            ("messages[0].content[0].type", false),
+        ] {
+            let amendment = Amendment::of(&at(field), &body, false);
+            assert_eq!(matches!(amendment, Some(Amendment::Functions)), is_it, "{field}");
+        }
+        let again = Amendment::of(&at("tools[].type"), &body, false).expect("once");
+        assert!(again.after(Some(Amendment::Functions)).is_none(), "who refuses functions as well is believed");
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hyper::Request;
+use hyper::header::HeaderValue;
 
 use super::Gateway;
 use super::identities::Shown;
@@ -54,6 +55,7 @@ pub async fn authorize(
                 }
                 _ => Err(format!("what {source} gives is of another kind")),
             };
+            let outcome = outcome.and_then(|()| with_quota_project(request, source));
             authorized.shown = Some(shown);
             outcome
         }
@@ -62,6 +64,16 @@ pub async fn authorize(
         let text = format!("provider `{}` cannot be shown who asks: {text}", adapter.provider);
         fault(FaultKind::AdapterFailed, text)
     })
+}
+
+/// Google serves a person's credentials only for a project that pays: <https://google.aip.dev/auth/4113>. No adapter forwards the
+/// header of a caller, and if one did, the operator's would replace it.
+fn with_quota_project(request: &mut Request<Pieces>, source: &Source) -> Result<(), String> {
+    let Source::Google { account, .. } = source else { return Ok(()) };
+    let Some(project) = account.quota_project() else { return Ok(()) };
+    let value = HeaderValue::try_from(project).map_err(|_| "its quota project is no header's value".to_owned())?;
+    request.headers_mut().insert("x-goog-user-project", value);
+    Ok(())
 }
 
 /// # Errors

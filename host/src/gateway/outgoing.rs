@@ -86,6 +86,13 @@ impl Outgoing {
         let endpoint = &exchange.endpoint;
         let adapter = adapter(exchange, target)?;
         let same = adapter.description.protocol == endpoint.protocol;
+        if matches!(amendment, Some(Amendment::Functions)) {
+            let reading = exchange.reading().await?;
+            let asked = amendment::with_functions(&reading.request);
+            let mut outgoing = translate(exchange, target, adapter, true, key_at, &asked, amendment).await?;
+            outgoing.translating = Some(reading.memory.clone());
+            return Ok(outgoing);
+        }
         let is_silent = match amendment {
             Some(Amendment::Thoughts { is_silent }) => Some(*is_silent),
             _ => None,
@@ -111,7 +118,7 @@ impl Outgoing {
         let reading = exchange.reading().await?;
         let silenced = is_silent.map(|is_silent| amendment::without_thoughts(&reading.request, is_silent));
         let asked = silenced.as_ref().unwrap_or(&reading.request);
-        let mut outgoing = translate(exchange, target, adapter, same, key_at, asked, amendment).await?;
+        let mut outgoing = translate(exchange, target, adapter, !same, key_at, asked, amendment).await?;
         outgoing.translating = (!same).then(|| reading.memory.clone());
         Ok(outgoing)
     }
@@ -124,7 +131,7 @@ impl Outgoing {
         let adapter = adapter(exchange, target)?;
         let same = adapter.description.protocol == exchange.endpoint.protocol;
         let asked = said.request(&exchange.reading().await?.request);
-        translate(exchange, target, adapter, same, key_at, &asked, None).await
+        translate(exchange, target, adapter, !same, key_at, &asked, None).await
     }
 }
 
@@ -191,12 +198,13 @@ async fn forward(
     })
 }
 
-/// Say the request in the target's protocol. `same`: it is the caller's too, so that headers go along and the reply as well.
+/// Say the request in the target's protocol. Where that is the caller's too, headers go along. `is_written_anew`: the reply is
+/// translated as well, so that names of tools can be put back.
 async fn translate(
     exchange: &Exchange,
     target: &Target,
     adapter: &Arc<Adapter>,
-    same: bool,
+    is_written_anew: bool,
     key_at: usize,
     asked: &chat::Request,
     amendment: Option<&Amendment>,
@@ -207,7 +215,7 @@ async fn translate(
     let mut encoded = encode(exchange, target, adapter, asked, &facts).await?;
     let (mut renamed, mut tool_names) = (None, ToolNames::default());
     // A reply in the caller's own protocol is not written anew, so no name could be put back into it.
-    if !same && encoded.as_ref().is_err_and(ToolNames::are_refused) {
+    if is_written_anew && encoded.as_ref().is_err_and(ToolNames::are_refused) {
         let mut request = asked.clone();
         tool_names = ToolNames::replace(&mut request);
         if !tool_names.is_empty() {
@@ -235,15 +243,19 @@ async fn translate(
     let mut encoded = encoded?;
     if let Some(amendment) = amendment {
         encoded.dropped.extend(amendment.dropped());
-        if !amendment.fields().is_empty() {
-            encoded.body = dialect::with_fields(&encoded.body, amendment.fields()).to_vec();
+        let mut fields = amendment.fields().to_vec();
+        if matches!(amendment, Amendment::Functions) {
+            fields.append(&mut amendment::caller_fields(&exchange.body, &mut encoded));
+        }
+        if !fields.is_empty() {
+            encoded.body = dialect::with_fields(&encoded.body, &fields).to_vec();
         }
     }
     // All else that it took to get there is gone.
     room.shrink_to(encoded.body.len() as u64);
     let body = Pieces::new([Bytes::from(encoded.body)]);
     let (mut headers, mut query) = (HeaderMap::new(), String::new());
-    if same {
+    if adapter.description.protocol == exchange.endpoint.protocol {
         headers = forwarded(&exchange.head.headers, &adapter.description.forwarded_headers);
         query = forwarded_query(exchange.head.uri.query(), &adapter.description.forwarded_query);
     }

@@ -7,6 +7,9 @@ use memchr::memmem;
 use super::scan;
 
 const ITEM: &str = "item_id";
+/// Where the reply's own id stands: Chat Completions and Gemini repeat it in every event, the Responses API in some.
+const REPLIES: [&str; 2] = ["id", "responseId"];
+const RESPONSE: &str = "response";
 const INDEXES: [&str; 2] = ["output_index", "index"];
 const SEQUENCE: &str = "sequence_number";
 const DATA: &[u8] = b"data: ";
@@ -14,6 +17,8 @@ const DATA: &[u8] = b"data: ";
 /// As the newest event says that has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Position {
+    /// The reply's id, as the first event says that has one; as JSON.
+    reply: Option<Bytes>,
     /// As JSON.
     item: Option<Bytes>,
     index: Option<i64>,
@@ -25,6 +30,9 @@ impl Position {
     pub fn note(&mut self, data: &[u8]) {
         let number =
             |name: &str| scan::value_at(data, name).and_then(|at| str::from_utf8(&data[at]).ok()?.parse().ok());
+        if self.reply.is_none() {
+            self.reply = reply_id(data).map(Bytes::copy_from_slice);
+        }
         if let Some(at) = scan::value_at(data, ITEM) {
             self.item = Some(Bytes::copy_from_slice(&data[at]));
         }
@@ -43,11 +51,20 @@ impl Position {
     }
 }
 
+/// Codecs put their protocol's prefix (`chatcmpl-`, `resp_`) before the id of a server that has another.
+fn reply_id(data: &[u8]) -> Option<&[u8]> {
+    let (within, names) = match scan::value_at(data, RESPONSE) {
+        Some(at) => (&data[at], &REPLIES[..1]),
+        None => (data, &REPLIES[..]),
+    };
+    names.iter().find_map(|name| scan::value_at(within, name)).map(|at| &within[at]).filter(|id| id.starts_with(b"\""))
+}
+
 /// Between a beginning that the caller has read and a rest that counts otherwise.
 #[derive(Debug)]
 pub struct Shift {
-    /// The item's id as the rest has it, and as the caller knows it.
-    item: Option<(Bytes, Bytes)>,
+    /// Ids of the reply and of its item: as the rest has them, and as the caller knows them.
+    ids: Vec<(Bytes, Bytes)>,
     index: i64,
     sequence: i64,
 }
@@ -63,7 +80,9 @@ impl Shift {
         let index = between(ours.index, theirs.index)?;
         // Some servers that copy the protocol do not number their events.
         let sequence = between(ours.sequence, theirs.sequence).unwrap_or(0);
-        Some(Shift { item: ours.item.zip(theirs.item.clone()), index, sequence })
+        let pairs = [ours.reply.zip(theirs.reply.clone()), ours.item.zip(theirs.item.clone())];
+        let ids = pairs.into_iter().flatten().filter(|(ours, theirs)| ours != theirs).collect();
+        Some(Shift { ids, index, sequence })
     }
 
     /// Events of the rest, as they follow what the caller has read.
@@ -78,7 +97,7 @@ impl Shift {
                 None => shifted.extend_from_slice(line),
             }
         }
-        self.renamed(&shifted)
+        self.ids.iter().fold(shifted.freeze(), |written, (ours, theirs)| renamed(&written, ours, theirs))
     }
 
     fn shift(&self, data: &[u8], shifted: &mut BytesMut) {
@@ -100,19 +119,21 @@ impl Shift {
         }
         shifted.extend_from_slice(&data[from..]);
     }
+}
 
-    /// A quoted id in a text has escaped quotes, so that only ids are changed.
-    fn renamed(&self, written: &[u8]) -> Bytes {
-        let Some((ours, theirs)) = &self.item else { return Bytes::copy_from_slice(written) };
-        let (mut renamed, mut from) = (BytesMut::with_capacity(written.len()), 0);
-        for at in memmem::find_iter(written, ours) {
-            renamed.extend_from_slice(&written[from..at]);
-            renamed.extend_from_slice(theirs);
-            from = at + ours.len();
-        }
-        renamed.extend_from_slice(&written[from..]);
-        renamed.freeze()
+/// A quoted id in a text has escaped quotes, so that only ids are changed.
+fn renamed(written: &Bytes, ours: &[u8], theirs: &[u8]) -> Bytes {
+    let (mut renamed, mut from) = (BytesMut::new(), 0);
+    for at in memmem::find_iter(written, ours) {
+        renamed.extend_from_slice(&written[from..at]);
+        renamed.extend_from_slice(theirs);
+        from = at + ours.len();
     }
+    if from == 0 {
+        return written.clone();
+    }
+    renamed.extend_from_slice(&written[from..]);
+    renamed.freeze()
 }
 
 #[cfg(test)]
@@ -145,5 +166,39 @@ mod tests {
         let none = Shift::new(position("{}"), &position("{}")).expect("neither counts");
         assert_eq!(&none.applied(chunk)[..], chunk);
         assert!(Shift::new(position("{}"), &position(r#"{"index":2}"#)).is_none());
+    }
+
+    /// Faults: F201
+    #[test]
+    fn the_id_that_was_read_goes_on() {
+        for (theirs, ours, rest, expected) in [
+            (
+                r#"{"id":"gen-1","choices":[]}"#,
+                r#"{"id":"chatcmpl-gen-1","choices":[]}"#,
+                r#"{"id":"chatcmpl-gen-1","choices":[{"delta":{"content":"\"chatcmpl-gen-1\""}}]}"#,
+                r#"{"id":"gen-1","choices":[{"delta":{"content":"\"chatcmpl-gen-1\""}}]}"#,
+            ),
+            (
+                r#"{"type":"response.created","response":{"id":"1f-2","output":[]},"sequence_number":0}"#,
+                r#"{"type":"response.created","response":{"id":"resp_1f-2","output":[]},"sequence_number":0}"#,
+                r#"{"type":"response.completed","response":{"id":"resp_1f-2","output":[{"id":"msg_1"}]},"sequence_number":9}"#,
+                r#"{"type":"response.completed","response":{"id":"1f-2","output":[{"id":"msg_1"}]},"sequence_number":9}"#,
+            ),
+            // An id that is no text, or none: ours goes on.
+            (r#"{"id":7}"#, r#"{"id":"chatcmpl-7"}"#, r#"{"id":"chatcmpl-7"}"#, r#"{"id":"chatcmpl-7"}"#),
+            (r#"{"id":"a"}"#, r#"{"id":"a"}"#, r#"{"id":"a"}"#, r#"{"id":"a"}"#),
+        ] {
+            let shift = Shift::new(position(ours), &position(theirs)).expect("both count");
+            assert_eq!(shift.applied(format!("data: {rest}\n\n").as_bytes()), format!("data: {expected}\n\n"));
+        }
+    }
+
+    #[test]
+    fn the_first_id_of_a_reply_holds() {
+        let mut position = Position::default();
+        for data in [r#"{"id":null}"#, r#"{"id":"one"}"#, r#"{"id":"two"}"#] {
+            position.note(data.as_bytes());
+        }
+        assert_eq!(position.reply.as_deref(), Some(&b"\"one\""[..]));
     }
 }

@@ -67,6 +67,11 @@ impl Message {
         begins(text) || after_field.is_some_and(begins)
     }
 
+    /// Does one of these, in lower case, stand anywhere, also in quotes? Only for what counts against nobody but this request.
+    pub fn contains(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.whole.contains(word))
+    }
+
     /// Does one of these, in lower case, stand anywhere outside of quotes?
     pub fn mentions(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.unquoted.contains(word))
@@ -127,6 +132,19 @@ impl Message {
     }
 }
 
+/// Milliseconds until a provider is to be asked again, as the reply's headers say: `retry-after-ms`, which the official SDKs of
+/// OpenAI and Anthropic read first, or `retry-after` in seconds. A date is passed over: a plugin has no clock.
+/// `headers` are names and values.
+pub fn retry_after_ms<'a>(headers: impl Iterator<Item = (&'a String, &'a String)> + Clone) -> Option<u64> {
+    let number = |wanted: &str| {
+        let (_, value) = headers.clone().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        value.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+    };
+    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1000.0))?;
+    // The cast saturates.
+    Some(ms.ceil() as u64)
+}
+
 /// The text without what stands in quotes of any kind. A quote that is not closed reaches to the end.
 fn unquoted(text: &str) -> String {
     let (mut kept, mut closing, mut before) = (String::with_capacity(text.len()), None, ' ');
@@ -165,6 +183,22 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(unquoted(text), kept, "{text}");
+        }
+    }
+
+    /// Faults: F203
+    #[test]
+    fn milliseconds_come_before_seconds() {
+        let wait = |headers: &[(&str, &str)]| {
+            let owned = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let owned: Vec<(String, String)> = owned.collect();
+            retry_after_ms(owned.iter().map(|(name, value)| (name, value)))
+        };
+        assert_eq!(wait(&[("retry-after", "2"), ("Retry-After-Ms", " 350.5 ")]), Some(351));
+        assert_eq!(wait(&[("Retry-After", "1.5")]), Some(1500));
+        assert_eq!(wait(&[("retry-after-ms", "soon"), ("retry-after", "1")]), Some(1000));
+        for odd in ["-1", "nan", "inf", "", "Tue, 01 Dec 2026 00:00:00 GMT"] {
+            assert_eq!(wait(&[("retry-after-ms", odd), ("retry-after", odd)]), None, "{odd}");
         }
     }
 

@@ -1,13 +1,27 @@
 //! Errors as both of OpenAI's protocols have them: read from a provider, and told to a caller.
 
 use crate::codec::client_protocol::{Header, HttpReply};
-use crate::codec::provider::ReplyHead;
 use crate::codec::{Fault, FaultKind};
 use crate::errors::Message;
 use serde_json::{Value, json};
 
 /// Of a body that is not the protocol's.
 const MESSAGE_CHARS_MAX: usize = 500;
+
+/// The field of a fault that says: this server knows tools of the type `function` only.
+const TOOL_TYPE: &str = "tools[].type";
+/// What llama.cpp's messages begin with that refuse other types of tools and of calls; it says them with status 500.
+const FUNCTIONS_ONLY: [&str; 2] =
+    ["failed to parse tools: unsupported tool", "failed to parse messages: unsupported tool"];
+/// The same at 400 and 422: llama.cpp's Responses, servers in Python (pydantic: vLLM, SGLang), servers in Rust (serde: DeepSeek),
+/// and older versions of OpenAI's and Azure's API.
+const FUNCTIONS_EXPECTED: [&str; 5] = [
+    "cannot determine type of 'item'",
+    "input should be 'function'",
+    "expected `function`",
+    "tool must be 'function'",
+    "supported values are: 'function'",
+];
 
 /// What an error says. Empty where it says nothing.
 #[derive(Default)]
@@ -33,6 +47,28 @@ impl Said {
     /// `unsupported_value` are OpenAI's codes for it; the servers that copy its API have the words alone.
     pub fn names_a_lack(&self) -> bool {
         self.is(&["unsupported_parameter", "unsupported_value", "not_supported_error"]) || self.text().names_a_lack()
+    }
+
+    /// The server refuses tools of other types than `function` (custom tools, hosted tools), their calls or their results. The
+    /// fault's field says so: the host says the request once more, with functions in their place.
+    pub fn refuses_tool_types(&mut self, status: u16) -> bool {
+        let text = self.text();
+        let refuses = match status {
+            400 | 422 => text.begins(&FUNCTIONS_ONLY) || text.contains(&FUNCTIONS_EXPECTED),
+            500 | 501 => text.begins(&FUNCTIONS_ONLY),
+            _ => false,
+        };
+        if refuses {
+            self.param = Some(TOOL_TYPE.into());
+        }
+        refuses
+    }
+
+    /// One request alone is larger than all that the account may use in a minute: "Request too large for gpt-4o in organization … on
+    /// tokens per min (TPM): Limit 30000, Requested 45000." (OpenAI with 429, Groq with 413). Waiting does not help it, and others
+    /// are served.
+    pub fn is_larger_than_a_limit(&self) -> bool {
+        self.text().begins(&["request too large for "])
     }
 
     /// What a reply with this status means, where neither code nor message tells it better.
@@ -91,17 +127,6 @@ impl Said {
         let retry_after_ms = wait_in_words(&message).filter(|_| waits);
         Fault { kind, status, message, provider_code, field: self.param, retry_after_ms }
     }
-}
-
-/// What the headers say of when to try again. A date is passed over: nobody here knows the time.
-pub fn retry_after_ms(head: &ReplyHead) -> Option<u64> {
-    let number = |name: &str| {
-        let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        header.value.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
-    };
-    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1000.0))?;
-    // The cast saturates.
-    Some(ms.ceil() as u64)
 }
 
 /// Azure's "Please retry after 20 seconds.", and Groq's and OpenAI's "Please try again in 7.66s" (or "120ms").

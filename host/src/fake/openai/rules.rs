@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::answer::{Asked, is_known};
+use super::super::functions;
 use super::super::state::Seen;
 use super::messages;
 use super::tools::{check_choice, check_strict, check_tools, check_types, is_legal};
@@ -141,6 +142,7 @@ pub fn check(body: &Value) -> Result<Asked, Wrong> {
     check_lengths(body)?;
     asked.max_tokens = check_max_tokens(body)?;
     asked.stop = check_stop(body)?;
+    functions::check(body, model)?;
     check_tools(body, &mut asked)?;
     if model.starts_with(TOOLLESS) && is_given(body, "tools") {
         let message = "No endpoints found that support tool use. To learn more about provider routing, visit: https://openrouter.ai/docs";

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::answer::Asked;
+use super::super::functions;
 use super::super::openai::rules::{Wrong, check_model_name, check_numbers, is_given, unknown, wrong};
 use super::items::{self, ADDITIONAL_TOOLS};
 use super::tools::{Forms, check_choice, check_format, check_tools};
@@ -93,6 +94,7 @@ pub fn check(body: &Value) -> Result<Request, Wrong> {
     check_sampling(body, model, effort)?;
     check_lengths(body)?;
     check_state(body)?;
+    functions::check(body, model)?;
     let mut forms = Forms::default();
     check_tools("tools", &body["tools"], None, &mut asked, &mut forms)?;
     for (index, item) in body["input"].as_array().into_iter().flatten().enumerate() {

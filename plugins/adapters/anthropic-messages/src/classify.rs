@@ -10,7 +10,7 @@ pub use aws::exception;
 
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
-use pointsman_sdk::errors::Message;
+use pointsman_sdk::errors::{Message, retry_after_ms};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -45,7 +45,7 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
         Some(message) if !message.is_empty() => message.clone(),
         _ => describe_foreign(head.status, body),
     };
-    let retry_after_ms = retry_after_ms(head)
+    let retry_after_ms = retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value)))
         .or_else(|| google::retry_after_ms(&error))
         .or_else(|| regain::retry_after_ms(head, &message));
     fault(head.status, error, message, retry_after_ms)
@@ -133,7 +133,12 @@ fn by_sentence(text: &Message) -> Option<FaultKind> {
         Some(FaultKind::ContextTooLong)
     } else if text.begins(&["output blocked by content filtering policy"]) {
         Some(FaultKind::ContentPolicy)
-    } else if text.begins(&LONG_CONTEXT) || text.begins(&FOREIGN_THOUGHT) || text.names_a_lack() {
+    } else if text.begins(&LONG_CONTEXT)
+        || text.begins(&FOREIGN_THOUGHT)
+        || text.begins(&["tools."]) && text.mentions(&["does not match any of the expected tags"])
+        || text.names_a_lack()
+    {
+        // The tags: a type of tool that this server, or this cloud, does not have.
         Some(FaultKind::Unsupported)
     } else {
         None
@@ -168,11 +173,6 @@ fn describe_foreign(status: u16, body: &[u8]) -> String {
     }
     let snippet: String = text.chars().take(SNIPPET_CHARS).collect();
     format!("the provider answered with status {status}: {snippet}")
-}
-
-/// Anthropic counts in seconds. A date is not ours to read: a plugin has no clock.
-fn retry_after_ms(head: &ReplyHead) -> Option<u64> {
-    milliseconds(header(head, "retry-after")?.trim())
 }
 
 fn milliseconds(seconds: &str) -> Option<u64> {

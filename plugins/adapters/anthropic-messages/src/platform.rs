@@ -48,7 +48,7 @@ impl Platform {
             auth,
             forwarded_headers: words("anthropic-version anthropic-beta user-agent x-app x-stainless-*"),
             forwarded_query: words("beta"),
-            returned_headers: words("request-id anthropic-* retry-after x-should-retry"),
+            returned_headers: words("request-id anthropic-* retry-after retry-after-ms x-should-retry"),
             reply_model: words("model message.model"),
             foreign_marks: vec!["\"pointsman:".into()],
             rate_limits: ["requests", "tokens", "input-tokens", "output-tokens"].map(rate_limit).into(),

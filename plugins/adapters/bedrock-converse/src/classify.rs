@@ -2,7 +2,7 @@
 //! status decides where it does not. `ValidationException` is its word for many things, told apart by the sentence that the
 //! text begins with: it quotes names that callers chose, and those never count against a key or a model.
 
-use pointsman_adapter_sdk::errors::Message;
+use pointsman_adapter_sdk::errors::{Message, retry_after_ms};
 use pointsman_adapter_sdk::provider::ReplyHead;
 use pointsman_adapter_sdk::{Fault, FaultKind};
 use serde::Deserialize;
@@ -28,7 +28,10 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
     let name = header(head, "x-amzn-errortype").map(str::to_owned).or(body_json.name);
     let message = [body_json.message, body_json.original].into_iter().flatten().find(|text| !text.is_empty());
     let message = message.unwrap_or_else(|| describe_foreign(head.status, body));
-    Fault { retry_after_ms: retry_after_ms(head), ..of(head.status, name.as_deref(), message) }
+    Fault {
+        retry_after_ms: retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value))),
+        ..of(head.status, name.as_deref(), message)
+    }
 }
 
 /// The fault of an exception in a stream that began well. `data` is a JSON object with a message, or empty.
@@ -149,12 +152,6 @@ fn describe_foreign(status: u16, body: &[u8]) -> String {
         return format!("the provider answered with status {status} and no error text");
     }
     format!("the provider answered with status {status}: {text}")
-}
-
-/// In seconds; Bedrock itself never says it, what stands in front might.
-fn retry_after_ms(head: &ReplyHead) -> Option<u64> {
-    let seconds: f64 = header(head, "retry-after")?.trim().parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| (seconds * 1000.0).ceil() as u64)
 }
 
 fn header<'a>(head: &'a ReplyHead, name: &str) -> Option<&'a str> {

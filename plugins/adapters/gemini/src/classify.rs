@@ -6,7 +6,7 @@ mod details;
 use details::Details;
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
-use pointsman_sdk::errors::Message;
+use pointsman_sdk::errors::{Message, retry_after_ms};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -45,7 +45,9 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
         _ => describe_foreign(head.status, body),
     };
     let fault = in_words(&error, head.status, message);
-    let retry_after_ms = fault.retry_after_ms.or_else(|| details::retry_after_header_ms(head));
+    let retry_after_ms = fault
+        .retry_after_ms
+        .or_else(|| retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value))));
     Fault { status: head.status, retry_after_ms, ..fault }
 }
 

@@ -1,7 +1,7 @@
 //! What an error means. Ollama has no codes, only a text: `{"error": "…"}`. The status decides, and words of the text
 //! where one status stands for several faults.
 
-use pointsman_adapter_sdk::errors::Message;
+use pointsman_adapter_sdk::errors::{Message, retry_after_ms};
 use pointsman_adapter_sdk::provider::ReplyHead;
 use pointsman_adapter_sdk::{Fault, FaultKind};
 use serde_json::Value;
@@ -14,7 +14,10 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
     let body_json: Option<Value> = serde_json::from_slice(body).ok();
     let text = body_json.as_ref().and_then(|body| error_text(body.get("error")?));
     let message = text.unwrap_or_else(|| describe_foreign(head.status, body));
-    Fault { retry_after_ms: retry_after_ms(head), ..of(head.status, message) }
+    Fault {
+        retry_after_ms: retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value))),
+        ..of(head.status, message)
+    }
 }
 
 /// The fault of a line with an `error` in a reply that began well. Some versions add the status that it would have had.
@@ -83,11 +86,4 @@ fn describe_foreign(status: u16, body: &[u8]) -> String {
         return format!("the provider answered with status {status} and no error text");
     }
     format!("the provider answered with status {status}: {text}")
-}
-
-/// In seconds. A date is not ours to read: a plugin has no clock.
-fn retry_after_ms(head: &ReplyHead) -> Option<u64> {
-    let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("retry-after"))?;
-    let seconds: f64 = header.value.trim().parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| (seconds * 1000.0).ceil() as u64)
 }

@@ -38,7 +38,7 @@ impl Provider for Adapter {
             auth: settings.auth.then(bearer).into_iter().collect(),
             forwarded_headers: Vec::new(),
             forwarded_query: Vec::new(),
-            returned_headers: vec!["retry-after".into()],
+            returned_headers: vec!["retry-after".into(), "retry-after-ms".into()],
             reply_model: vec!["model".into()],
             foreign_marks: Vec::new(),
             rate_limits: Vec::new(),

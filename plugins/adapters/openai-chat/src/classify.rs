@@ -4,13 +4,15 @@
 
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
-use pointsman_sdk::openai::{Said, describe, retry_after_ms, short, text};
+use pointsman_sdk::errors::retry_after_ms;
+use pointsman_sdk::openai::{Said, describe, short, text};
 use serde_json::Value;
 
 /// A reply whose status is not 2xx.
 pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
     let mut fault = fault(body, head.status, |_| head.status);
-    fault.retry_after_ms = retry_after_ms(head).or(fault.retry_after_ms);
+    fault.retry_after_ms =
+        retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value))).or(fault.retry_after_ms);
     fault
 }
 
@@ -22,7 +24,10 @@ pub fn in_stream(data: &[u8]) -> Fault {
 fn fault(body: &[u8], status: u16, meant: impl FnOnce(&Said) -> u16) -> Fault {
     let Read { mut said, is_flagged, behind } = read(body);
     let status_meant = meant(&said);
-    let kind = by_code(&said, is_flagged, status_meant)
+    let kind = said
+        .refuses_tool_types(status_meant)
+        .then_some(FaultKind::Unsupported)
+        .or_else(|| by_code(&said, is_flagged, status_meant))
         .or_else(|| behind.and_then(|behind| of_the_request(&behind, status_meant)))
         .unwrap_or_else(|| by_status(status_meant, &said));
     if said.message.is_empty() {
@@ -90,6 +95,9 @@ fn by_code(said: &Said, is_flagged: bool, status: u16) -> Option<FaultKind> {
     if matches!(status, 403 | 429) && text.begins(&["your team "]) && text.mentions(&["used all available credits"]) {
         return Some(FaultKind::QuotaExhausted);
     }
+    if said.is_larger_than_a_limit() {
+        return Some(FaultKind::Unsupported);
+    }
     if said.is(&["rate_limit_exceeded", "rate_limit_error"]) {
         return Some(FaultKind::RateLimited);
     }
@@ -109,8 +117,8 @@ fn by_code(said: &Said, is_flagged: bool, status: u16) -> Option<FaultKind> {
     {
         return Some(FaultKind::Unsupported);
     }
-    // llama.cpp's, with status 500; but the history is the caller's.
-    if text.begins(&["failed to parse tool call arguments"]) {
+    // llama.cpp's, with status 500; but the history and the tools are the caller's.
+    if text.begins(&["failed to parse tool call arguments", "failed to parse messages: ", "failed to parse tools: "]) {
         return Some(FaultKind::InvalidRequest);
     }
     // llama.cpp's, while it loads its model.

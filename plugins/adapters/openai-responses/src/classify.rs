@@ -2,18 +2,23 @@
 
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
-use pointsman_sdk::openai::{Said, describe, retry_after_ms, text};
+use pointsman_sdk::errors::retry_after_ms;
+use pointsman_sdk::openai::{Said, describe, text};
 use serde_json::Value;
 
 /// A reply whose status is not 2xx.
 pub fn reply(head: &ReplyHead, body: &[u8]) -> Fault {
     let mut said = read(&serde_json::from_slice(body).unwrap_or_default());
-    let kind = by_code(&said).unwrap_or_else(|| by_status(head.status, &said));
+    let kind = match said.refuses_tool_types(head.status) {
+        true => FaultKind::Unsupported,
+        false => by_code(&said).unwrap_or_else(|| by_status(head.status, &said)),
+    };
     if said.message.is_empty() {
         said.message = describe(head.status, body);
     }
     let mut fault = said.fault(kind, head.status);
-    fault.retry_after_ms = retry_after_ms(head).or(fault.retry_after_ms);
+    fault.retry_after_ms =
+        retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value))).or(fault.retry_after_ms);
     fault
 }
 
@@ -48,6 +53,9 @@ fn read(value: &Value) -> Said {
 /// Codes that mean one thing, whatever the status. Those of a failed response are listed in the official SDKs as
 /// `ResponseError.code`.
 fn by_code(said: &Said) -> Option<FaultKind> {
+    if said.is_larger_than_a_limit() {
+        return Some(FaultKind::Unsupported);
+    }
     let code = if said.code.is_empty() { said.error_type.as_str() } else { said.code.as_str() };
     Some(match code {
         "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active" => FaultKind::QuotaExhausted,

@@ -36,7 +36,7 @@ pub fn body(operation: &str, request: Request, model: &ModelFacts) -> Result<(Ve
     let mut extras = request.extras;
     let hosted = if is_own { tools::hosted(&mut extras) } else { Vec::new() };
     let has_tools = !request.tools.is_empty() || !hosted.is_empty();
-    let choice = tools::choice(request.tool_choice, &request.tools, has_tools)?;
+    let choice = tools::choice(request.tool_choice, &request.tools, has_tools, is_own)?;
     if has_tools {
         let mut tools = tools::list(request.tools, &mut dropped)?;
         tools.extend(hosted);

@@ -100,6 +100,7 @@ impl Resolver<'_> {
                     client_secret: secret("client_secret")?,
                     refresh_token: secret("refresh_token")?,
                     token_uri: self.safe_url(token_uri, "`token_uri`", span)?,
+                    quota_project: quota_project(&json).map_err(wrong)?,
                 }))
             }
             None | Some("service_account") => {
@@ -120,6 +121,17 @@ impl Resolver<'_> {
 fn field(json: &Value, name: &str) -> Result<String, String> {
     let value = json[name].as_str().filter(|value| !value.is_empty()).map(str::to_owned);
     value.ok_or_else(|| format!("it has no `{name}`"))
+}
+
+/// It goes into a header, so only letters, digits and what project ids have besides may stand in it.
+fn quota_project(json: &Value) -> Result<Option<String>, String> {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-.:_".contains(letter);
+    match &json["quota_project_id"] {
+        Value::Null => Ok(None),
+        Value::String(project) if project.is_empty() => Ok(None),
+        Value::String(project) if project.chars().all(is_letter) => Ok(Some(project.clone())),
+        _ => Err("its `quota_project_id` is not a project's id".to_owned()),
+    }
 }
 
 /// What is wrong with an `external_account`.
@@ -176,5 +188,6 @@ fn external(
         token_url: safe_url(&field(json, "token_url")?, "`token_url`")?,
         subject: SubjectToken { place, field: field_name },
         impersonation,
+        quota_project: quota_project(json)?,
     })
 }

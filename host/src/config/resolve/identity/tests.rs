@@ -111,6 +111,9 @@ fn files_that_the_clouds_own_tools_write_are_found() {
     write(".config/gcloud/application_default_credentials.json", &login(",\"token_uri\":\"http://evil.example/\""));
     let error = read(google, &of_home).map(|_| ()).expect_err("a URL that the network can read");
     assert!(error.contains("`token_uri` must be a URL of https") && !error.contains("canary"), "{error}");
+    write(".config/gcloud/application_default_credentials.json", &login(",\"quota_project_id\":\"a\\r\\nb: c\""));
+    let error = read(google, &of_home).map(|_| ()).expect_err("a header's value with another header in it");
+    assert!(error.contains("`quota_project_id`") && !error.contains("canary"), "{error}");
     let _ = std::fs::remove_dir_all(home);
 }
 

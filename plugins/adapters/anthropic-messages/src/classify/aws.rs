@@ -2,10 +2,10 @@
 //!
 //! docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
 
-use super::{by_sentence, by_status, describe_foreign, header, retry_after_ms};
+use super::{by_sentence, by_status, describe_foreign, header};
 use pointsman_sdk::codec::provider::ReplyHead;
 use pointsman_sdk::codec::{Fault, FaultKind};
-use pointsman_sdk::errors::Message;
+use pointsman_sdk::errors::{Message, retry_after_ms};
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
@@ -29,7 +29,10 @@ pub fn reply(head: &ReplyHead, body: &[u8]) -> Option<Fault> {
     }
     let message = message.unwrap_or_else(|| describe_foreign(head.status, body));
     let fault = fault(name.unwrap_or_default(), head.status, message);
-    Some(Fault { retry_after_ms: retry_after_ms(head), ..fault })
+    Some(Fault {
+        retry_after_ms: retry_after_ms(head.headers.iter().map(|header| (&header.name, &header.value))),
+        ..fault
+    })
 }
 
 /// The fault of a message in a stream that is no chunk, such as `throttlingException`.

@@ -24,13 +24,20 @@ pub fn insert(body: &mut Map<String, Value>, request: &Request, extras: &mut Ext
     Ok(())
 }
 
+/// The tool that searches the web in its first version: what Vertex AI has of it
+/// (docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/web-search).
+const WEB_SEARCH_ON_VERTEX: &str = "web_search_20250305";
+const TOOL_SEARCH: &str = "tool_search";
+
 /// Tools that only Anthropic runs, as the caller wrote them. Bedrock runs none of them but the search for tools
-/// (docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html).
+/// (docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html), Vertex AI the search of
+/// the web besides; both refuse a request with any other (web fetch, code execution).
 fn hosted(request: &Request, extras: &mut Extras) -> Vec<Value> {
     let mut hosted = Vec::new();
     let own = extras.own;
     for extra in request.extras.iter().filter(|extra| own && extra.name.starts_with(HOSTED)) {
-        let taken = !extras.bedrock || extra.name.contains("tool_search");
+        let searches_web = !extras.bedrock && extra.name.ends_with(WEB_SEARCH_ON_VERTEX);
+        let taken = !extras.cloud || extra.name.contains(TOOL_SEARCH) || searches_web;
         match serde_json::from_str(&extra.value) {
             Ok(tool) if taken => hosted.push(tool),
             _ => extras.drop(&extra.name),

@@ -84,8 +84,12 @@ fn pages_of_what_stands_in_front() {
 
 #[test]
 fn the_wait_is_read_in_seconds() {
+    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+    let finer = vec![header("retry-after", "7"), header("retry-after-ms", "312.4")];
+    let fault = Codec::classify("chat".into(), ReplyHead { status: 429, headers: finer }, Vec::new());
+    assert_eq!(fault.retry_after_ms, Some(313), "milliseconds come first, as in the official SDKs");
     let wait = |value: &str| {
-        let headers = vec![Header { name: "Retry-After".into(), value: value.into() }];
+        let headers = vec![header("Retry-After", value)];
         Codec::classify("chat".into(), ReplyHead { status: 429, headers }, Vec::new()).retry_after_ms
     };
     assert_eq!(wait("7"), Some(7000));

@@ -2,6 +2,7 @@
 //! and the thought that must begin a turn.
 
 use super::*;
+use pointsman_sdk::codec::provider::{Header, ReplyHead};
 
 const BEDROCK: &str = r#"{"platform":"bedrock","region":"us-east-1"}"#;
 
@@ -80,6 +81,32 @@ fn on_bedrock_there_is_no_search_and_no_attribution() {
     assert!(
         dropped.contains(&"system.attribution".to_owned()) && dropped.contains(&"tools.web_search_20250305".to_owned())
     );
+}
+
+/// Faults: F205
+#[test]
+fn on_vertex_the_web_is_searched_and_nothing_else_is_run() {
+    let vertex = r#"{"platform":"vertex","project":"p","location":"global"}"#;
+    let tool = |kind: &str| json!({ "type": kind, "name": kind.rsplit_once('_').map_or(kind, |(name, _)| name) });
+    let kinds = ["web_search_20250305", "web_search_20260209", "web_fetch_20250910", "code_execution_20250825"];
+    let tools: Vec<Value> = kinds.iter().chain(&["tool_search_tool_regex_20251119"]).map(|kind| tool(kind)).collect();
+    let (said, dropped) = encode_with(vertex, read(body_with(json!({ "tools": tools }))));
+    assert_eq!(said["tools"], json!([tools[0], tools[4]]));
+    assert_eq!(dropped, kinds[1..].iter().map(|kind| format!("tools.{kind}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_type_of_tool_that_a_server_does_not_have_is_this_requests_trouble() {
+    let message =
+        "tools.0: Input tag 'web_search_20250305' found using 'type' does not match any of the expected tags: 'custom'";
+    let body = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": message } });
+    let head = ReplyHead { status: 400, headers: Vec::new() };
+    let fault = Codec::classify("chat".into(), head, body.to_string().into_bytes());
+    assert_eq!(fault.kind, FaultKind::Unsupported);
+    let header = Header { name: "x-amzn-errortype".into(), value: "ValidationException".into() };
+    let head = ReplyHead { status: 400, headers: vec![header] };
+    let fault = Codec::classify("chat".into(), head, json!({ "message": message }).to_string().into_bytes());
+    assert_eq!(fault.kind, FaultKind::Unsupported);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The typed details of an error, as far as they say what to do next.
 
-use pointsman_sdk::codec::provider::ReplyHead;
 use serde_json::Value;
 
 #[derive(Debug, Default)]
@@ -48,12 +47,6 @@ fn duration_ms(value: &Value) -> Option<u64> {
         _ => return None,
     };
     to_ms(seconds)
-}
-
-/// For whatever stands in front of Google. A date is not ours to read: a plugin has no clock.
-pub fn retry_after_header_ms(head: &ReplyHead) -> Option<u64> {
-    let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("retry-after"))?;
-    to_ms(header.value.trim().parse().ok()?)
 }
 
 fn to_ms(seconds: f64) -> Option<u64> {

@@ -97,6 +97,10 @@ fn how_long_to_wait() {
     for nonsense in [json!("soon"), json!("-1s"), json!(7), json!("NaNs")] {
         assert_eq!(wait(nonsense), Some(2000));
     }
+    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+    let headers = vec![header("retry-after", "7"), header("retry-after-ms", "312")];
+    let fault = Codec::classify("chat".into(), ReplyHead { status: 429, headers }, Vec::new());
+    assert_eq!(fault.retry_after_ms, Some(312));
 }
 
 #[test]

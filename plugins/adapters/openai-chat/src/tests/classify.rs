@@ -239,3 +239,34 @@ fn an_account_behind_a_router_is_not_ours() {
     assert_eq!(behind(400, error("Incorrect API key provided: x", "invalid_api_key")), InvalidRequest);
     assert_eq!(behind(429, error("x", "insufficient_quota")), RateLimited);
 }
+
+#[test]
+fn who_knows_functions_only_refuses_the_request_and_is_well() {
+    let said = |message: &str| json!({"error": {"code": 500, "message": message, "type": "server_error"}}).to_string();
+    for (status, message) in [
+        (500, "Failed to parse tools: Unsupported tool type: {\"type\":\"custom\"}; tools = [{}]"),
+        (500, "Failed to parse messages: Unsupported tool call type: {\"type\":\"custom\"}"),
+        (400, "[{'loc': ('body', 'tools', 0, 'type'), 'msg': \"Input should be 'function'\", 'input': 'custom'}]"),
+        (422, "tools[0].type: unknown variant `custom`, expected `function` at line 1"),
+        (400, "Invalid value: 'custom'. Supported values are: 'function'."),
+    ] {
+        let fault = classify(status, &[], &said(message));
+        assert_eq!((fault.kind, fault.field.as_deref()), (Unsupported, Some("tools[].type")), "{message}");
+    }
+    // The caller's own mistakes, which llama.cpp says with the same status.
+    let fault = classify(500, &[], &said("Failed to parse messages: Missing 'role' in message: {}"));
+    assert_eq!((fault.kind, fault.field), (InvalidRequest, None));
+    // What is quoted hides no trouble of the server.
+    let fault = classify(500, &[], &said("No memory for 'Failed to parse tools: unsupported tool type'"));
+    assert_eq!(fault.kind, ServerError);
+}
+
+#[test]
+fn a_request_above_a_minutes_limit_rests_no_key() {
+    let message = "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 45000. \
+                   The input or output tokens must be reduced in order to run successfully.";
+    let error = json!({"error": {"message": message, "type": "tokens", "param": null, "code": "rate_limit_exceeded"}});
+    for status in [429, 413] {
+        assert_eq!(classify(status, &[], &error.to_string()).kind, Unsupported, "{status}");
+    }
+}

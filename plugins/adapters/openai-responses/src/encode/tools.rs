@@ -115,7 +115,12 @@ fn function(at: &str, tool: Tool, dropped: &mut Dropped) -> Result<Value, Fault>
 }
 
 /// A choice without tools is left out where it says nothing, and refused where it asks for a call.
-pub fn choice(choice: Option<ToolChoice>, tools: &[Tool], has_tools: bool) -> Result<Option<Value>, Fault> {
+pub fn choice(
+    choice: Option<ToolChoice>,
+    tools: &[Tool],
+    has_tools: bool,
+    is_own: bool,
+) -> Result<Option<Value>, Fault> {
     Ok(match choice {
         None => None,
         Some(ToolChoice::Auto) => Some("auto".into()),
@@ -124,9 +129,9 @@ pub fn choice(choice: Option<ToolChoice>, tools: &[Tool], has_tools: bool) -> Re
             return Err(fault_at(FaultKind::InvalidRequest, "tool_choice", "a tool must be called, but there is none"));
         }
         Some(ToolChoice::Required) => Some("required".into()),
-        Some(ToolChoice::Named(name)) if is_client_tool(tools, &name) => Some(json!({"type": name})),
+        Some(ToolChoice::Named(name)) if is_own && is_client_tool(tools, &name) => Some(json!({"type": name})),
         Some(ToolChoice::Named(name)) => {
-            let is_custom = tools.iter().any(|tool| tool.name == name && freeform::is_marked(&tool.extras));
+            let is_custom = is_own && tools.iter().any(|tool| tool.name == name && freeform::is_marked(&tool.extras));
             Some(json!({"type": if is_custom { freeform::KIND } else { "function" }, "name": name}))
         }
     })

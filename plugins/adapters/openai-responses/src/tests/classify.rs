@@ -107,3 +107,22 @@ fn one_requests_error_is_never_an_accounts_or_a_models_trouble() {
     let lack = "Unsupported parameter: 'temperature' is not supported with this model.";
     assert_eq!(invalid(400, lack), FaultKind::Unsupported);
 }
+
+#[test]
+fn who_knows_functions_only_says_so_of_the_request() {
+    for message in ["Cannot determine type of 'item'", "1 validation error: Input should be 'function'"] {
+        let body = json!({"error": {"type": "invalid_request_error", "code": 400, "message": message}});
+        let fault = classify(400, &body.to_string());
+        assert_eq!((fault.kind, fault.field.as_deref()), (FaultKind::Unsupported, Some("tools[].type")), "{message}");
+    }
+}
+
+#[test]
+fn a_request_above_a_minutes_limit_rests_no_key() {
+    let message = "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 45000. \
+                   The input or output tokens must be reduced in order to run successfully.";
+    let error = json!({"error": {"message": message, "type": "tokens", "param": null, "code": "rate_limit_exceeded"}});
+    for status in [429, 413] {
+        assert_eq!(classify(status, &error.to_string()).kind, FaultKind::Unsupported, "{status}");
+    }
+}
