@@ -109,9 +109,9 @@ impl Caller {
         match self {
             Chat => {
                 let (choice, usage) = (&reply["choices"][0], &reply["usage"]);
-                let calls = list(&choice["message"]["tool_calls"]).iter().map(|call| {
-                    let call = &call["function"];
-                    (text(&call["name"]), parse(&text(&call["arguments"])))
+                let calls = list(&choice["message"]["tool_calls"]).iter().map(|call| match &call["custom"] {
+                    Value::Null => (text(&call["function"]["name"]), parse(&text(&call["function"]["arguments"]))),
+                    custom => (text(&custom["name"]), custom["input"].clone()),
                 });
                 Said {
                     text: choice["message"]["content"].as_str().unwrap_or_default().into(),
