@@ -18,6 +18,9 @@ const INCLUDE: &str = "include";
 /// Each costs a refused request, which comes fast.
 const AMENDED_MAX: usize = 5;
 
+/// An answer that gets no more tokens than this and less than half of what was asked for is not worth asking for.
+const ANSWER_TOKENS_MIN: u64 = 1024;
+
 /// What is changed in a request that its target refused, for the one more attempt that it gets there.
 pub enum Amendment {
     /// Fields at the top, as in [`Mended::fields`].
@@ -34,8 +37,9 @@ impl Amendment {
     /// `body` is what was sent, and `is_ours` says that the caller did not write it for this model, and that nothing was amended yet.
     /// Otherwise only a parameter is changed that OpenAI's `code` says the model does not take:
     /// <https://platform.openai.com/docs/guides/error-codes>.
-    pub fn of(fault: &Fault, body: &Pieces, is_ours: bool) -> Option<Amendment> {
-        if fault.kind == FaultKind::Unsupported && fault.field.as_deref().is_some_and(is_tool_type) {
+    /// `same`: the target speaks the caller's protocol. Another one has got functions already.
+    pub fn of(fault: &Fault, body: &Pieces, same: bool, is_ours: bool) -> Option<Amendment> {
+        if same && fault.kind == FaultKind::Unsupported && fault.field.as_deref().is_some_and(is_tool_type) {
             return Some(Amendment::Functions);
         }
         if !matches!(fault.status, 400 | 422) {
@@ -180,16 +184,19 @@ fn most(message: &str) -> Option<u64> {
 
 /// The prompt fits, and only the limit of the answer does not: "This model's maximum context length is 8192 tokens and your request
 /// has 20 input tokens" (vLLM), "However, you requested 32020 tokens (20 in the messages, 32000 in the completion)" (OpenAI and
-/// older servers). What is left for the answer becomes its limit.
+/// older servers). What is left for the answer becomes its limit, unless that is too little for an answer: then a model with a larger
+/// context serves better.
 fn smaller_limit(message: &str, body: &[u8]) -> Option<Vec<(String, Option<Value>)>> {
     let digits = |text: &str| text.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u64>().ok();
     let after = |words: &str| digits(message.split_once(words)?.1);
     let context = after("maximum context length is ")?;
-    let in_messages = || after("tokens (").filter(|_| message.contains(" in the messages"));
-    let left = context.checked_sub(after("your request has ").or_else(in_messages)?).filter(|left| *left > 0)?;
     let (name, at) = LIMITS.into_iter().find_map(|name| Some((name, scan::value_at(body, name)?)))?;
     let asked: u64 = serde_json::from_slice(&body[at]).ok()?;
-    (asked > left).then(|| vec![(name.to_owned(), Some(left.into()))])
+    // Messages, tools, and what else is not the answer.
+    let requested = || after("you requested ").filter(|_| message.contains(" in the messages"))?.checked_sub(asked);
+    let left = context.checked_sub(after("your request has ").or_else(requested)?)?;
+    let is_enough = left >= ANSWER_TOKENS_MIN.min(asked / 2);
+    (asked > left && is_enough).then(|| vec![(name.to_owned(), Some(left.into()))])
 }
 
 /// Does the refusal say that the model does not take a parameter, and is it one that a request can do without?
@@ -247,10 +254,11 @@ mod tests {
         let body =
             json!({ "model": "m", "messages": [], "temperature": 0.2, "max_tokens": 9, "top_k": 3, "thinking": {} });
         let body = Pieces::new([Bytes::from(body.to_string())]);
-        let fields = |message: &str, field: Option<&str>| match Amendment::of(&refused(message, field), &body, true) {
-            Some(Amendment::Fields(fields)) => fields,
-            _ => Vec::new(),
-        };
+        let fields =
+            |message: &str, field: Option<&str>| match Amendment::of(&refused(message, field), &body, true, true) {
+                Some(Amendment::Fields(fields)) => fields,
+                _ => Vec::new(),
+            };
         let gone = |name: &str| vec![(name.to_owned(), None)];
         for (message, field, expected) in [
             (
@@ -277,30 +285,31 @@ mod tests {
         }
         let asked = Pieces::new([Bytes::from(json!({ "include": ["reasoning.encrypted_content"] }).to_string())]);
         let encryption = refused("Encrypted content is not supported with this model.", Some("include"));
-        let amendment = Amendment::of(&encryption, &asked, true).expect("it can do without");
+        let amendment = Amendment::of(&encryption, &asked, true, true).expect("it can do without");
         assert_eq!(amendment.fields(), gone("include"));
         let fault = refused("top_k: Extra inputs are not permitted", None);
-        assert!(Amendment::of(&fault, &body, false).is_none(), "a body that the caller wrote for this model");
+        assert!(Amendment::of(&fault, &body, true, false).is_none(), "a body that the caller wrote for this model");
         let coded = |message: &str, field: &str| Fault {
             provider_code: Some("unsupported_value".to_owned()),
             ..refused(message, Some(field))
         };
         let temperature = coded("Unsupported value: 'temperature' does not support 0.2.", "temperature");
-        let first = Amendment::of(&temperature, &body, false).and_then(|amendment| amendment.after(None));
+        let first = Amendment::of(&temperature, &body, true, false).and_then(|amendment| amendment.after(None));
         let limit = coded("Unsupported. Use 'max_completion_tokens' instead.", "max_tokens");
-        let both = Amendment::of(&limit, &body, false).and_then(|amendment| amendment.after(first)).expect("both");
+        let both =
+            Amendment::of(&limit, &body, true, false).and_then(|amendment| amendment.after(first)).expect("both");
         assert_eq!((both.fields().len(), both.dropped()), (3, vec!["temperature".to_owned()]));
-        let again = Amendment::of(&temperature, &body, false).and_then(|amendment| amendment.after(Some(both)));
+        let again = Amendment::of(&temperature, &body, true, false).and_then(|amendment| amendment.after(Some(both)));
         assert!(again.is_none(), "who refuses the same again is believed");
-        assert!(Amendment::of(&coded("No.", "response_format"), &body, false).is_none());
+        assert!(Amendment::of(&coded("No.", "response_format"), &body, true, false).is_none());
         let thought = refused("messages.1.content.0: Invalid `signature` in `thinking` block", None);
-        let amendment = Amendment::of(&thought, &body, false);
+        let amendment = Amendment::of(&thought, &body, true, false);
         assert!(matches!(amendment, Some(Amendment::Thoughts { is_silent: true })));
         for alone in [
             "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
             "Item 'fc_1' of type 'function_call' was provided without its required 'reasoning' item: 'rs_1'.",
         ] {
-            let amendment = Amendment::of(&refused(alone, None), &body, false);
+            let amendment = Amendment::of(&refused(alone, None), &body, true, false);
             assert!(matches!(amendment, Some(Amendment::Thoughts { is_silent: false })), "{alone}");
         }
     }
@@ -314,21 +323,26 @@ mod tests {
         let older = "This model's maximum context length is 8192 tokens. However, you requested 32192 tokens (192 in the messages, \
                      32000 in the completion). Please reduce the length of the messages or completion.";
         for message in [vllm, older] {
-            let amendment = Amendment::of(&refused(message), &body(32_000), true).expect("it fits");
+            let amendment = Amendment::of(&refused(message), &body(32_000), true, true).expect("it fits");
             assert_eq!(amendment.fields(), [("max_tokens".to_owned(), Some(json!(8000)))], "{message}");
             assert!(amendment.dropped().is_empty());
             assert!(
-                Amendment::of(&refused(message), &body(32_000), false).is_none(),
+                Amendment::of(&refused(message), &body(32_000), true, false).is_none(),
                 "the caller wrote it for this model"
             );
-            assert!(Amendment::of(&refused(message), &body(10), true).is_none(), "it is not the limit");
+            assert!(Amendment::of(&refused(message), &body(10), true, true).is_none(), "it is not the limit");
         }
+        let tools = "This model's maximum context length is 8192 tokens. However, you requested 32192 tokens (100 in the messages, \
+                     92 in the functions, 32000 in the completion).";
+        let amendment = Amendment::of(&refused(tools), &body(32_000), true, true).expect("it fits");
+        assert_eq!(amendment.fields(), [("max_tokens".to_owned(), Some(json!(8000)))]);
         for message in [
+            "This model's maximum context length is 8192 tokens and your request has 8000 input tokens: too little is left",
             "This model's maximum context length is 8192 tokens and your request has 9000 input tokens.",
             "This model's maximum context length is 8192 tokens.",
             "prompt is too long: 9000 tokens > 8192 maximum",
         ] {
-            assert!(Amendment::of(&refused(message), &body(32_000), true).is_none(), "{message}");
+            assert!(Amendment::of(&refused(message), &body(32_000), true, true).is_none(), "{message}");
         }
     }
 
@@ -342,10 +356,11 @@ mod tests {
             ("tools[0].name", false),
             ("messages[0].content[0].type", false),
         ] {
-            let amendment = Amendment::of(&at(field), &body, false);
+            let amendment = Amendment::of(&at(field), &body, true, false);
             assert_eq!(matches!(amendment, Some(Amendment::Functions)), is_it, "{field}");
         }
-        let again = Amendment::of(&at("tools[].type"), &body, false).expect("once");
+        assert!(Amendment::of(&at("tools[].type"), &body, false, true).is_none(), "they were functions already");
+        let again = Amendment::of(&at("tools[].type"), &body, true, false).expect("once");
         assert!(again.after(Some(Amendment::Functions)).is_none(), "who refuses functions as well is believed");
     }
 }

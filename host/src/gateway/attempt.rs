@@ -189,7 +189,7 @@ async fn ask(begun: &Begun<'_>) -> Result<Good, Bad> {
             Err(bad) => bad.shown(outgoing.shown.as_ref()),
         };
         let is_ours = (!same || is_for_another) && amended.is_none();
-        let how = Amendment::of(&bad.fault, &body, is_ours);
+        let how = Amendment::of(&bad.fault, &body, same, is_ours);
         let Some(how) = how.and_then(|how| how.after(amended.take())) else { return Err(bad) };
         drop((body, outgoing.room.take()));
         outgoing = Outgoing::build(exchange, target, key_at, Some(&how)).await.map_err(|_| bad)?;

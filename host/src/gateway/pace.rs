@@ -84,11 +84,6 @@ impl Pace {
         self.longest_pause
     }
 
-    /// Nothing came until now, and nobody waits any longer.
-    pub fn cut(&mut self, now: Instant) {
-        self.longest_pause = self.longest_pause.max(now.saturating_duration_since(self.last_batch));
-    }
-
     /// The caller wants more.
     pub fn wait(&mut self, now: Instant) -> Until {
         let callers_turn = now.saturating_duration_since(self.last_batch);
@@ -201,19 +196,6 @@ mod tests {
         let mut fixed = Pace::new(IDLE, &Timeouts { adaptive: false, ..TIMEOUTS }, began + 3_600 * SECOND, began);
         fixed.expect(Some(4 * SECOND));
         assert_eq!(fixed.wait(began).at, began + IDLE);
-    }
-
-    /// Faults: F212
-    #[test]
-    fn a_stream_that_was_cut_paused_for_as_long_as_it_was_waited_for() {
-        let began = Instant::now();
-        let mut pace = Pace::new(IDLE, &TIMEOUTS, began + 3_600 * SECOND, began);
-        pace.expect(Some(4 * SECOND));
-        pace.wait(began);
-        pace.keep(&said("w"), began + SECOND);
-        let until = pace.wait(began + 30 * SECOND);
-        pace.cut(until.at);
-        assert_eq!(pace.longest_pause(), 4 * SECOND, "and the caller's time is none of it");
     }
 
     /// Faults: F138

@@ -184,10 +184,7 @@ impl Relay {
                 }
                 batch
             }
-            Err(_) => {
-                self.pace.cut(Instant::now());
-                self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await
-            }
+            Err(_) => self.reply.give_up(fault(FaultKind::TimedOut, until.why)).await,
         }
     }
 
@@ -201,11 +198,8 @@ impl Relay {
                 running.succeed(Instant::now());
             }
             Err(fault) => {
-                // Its pause would have been longer. Unless the least of it is learned, a target that has come to pause for longer
-                // would be cut for ever.
-                if fault.kind == FaultKind::TimedOut {
-                    running.paused(self.pace.longest_pause(), Instant::now());
-                }
+                // Its pauses are not learned: a target that falls silent in every fiftieth stream would be waited for ever longer.
+                // One that has come to pause for longer shows it in the streams that are not cut: those that none can go on with.
                 running.fail(fault.kind, fault.status, None, Instant::now());
             }
         }

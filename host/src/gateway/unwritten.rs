@@ -1,6 +1,6 @@
 //! A plugin that fails when it writes a reply in the caller's protocol: it runs out of time or memory, or traps, in `write`. What it
 //! writes is a provider's, in a stream that one caller chose. Of the plugin's version it says something only where another version
-//! writes the same, or where it befalls several callers.
+//! writes the same, where it befalls several callers, or where it befalls several replies in a row.
 
 use std::sync::Arc;
 
@@ -46,10 +46,9 @@ impl Unwritten {
         let bytes = call.events.iter().map(written_bytes).sum::<usize>();
         let other = self.other.as_ref().and_then(|other| other.codec.as_ref());
         let Some(codec) = other.filter(|_| call.is_first && bytes <= CHECKED_BYTES_MAX) else {
-            return match &self.caller {
-                Some(key) => plugin.tally.note_caller_hit(Some(key)),
-                None => plugin.tally.note_reply_hit(),
-            };
+            plugin.tally.note_caller_hit(self.caller.as_ref());
+            plugin.tally.note_reply_hit();
+            return;
         };
         // Where one call is being looked at, the others need not be.
         let Some(_checking) = plugin.tally.check() else { return };

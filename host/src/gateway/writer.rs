@@ -248,7 +248,12 @@ impl Writer {
         };
         let (operation, stream) = (self.endpoint.operation.as_str(), self.stream);
         match codec.write(operation, stream, memory, events, ended).await {
-            Ok(written) => Ok(written),
+            Ok(written) => {
+                if ended {
+                    self.endpoint.plugin.tally.note_reply_written();
+                }
+                Ok(written)
+            }
             Err(failed) => {
                 let call = Call { operation, stream, memory, events, ended, is_first };
                 self.unwritten.note(&self.endpoint.plugin, &failed, call).await;

@@ -191,24 +191,6 @@ mod tests {
         assert!(usual.still_waiting(small, Duration::from_secs(20)) < 0.02);
     }
 
-    /// Faults: F212
-    #[test]
-    fn pauses_that_were_cut_short_are_learned_until_they_are_cut_no_more() {
-        let (mut now, mut usual) = (Instant::now(), Usual::default());
-        (0..400).for_each(|_| usual.add_pause(Duration::from_secs(1), now));
-        assert_eq!(usual.pause_late_after(), Some(PAUSE_LATE_MIN));
-        // From now on one stream in ten pauses for half a minute. Where it is cut, the time until then is all that is known.
-        let (pause, mut cut) = (Duration::from_secs(30), 0);
-        for number in 0..2_000 {
-            now += Duration::from_secs(1);
-            let late = usual.pause_late_after().expect("known");
-            let is_long = number % 10 == 0;
-            cut += u32::from(is_long && pause > late);
-            usual.add_pause(if is_long { pause.min(late) } else { Duration::from_secs(1) }, now);
-        }
-        assert!(cut < 60 && usual.pause_late_after().is_some_and(|late| late > pause), "{cut} were cut");
-    }
-
     #[test]
     fn pauses_are_late_by_what_is_usual_and_never_soon() {
         let (mut usual, now) = (Usual::default(), Instant::now());

@@ -12,7 +12,7 @@ use crate::sync::{Mutex, PoisonError};
 const REPEATED_EVERY: u64 = 1021;
 /// Callers at whose bodies a version fails, so that it is no longer one caller's trouble.
 const SEVERAL_CALLERS: usize = 3;
-/// Replies at which a version fails, so that it is no longer one provider's oddity.
+/// Replies in a row that a version fails to write, so that it is no longer one provider's oddity or one caller's.
 const SEVERAL_REPLIES: u64 = 3;
 
 /// Counts for one version of one plugin.
@@ -26,7 +26,7 @@ pub struct Tally {
     against: AtomicU64,
     /// Callers at whose bodies it failed since so many of them were last counted against it, by their keys' digests.
     callers_hit: Mutex<BTreeSet<[u8; 32]>>,
-    /// Replies at which it failed, of which no other version could be asked.
+    /// Replies that it failed to write, since it last wrote a whole one.
     replies_hit: AtomicU64,
     /// Another version is asked about a body at which this one failed.
     checking: AtomicBool,
@@ -174,12 +174,18 @@ impl Tally {
         }
     }
 
-    /// It failed at a provider's reply of which no other version can be asked. Several of them are held against the version.
+    /// It failed to write a reply of which no other version can be asked. Several in a row are held against the version: as long as
+    /// it writes other replies, one caller's streams are the likelier cause.
     pub fn note_reply_hit(&self) {
         let hit = self.replies_hit.fetch_add(1, Ordering::Relaxed) + 1;
         if hit.is_multiple_of(SEVERAL_REPLIES) {
             self.against.fetch_add(SEVERAL_REPLIES, Ordering::Relaxed);
         }
+    }
+
+    /// It wrote a reply to its end.
+    pub fn note_reply_written(&self) {
+        self.replies_hit.store(0, Ordering::Relaxed);
     }
 
     /// Leave to ask another version about a body at which this one failed, until it is dropped: one at a time.
@@ -290,6 +296,12 @@ mod tests {
             tally.note_reply_hit();
         }
         assert_eq!(tally.counts().against, 6, "and so do three replies");
+        for _ in 0..5 {
+            tally.note_reply_hit();
+            tally.note_reply_hit();
+            tally.note_reply_written();
+        }
+        assert_eq!(tally.counts().against, 9, "in a row: the sixth one, and none after it");
         let checking = tally.check();
         assert!(checking.is_some() && tally.check().is_none());
         drop(checking);

@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::passed;
 use crate::gateway::Body;
+
+/// After the last reply of a connection that is to end: its last bytes go out before the word that it ends.
+const LEAVE_QUIET: Duration = Duration::from_millis(100);
 
 /// Of one connection.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ struct State {
     is_writing: bool,
     /// Its place is needed.
     is_sent_away: bool,
+    /// It is to end when no request runs on it.
+    is_leaving: bool,
 }
 
 /// A request that runs. Dropped, it has ended.
@@ -44,8 +49,9 @@ pub enum Over {
 
 impl Activity {
     pub fn new(now: Instant) -> Activity {
-        let (running, begun, is_writing, is_sent_away) = (0, 0, false, false);
-        let state = State { running, begun, idle_since: now, deadline: None, is_writing, is_sent_away };
+        let (is_writing, is_sent_away, is_leaving) = (false, false, false);
+        let state =
+            State { running: 0, begun: 0, idle_since: now, deadline: None, is_writing, is_sent_away, is_leaving };
         Activity { state: Arc::new(Mutex::new(state)), changed: Arc::default(), leave: Arc::default() }
     }
 
@@ -87,14 +93,25 @@ impl Activity {
         self.changed.notify_one();
     }
 
-    /// No new requests should come on it.
+    /// No new requests should come on it. Its caller learns that when none runs: some clients lose the streams that run when a
+    /// GOAWAY comes (python-hyper/h2#1181).
     pub fn leave(&self) {
-        self.leave.notify_one();
+        self.lock().is_leaving = true;
     }
 
-    /// Resolves when the caller should be told so.
+    /// Resolves when the caller should learn it.
     pub async fn should_leave(&self) {
-        self.leave.notified().await;
+        loop {
+            self.leave.notified().await;
+            // What was said last is on its way to the caller, or a request in that moment to us: its end is waited for.
+            sleep(LEAVE_QUIET).await;
+            while self.lock().is_writing {
+                sleep(LEAVE_QUIET).await;
+            }
+            if self.is_idle() {
+                return;
+            }
+        }
     }
 
     /// Resolves when the connection should end.
@@ -148,16 +165,37 @@ impl Drop for Running {
         state.running = state.running.saturating_sub(1);
         state.deadline = None;
         state.idle_since = Instant::now();
+        if state.is_leaving && state.running == 0 {
+            self.0.leave.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::sleep;
-
     use super::*;
 
     const KEEP: Duration = Duration::from_secs(75);
+
+    /// Faults: F192
+    #[tokio::test(start_paused = true)]
+    async fn its_caller_learns_that_it_is_to_end_when_nothing_runs() {
+        let activity = Activity::new(Instant::now());
+        let learns = async || tokio::time::timeout(Duration::from_secs(60), activity.should_leave()).await.is_ok();
+        let (first, second) = (activity.begin(), activity.begin());
+        drop(first);
+        activity.leave();
+        assert!(!learns().await, "one runs");
+        drop(second);
+        let third = activity.begin();
+        assert!(!learns().await, "one more came in that moment");
+        activity.writing(true);
+        drop(third);
+        assert!(!learns().await, "its last bytes wait for the caller");
+        activity.writing(false);
+        drop(activity.begin());
+        assert!(learns().await);
+    }
 
     /// Faults: F115
     #[tokio::test(start_paused = true)]

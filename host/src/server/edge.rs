@@ -21,9 +21,8 @@ pub async fn answer(gateway: Arc<Gateway>, request: Request<Unread>) -> Response
     if request.method() == Method::OPTIONS && is_known(&table, request.uri().path()) {
         return cors::options(request.headers(), cors.as_ref());
     }
-    let is_last = gateway.readiness().is_draining();
-    let mut answer = routed(gateway, table, request).await;
-    if is_last {
+    let mut answer = routed(Arc::clone(&gateway), table, request).await;
+    if gateway.readiness().is_draining() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(cors) = cors {

@@ -5,6 +5,9 @@
 
 use crate::codec::FaultKind;
 
+/// What follows a value in a list of values.
+const NEXT_VALUE: [&str; 5] = [" or ", " and ", ", '", ", `", ", \""];
+
 /// What some providers write before the message itself.
 const PREFIXES: [&str; 2] = ["the model returned the following errors: ", "provider returned error: "];
 
@@ -70,6 +73,14 @@ impl Message {
     /// Does one of these, in lower case, stand anywhere, also in quotes? Only for what counts against nobody but this request.
     pub fn contains(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.whole.contains(word))
+    }
+
+    /// The same, where none of a list's next values follows it.
+    pub fn contains_alone(&self, words: &[&str]) -> bool {
+        let is_alone = |rest: &str| !NEXT_VALUE.iter().any(|next| rest.starts_with(next));
+        let stands =
+            |word: &&str| self.whole.match_indices(word).any(|(at, _)| is_alone(&self.whole[at + word.len()..]));
+        words.iter().any(|word| stands(word))
     }
 
     /// Does one of these, in lower case, stand anywhere outside of quotes?

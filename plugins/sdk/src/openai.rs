@@ -54,7 +54,7 @@ impl Said {
     pub fn refuses_tool_types(&mut self, status: u16) -> bool {
         let text = self.text();
         let refuses = match status {
-            400 | 422 => text.begins(&FUNCTIONS_ONLY) || text.contains(&FUNCTIONS_EXPECTED),
+            400 | 422 => text.begins(&FUNCTIONS_ONLY) || text.contains_alone(&FUNCTIONS_EXPECTED),
             500 | 501 => text.begins(&FUNCTIONS_ONLY),
             _ => false,
         };

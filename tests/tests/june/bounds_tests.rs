@@ -100,7 +100,7 @@ fn each_bound_can_fail() {
             call.first = Some(seconds(6.0));
         }
     };
-    assert!(said(slow).contains("silence: first token p99 6.0s is above 3.9s"), "{}", said(slow));
+    assert!(said(slow).contains("silence: first token p99 6.0s is above 4."), "{}", said(slow));
     let stay = |call: &mut Call| {
         if is_in(call, 42.0, 52.0) {
             call.asked_first = Some(BAD);

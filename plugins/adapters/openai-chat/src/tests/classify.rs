@@ -253,6 +253,14 @@ fn who_knows_functions_only_refuses_the_request_and_is_well() {
         let fault = classify(status, &[], &said(message));
         assert_eq!((fault.kind, fault.field.as_deref()), (Unsupported, Some("tools[].type")), "{message}");
     }
+    // A server that knows other types as well, and the caller's own.
+    for message in [
+        "Invalid value: 'x'. Supported values are: 'function' and 'custom'.",
+        "Invalid value: 'x'. Supported values are: 'function', 'custom', and 'namespace'.",
+        "tools[0].type: unknown variant `x`, expected `function` or `custom` at line 1",
+    ] {
+        assert_eq!(classify(400, &[], &said(message)).field, None, "{message}");
+    }
     // The caller's own mistakes, which llama.cpp says with the same status.
     let fault = classify(500, &[], &said("Failed to parse messages: Missing 'role' in message: {}"));
     assert_eq!((fault.kind, fault.field), (InvalidRequest, None));
