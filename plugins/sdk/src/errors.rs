@@ -80,7 +80,7 @@ impl Message {
         let is_alone = |rest: &str| !NEXT_VALUE.iter().any(|next| rest.starts_with(next));
         let stands =
             |word: &&str| self.whole.match_indices(word).any(|(at, _)| is_alone(&self.whole[at + word.len()..]));
-        words.iter().any(|word| stands(word))
+        words.iter().any(stands)
     }
 
     /// Does one of these, in lower case, stand anywhere outside of quotes?
